@@ -1,0 +1,28 @@
+/* core/base/clock.h: the two clocks. Waits and deadlines use the monotonic one only. */
+#pragma once
+
+#include <stdint.h>
+#include <time.h>
+
+static inline int64_t clock_ns(clockid_t clock)
+{
+    struct timespec now;
+    clock_gettime(clock, &now);
+    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+static inline int64_t monotonic_ms(void)
+{
+    return clock_ns(CLOCK_MONOTONIC) / 1000000;
+}
+
+static inline int64_t monotonic_us(void)
+{
+    return clock_ns(CLOCK_MONOTONIC) / 1000;
+}
+
+/* Seconds since 1970, for what clients see. */
+static inline int64_t wall_seconds(void)
+{
+    return clock_ns(CLOCK_REALTIME) / 1000000000;
+}

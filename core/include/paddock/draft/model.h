@@ -1,0 +1,58 @@
+/* Loading and describing a model. */
+#ifndef PADDOCK_DRAFT_MODEL_H
+#define PADDOCK_DRAFT_MODEL_H
+
+#include <paddock/abi.h>
+#include <paddock/draft/request.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define PDK_EXT_MODEL "paddock.model/1"
+
+/* What to load. Borrowed for the call. */
+typedef struct pdk_model_spec {
+    uint32_t size;
+    uint32_t argument_count;
+    uint32_t environment_count; /* of strings "NAME=value" */
+    uint32_t reserved;
+    const char *name;                /* the service's name: the served name unless an argument says otherwise */
+    const char *path;                /* absolute path of the model's file or folder */
+    const char *const *arguments;    /* "--max-model-len=512", …; the last one of a name wins */
+    const char *const *environment;  /* what the document sets, nothing of the daemon's */
+} pdk_model_spec;
+
+/* What was loaded. Strings and arrays live until `unload`. */
+typedef struct pdk_model_info {
+    uint32_t size;
+    uint32_t vocabulary_size; /* 0: none */
+    uint32_t max_model_len;   /* tokens of prompt and answer together; 0: no such limit */
+    uint32_t max_logprobs;    /* 0xffffffff: the whole vocabulary */
+    uint32_t served_name_count;
+    uint32_t eos_id_count;
+    int32_t has_tokenizer; /* text prompts work */
+    int32_t has_template;  /* messages work */
+    const char *const *served_names; /* the first is shown in answers */
+    const char *root;                /* the model's id or path as clients see it */
+    const uint32_t *eos_ids;         /* "the" end of sequence first */
+    pdk_sampling defaults;           /* what generation_config.json sets; its has-bits tell which */
+    uint64_t memory_bytes;           /* held now: weights, caches, buffers */
+    const char *fingerprint;         /* 8 hex digits that change with the model's content or settings */
+} pdk_model_info;
+
+typedef struct pdk_model {
+    uint32_t size;
+    uint32_t reserved;
+    /* Reads the model, telling progress through the host. Called once. [main-thread] */
+    pdk_status (*load)(void *self, const pdk_model_spec *spec, pdk_error *err);
+    /* Fills `ret_info`, whose `size` the caller set. After `load`. [any-thread] */
+    pdk_status (*describe)(void *self, pdk_model_info *ret_info, pdk_error *err);
+    /* Frees the model. Every response has been finished. [main-thread] */
+    void (*unload)(void *self);
+} pdk_model;
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,40 @@
+/* core/ipc/ready.h: what a worker tells of its model once it is loaded, as the daemon keeps it. */
+#pragma once
+
+#include "core/base/json.h"
+
+#include <paddock/draft/request.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+enum ready_extension {
+    READY_GENERATE = 1u << 0,
+    READY_TOKENIZE = 1u << 1,
+    READY_INFER = 1u << 2,
+    READY_EMBED = 1u << 3,
+    READY_SCORE = 1u << 4
+};
+
+enum { READY_NAMES_MAX = 64, READY_EOS_MAX = 64 };
+
+struct ready_info {
+    uint32_t extensions;      /* READY_… */
+    uint32_t vocabulary_size; /* 0: none */
+    uint32_t max_model_len;   /* 0: no limit */
+    uint32_t max_logprobs;    /* UINT32_MAX: the whole vocabulary */
+    uint32_t name_count;      /* at least 1 */
+    uint32_t eos_count;
+    bool has_tokenizer, has_template;
+    char *names[READY_NAMES_MAX]; /* served names; the first is shown in answers */
+    uint32_t eos_ids[READY_EOS_MAX];
+    char *root;
+    char *fingerprint; /* 8 hex digits */
+    char *runtime;     /* the plugin's name */
+    char *sandbox;     /* what of it is in force, or what is missing */
+    uint64_t memory_bytes;
+    pdk_sampling defaults;
+};
+
+/* Reads the payload of a ready frame. Gives `ret_info`. PDK_INVALID names the field. */
+pdk_status ready_info_read(const struct json *payload, struct ready_info **ret_info, pdk_error *err);
+struct ready_info *ready_info_free(struct ready_info *info); /* takes NULL, returns NULL */
