@@ -78,7 +78,8 @@ pdk_status pull_model(const struct paths *paths, const char *uri, char *ret_path
 {
     char models[PATH_ROOM + 16];
     snprintf(models, sizeof models, "%s/models", paths->state);
-    char *arguments[] = {(char *)paths->fetch, "--models", models, (char *)uri, NULL};
+    char models_flag[] = "--models";
+    char *arguments[] = {(char *)paths->fetch, models_flag, models, (char *)uri, NULL}; /* posix_spawn changes none */
     int ends[2];
     if (pipe2(ends, O_CLOEXEC) != 0)
         return pdk_error_errno(err, errno, NULL, "cannot make a pipe");
