@@ -147,7 +147,9 @@ static pdk_status prepare(struct daemon *daemon, pdk_error *err)
 /* The environment of the daemon reaches no worker; core dumps would hold keys. */
 static void protect(void)
 {
+#if !defined(PADDOCK_SANITIZERS) /* the leak checker attaches to its own process */
     prctl(PR_SET_DUMPABLE, 0);
+#endif
     setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0});
     struct rlimit files;
     if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
