@@ -22,7 +22,7 @@ static void run_embed(pdk_queue *queue, const pdk_embed *op)
 {
     const pdk_batch *batch = queue->batch;
     for (uint32_t r = 0; r < batch->row_count; r++)
-        reference_embed(op->table->matrices, batch->tokens[r], op->scale,
+        reference_embed(op->table != NULL ? op->table->matrices : NULL, batch->tokens[r], op->scale,
             op->positions != NULL ? op->positions->matrices : NULL, batch->positions[r] + op->position_offset,
             row_of(op->out, r));
 }

@@ -35,12 +35,53 @@ static int compare_pieces(const void *a, const void *b, void *context)
     return order != 0 ? order : (left.length > right.length) - (left.length < right.length);
 }
 
+/* A score as the reference library reads it: the digits as one integer, then one division or multiplication. That may be a
+ * last bit away from the nearest double, and decides between ways that add up to the same. */
+static bool score_read(const struct json *number, double *ret_score)
+{
+    double nearest;
+    if (!json_double(number, &nearest))
+        return false;
+    uint64_t digits = 0;
+    long power = 0;
+    bool point = false;
+    const char *at = number->text;
+    for (at += *at == '-'; (*at >= '0' && *at <= '9') || *at == '.'; at++) {
+        if (*at == '.') {
+            point = true;
+        } else if (digits > (UINT64_MAX - 9) / 10) {
+            power += !point;
+        } else {
+            digits = digits * 10 + (uint64_t)(*at - '0');
+            power -= point;
+        }
+    }
+    long exponent = 0;
+    bool negative = false;
+    if (*at == 'e' || *at == 'E') {
+        for (at++; *at != '\0' && exponent < 10000; at++) { /* json_double has checked the grammar */
+            negative = negative || *at == '-';
+            exponent = *at >= '0' && *at <= '9' ? exponent * 10 + (*at - '0') : exponent;
+        }
+    }
+    power += negative ? -exponent : exponent;
+    if (power < -300 || power > 300) {
+        *ret_score = nearest;
+        return true;
+    }
+    char text[16];
+    snprintf(text, sizeof text, "1e%ld", power < 0 ? -power : power);
+    double scale = strtod(text, NULL), value = power < 0 ? (double)digits / scale : (double)digits * scale;
+    *ret_score = number->text[0] == '-' ? -value : value;
+    return true;
+}
+
 static pdk_status load_pieces(struct unigram *model, struct vocabulary *vocabulary, const struct json *pieces, pdk_error *err)
 {
     double worst = 0;
     for (const struct json *at = pieces->child; at != NULL; at = at->next) {
         const struct json *piece = at->type == JSON_ARRAY && at->count == 2 ? at->child : NULL;
-        if (piece == NULL || piece->type != JSON_STRING || !json_double(piece->next, &model->scores[model->count]))
+        if (piece == NULL || piece->type != JSON_STRING || !score_read(piece->next, &model->scores[model->count]))
             return pdk_error_set(err, PDK_INVALID, "model.vocab", "entry %zu is not a piece and its score", model->count);
         pdk_status status = vocabulary_add(vocabulary, (int64_t)model->count, piece->text, piece->length, err);
         if (status != PDK_OK)
