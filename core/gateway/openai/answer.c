@@ -52,7 +52,8 @@ pdk_status answer_new(const struct call *call, struct exchange *exchange, const 
     answer->call = call;
     answer->model = service->ready->names[0];
     answer->form = (struct logprob_form){.chat = call->endpoint == ENDPOINT_CHAT,
-        .as_ids = call->fields.return_tokens_as_token_ids.value, .top = call->top};
+        .as_ids = call->fields.return_tokens_as_token_ids.value,
+        .top = call->top};
     answer->created = wall_seconds();
     set_id(answer, exchange);
     snprintf(answer->fingerprint, sizeof answer->fingerprint, "paddock-" PACKAGE_VERSION "-%.64s",
@@ -154,8 +155,8 @@ pdk_status answer_take(struct answer *answer, size_t index, const pdk_part *part
 {
     const struct call *call = answer->call;
     if (index >= call->request_count || part->choice >= call->n)
-        return pdk_error_set(err, PDK_INTERNAL, NULL, "a part of choice %" PRIu32 " of prompt %zu, which was not asked for",
-            part->choice, index);
+        return pdk_error_set(err, PDK_INTERNAL, NULL,
+            "a part of choice %" PRIu32 " of prompt %zu, which was not asked for", part->choice, index);
     struct prompt_answer *prompt = &answer->prompts[index];
     size_t at = index * call->n + part->choice;
     struct choice_answer *choice = &answer->choices[at];
@@ -170,7 +171,8 @@ pdk_status answer_take(struct answer *answer, size_t index, const pdk_part *part
         take_output(answer, choice, part);
     }
     if (answer->held > HELD_MAX)
-        return pdk_error_set(err, PDK_TOO_LARGE, NULL, "the answer has over %d bytes; ask for less, or stream it", HELD_MAX);
+        return pdk_error_set(
+            err, PDK_TOO_LARGE, NULL, "the answer has over %d bytes; ask for less, or stream it", HELD_MAX);
     if (choice_failed(choice) || prompt->text.failed || prompt->ids.failed || prompt->logprobs.failed)
         return pdk_error_set(err, PDK_NO_MEMORY, NULL, "no memory for the answer");
     bool news = !of_prompt && (part->text.length != 0 || part->token_count != 0 || part->finish != PDK_FINISH_NONE);

@@ -69,7 +69,8 @@ static pdk_status refuse_json(const pdk_error *cause, pdk_error *err)
     if (digits != 0 && digits < 20)
         snprintf(location, sizeof location, "body.%.*s", (int)digits, byte + 5);
     return pdk_error_set(err, PDK_INVALID, location,
-        "1 validation error:\n  {'type': 'json_invalid', 'loc': '%s', 'msg': 'JSON decode error', 'ctx': {'error': '%.300s'}}",
+        "1 validation error:\n  {'type': 'json_invalid', 'loc': '%s', 'msg': 'JSON decode error', 'ctx': {'error': "
+        "'%.300s'}}",
         location, cause->message);
 }
 
@@ -96,8 +97,8 @@ pdk_status call_open(struct call *call, const char *text, size_t length, bool *r
         return refuse_type(err, "body", "model_attributes_type",
             "Input should be a valid dictionary or object to extract fields from");
     if (call->body->count > MEMBERS_MAX)
-        return pdk_error_set(err, PDK_INVALID, "body", "1 validation error:\n  body has %" PRIu32 " fields; the limit is %d",
-            call->body->count, MEMBERS_MAX);
+        return pdk_error_set(err, PDK_INVALID, "body",
+            "1 validation error:\n  body has %" PRIu32 " fields; the limit is %d", call->body->count, MEMBERS_MAX);
     *ret_malformed = false;
     return fields_check(call->body, call->endpoint, err);
 }
@@ -133,8 +134,8 @@ static uint32_t request_flags(const struct call *call)
     flags |= fields->include_stop_str_in_output.value ? PDK_FLAG_INCLUDE_STOP : 0;
     flags |= fields->skip_special_tokens.set && !fields->skip_special_tokens.value ? PDK_FLAG_KEEP_SPECIAL : 0;
     flags |= fields->spaces_between_special_tokens.set && !fields->spaces_between_special_tokens.value
-        ? PDK_FLAG_NO_SPACES_BETWEEN
-        : 0;
+                 ? PDK_FLAG_NO_SPACES_BETWEEN
+                 : 0;
     if (fields->truncation_side != NULL && strcmp(fields->truncation_side->text, "right") == 0)
         flags |= PDK_FLAG_TRUNCATE_RIGHT;
     if (chat && fields->add_special_tokens.value)
@@ -158,9 +159,9 @@ pdk_status call_check(struct call *call, const struct ready_info *ready, const c
         return status;
     pdk_request shared = {.size = sizeof shared, .kind = PDK_KIND_GENERATE, .flags = request_flags(call)};
     if (fields->priority.set)
-        shared.priority = fields->priority.value < INT32_MIN ? INT32_MIN
-            : fields->priority.value > INT32_MAX             ? INT32_MAX
-                                                             : (int32_t)fields->priority.value;
+        shared.priority = fields->priority.value < INT32_MIN   ? INT32_MIN
+                          : fields->priority.value > INT32_MAX ? INT32_MAX
+                                                               : (int32_t)fields->priority.value;
     if (fields->cache_salt != NULL)
         shared.cache_salt = (pdk_string){fields->cache_salt->text, fields->cache_salt->length};
     status = call_check_sampling(call, ready, &shared, err);

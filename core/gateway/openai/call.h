@@ -49,14 +49,14 @@ pdk_status call_read(struct call *call, pdk_error *err);
 pdk_status call_check(struct call *call, const struct ready_info *ready, const char *model, pdk_error *err);
 
 /* The parts of call_read and call_check, each in a file of its own. */
-pdk_status call_read_prompts(struct call *call, pdk_error *err);  /* prompts.c */
+pdk_status call_read_prompts(struct call *call, pdk_error *err); /* prompts.c */
 pdk_status call_check_prompts(const struct call *call, const struct ready_info *ready, pdk_error *err);
 pdk_status call_read_messages(struct call *call, pdk_error *err); /* messages.c */
 pdk_status call_check_messages(struct call *call, const struct ready_info *ready, const char *model, pdk_error *err);
 /* What the template gets beside the messages: documents, variables. */
 pdk_status call_set_template(struct call *call, pdk_request *request, pdk_error *err);
 pdk_status call_check_sampling(struct call *call, const struct ready_info *ready, pdk_request *request, pdk_error *err);
-/* A list of whole numbers as token ids; *ret_bad is the first that is none of a vocabulary of that size (0: unknown), or
- * NULL. */
+/* A list of whole numbers as token ids; *ret_bad is the first that is none of a vocabulary of that size (0: unknown),
+ * or NULL. */
 pdk_status call_read_ids(struct call *call, const struct json *list, const char *name, uint32_t vocabulary_size,
     const uint32_t **ret_ids, size_t *ret_count, const struct json **ret_bad, pdk_error *err);

@@ -77,11 +77,14 @@ pdk_status coerce_int(const struct json *value, const char *location, int64_t *r
     case JSON_STRING:
         if (int_of_text(value, ret_value))
             return PDK_OK;
-        return refuse_type(err, location, "int_parsing", "Input should be a valid integer, unable to parse string as an integer");
+        return refuse_type(
+            err, location, "int_parsing", "Input should be a valid integer, unable to parse string as an integer");
     case JSON_NUMBER:
         if (json_double(value, &real) && real == floor(real))
-            return refuse_type(err, location, "int_parsing_size", "Unable to parse input string as an integer, exceeded maximum size");
-        return refuse_type(err, location, "int_from_float", "Input should be a valid integer, got a number with a fractional part");
+            return refuse_type(
+                err, location, "int_parsing_size", "Unable to parse input string as an integer, exceeded maximum size");
+        return refuse_type(
+            err, location, "int_from_float", "Input should be a valid integer, got a number with a fractional part");
     default: return refuse_type(err, location, "int_type", "Input should be a valid integer");
     }
 }
@@ -102,7 +105,8 @@ pdk_status coerce_real(const struct json *value, const char *location, double *r
                 return PDK_OK;
             }
         }
-        return refuse_type(err, location, "float_parsing", "Input should be a valid number, unable to parse string as a number");
+        return refuse_type(
+            err, location, "float_parsing", "Input should be a valid number, unable to parse string as a number");
     default: return refuse_type(err, location, "float_type", "Input should be a valid number");
     }
 }

@@ -1,6 +1,6 @@
-/* core/gateway/openai/coerce.h: JSON values as Python's validator reads them in its lax mode, which clients rely on: "5" is
- * an integer, "yes" a boolean, 1.0 an integer, 1.5 is not. Each refuses with that validator's words; `location` is the
- * field's path ("body.n"). */
+/* core/gateway/openai/coerce.h: JSON values as Python's validator reads them in its lax mode, which clients rely on:
+ * "5" is an integer, "yes" a boolean, 1.0 an integer, 1.5 is not. Each refuses with that validator's words; `location`
+ * is the field's path ("body.n"). */
 #pragma once
 
 #include "core/base/json.h"

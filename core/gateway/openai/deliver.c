@@ -8,7 +8,6 @@
 #include "core/base/error.h"
 #include "core/gateway/exchange.h"
 #include "core/gateway/openai/encode.h"
-#include "core/gateway/openai/refusal.h"
 
 #include <string.h>
 
@@ -79,7 +78,8 @@ static bool write_out(struct stream *stream)
 {
     if (stream->out.failed)
         return false;
-    bool there = stream->out.length == 0 || exchange_stream_write(stream->exchange, stream->out.data, stream->out.length);
+    bool there =
+        stream->out.length == 0 || exchange_stream_write(stream->exchange, stream->out.data, stream->out.length);
     buffer_clear(&stream->out);
     return there;
 }
@@ -133,7 +133,6 @@ static void put_failure(struct buffer *out, pdk_error *err)
     } else if (err->status == PDK_INVALID) {
         status = 400;
         type = "BadRequestError";
-        refusal_complete(err);
     }
     event_begin(out);
     exchange_error_object(out, status, type, err);

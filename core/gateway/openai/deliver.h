@@ -6,8 +6,8 @@
 
 struct exchange;
 
-/* Both wait until every request of `answers` has ended, and answer the exchange. A failure is returned as long as nothing
- * was sent, so that it gets a status of its own; later it becomes an event of the stream. [gateway-thread] */
+/* Both wait until every request of `answers` has ended, and answer the exchange. A failure is returned as long as
+ * nothing was sent, so that it gets a status of its own; later it becomes an event of the stream. [gateway-thread] */
 pdk_status deliver_whole(struct exchange *exchange, struct answer *answer, struct answers *answers, pdk_error *err);
 pdk_status deliver_stream(struct exchange *exchange, struct answer *answer, struct answers *answers, pdk_error *err);
 

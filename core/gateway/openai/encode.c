@@ -112,7 +112,8 @@ static void write_fingerprint(struct json_writer *writer, const struct answer *a
 void encode_chunk_tail(struct json_writer *writer, const struct answer *answer, size_t choice, bool last)
 {
     if (answer->call->continuous_usage) {
-        write_counts(writer, answer->prompts[choice / answer->call->n].tokens, answer->choices[choice].completion_tokens);
+        write_counts(
+            writer, answer->prompts[choice / answer->call->n].tokens, answer->choices[choice].completion_tokens);
         json_write_end_object(writer);
     }
     if (last && !answer->call->include_usage)

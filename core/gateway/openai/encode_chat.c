@@ -74,7 +74,8 @@ static void write_choice(struct json_writer *writer, const struct answer *answer
 static void write_prompt(struct json_writer *writer, const struct answer *answer)
 {
     const struct prompt_answer *prompt = answer->prompts;
-    encode_ids(writer, "prompt_token_ids", &prompt->ids, answer->call->fields.return_token_ids.value && prompt->has_ids);
+    encode_ids(
+        writer, "prompt_token_ids", &prompt->ids, answer->call->fields.return_token_ids.value && prompt->has_ids);
     if (answer->call->fields.return_prompt_text.value && prompt->has_text)
         write_string(writer, "prompt_text", (pdk_string){prompt->text.data, prompt->text.length});
     else

@@ -45,7 +45,7 @@ enum {
     ALL = C | H | T | D
 };
 
-#define TO(member) .to = offsetof(struct fields, member)
+#define TO(member)        .to = offsetof(struct fields, member)
 #define TEXT_MAX_LOCATION 96
 
 static const struct field_row rows[] = {
@@ -128,7 +128,8 @@ static const struct field_row rows[] = {
     {"verbosity", H, H, ANY, .class = IGNORED, .standard = "\"medium\""},
     {"guided_decoding_backend", CH, CH, ANY, .class = IGNORED},
 
-    {"suffix", C, C, STRING, .class = REFUSED, .refusal = "suffix is only supported for models with FIM completion rendering"},
+    {"suffix", C, C, STRING, .class = REFUSED,
+        .refusal = "suffix is only supported for models with FIM completion rendering"},
     {"prompt_embeds", C, C, ANY, .class = REFUSED, .refusal = "prompt_embeds is not supported"},
     {"use_beam_search", CH, 0, BOOL, .class = REFUSED},
     {"best_of", CH, CH, INT, .class = REFUSED, .standard = "1"}, /* n too: see is_default */
@@ -147,7 +148,8 @@ static const struct field_row rows[] = {
     {"media_io_kwargs", H, H, OBJECT, .class = REFUSED},
     {"mm_processor_kwargs", H | T, H | T, OBJECT, .class = REFUSED},
     {"functions", H, H, ANY, .class = REFUSED, .refusal = "functions is not supported; use tools"},
-    {"function_call", H, H, ANY, .class = REFUSED, .standard = "\"none\"", .refusal = "function_call is not supported; use tool_choice"},
+    {"function_call", H, H, ANY, .class = REFUSED, .standard = "\"none\"",
+        .refusal = "function_call is not supported; use tool_choice"},
 };
 
 static const struct field_row *row_find(const char *name, enum endpoint endpoint)
@@ -357,12 +359,14 @@ static pdk_status read_value(const struct field_row *row, const struct json *val
 static pdk_status read_stream_options(const struct json *body, struct fields *to, pdk_error *err)
 {
     const struct json *options = json_get(body, "stream_options");
-    const struct json *usage = json_get(options, "include_usage"), *continuous = json_get(options, "continuous_usage_stats");
+    const struct json *usage = json_get(options, "include_usage"),
+                      *continuous = json_get(options, "continuous_usage_stats");
     pdk_status status = PDK_OK;
     if (is_given(usage))
         status = coerce_bool(usage, "body.stream_options.include_usage", &to->include_usage.value, err);
     if (status == PDK_OK && is_given(continuous))
-        status = coerce_bool(continuous, "body.stream_options.continuous_usage_stats", &to->continuous_usage_stats.value, err);
+        status = coerce_bool(
+            continuous, "body.stream_options.continuous_usage_stats", &to->continuous_usage_stats.value, err);
     return status;
 }
 
@@ -434,7 +438,8 @@ static void put_name(struct buffer *out, const char *name, size_t length)
 {
     for (size_t i = 0; i < length && i < 48; i++) {
         char c = name[i];
-        bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-' || c == '.';
+        bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
+                     c == '-' || c == '.';
         buffer_putc(out, plain ? c : '?');
     }
 }

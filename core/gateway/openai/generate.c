@@ -10,7 +10,6 @@
 #include "core/gateway/openai/body.h"
 #include "core/gateway/openai/call.h"
 #include "core/gateway/openai/deliver.h"
-#include "core/gateway/openai/refusal.h"
 
 #include <string.h>
 
@@ -36,7 +35,8 @@ static pdk_status send_requests(struct exchange *exchange, struct call *call, co
         pdk_status status = answers_add(answers, service->channel, &call->requests[i], queue, err);
         if (status == PDK_BUSY)
             return pdk_error_set(err, PDK_BUSY, NULL,
-                "The engine is currently busy and cannot accept new requests. Please try again later or on a different instance.");
+                "The engine is currently busy and cannot accept new requests. Please try again later or on a different "
+                "instance.");
         if (status != PDK_OK)
             return status;
     }
@@ -59,7 +59,8 @@ static pdk_status run(struct exchange *exchange, struct call *call, const struct
         status = send_requests(exchange, call, service, answers, err);
     if (status != PDK_OK)
         return status;
-    return call->stream ? deliver_stream(exchange, answer, answers, err) : deliver_whole(exchange, answer, answers, err);
+    return call->stream ? deliver_stream(exchange, answer, answers, err)
+                        : deliver_whole(exchange, answer, answers, err);
 }
 
 static void generate(struct exchange *exchange, enum endpoint endpoint)
@@ -78,10 +79,8 @@ static void generate(struct exchange *exchange, enum endpoint endpoint)
     }
     if (status == PDK_OK)
         status = run(exchange, call, service, &err);
-    if (status != PDK_OK) {
-        refusal_complete(&err);
+    if (status != PDK_OK)
         exchange_fail(exchange, &err);
-    }
 }
 
 void openai_completions(struct exchange *exchange)

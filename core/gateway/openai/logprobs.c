@@ -80,7 +80,8 @@ static bool same(pdk_string a, pdk_string b)
 }
 
 /* {"TOKEN": logprob, …}: two ids with one text are one key, at the first's place with the last's value. */
-static void put_top_object(struct buffer *out, const struct logprob_form *form, const pdk_logprob *entries, size_t count)
+static void put_top_object(
+    struct buffer *out, const struct logprob_form *form, const pdk_logprob *entries, size_t count)
 {
     if (form->top >= 0 && count > (size_t)form->top + 1)
         count = (size_t)form->top + 1;
@@ -143,8 +144,8 @@ static void put_chat_token(struct buffer *out, pdk_string name, double logprob)
     buffer_putc(out, ']');
 }
 
-static void add_chat(struct logprob_text *text, const struct logprob_form *form, pdk_string name, const pdk_logprob *entries,
-    size_t count)
+static void add_chat(struct logprob_text *text, const struct logprob_form *form, pdk_string name,
+    const pdk_logprob *entries, size_t count)
 {
     struct buffer *out = &text->tokens;
     size_t most = form->top < 0 || (size_t)form->top > count ? count : (size_t)form->top;
@@ -161,7 +162,8 @@ static void add_chat(struct logprob_text *text, const struct logprob_form *form,
     buffer_puts(out, "]}");
 }
 
-/* What stands in the part's text before the texts of all positions but the first; "" if the text does not end in them. */
+/* What stands in the part's text before the texts of all positions but the first; "" if the text does not end in them.
+ */
 static pdk_string first_text(const pdk_part *part)
 {
     size_t left = part->text.length, entry = part->logprob_count;
@@ -189,10 +191,10 @@ void logprob_text_add(struct logprob_text *text, const struct logprob_form *form
         const pdk_logprob *entries = part->logprobs + entry;
         uint32_t token = position < part->token_count ? part->token_ids[position] : count != 0 ? entries->token : 0;
         struct token_name room;
-        pdk_string plain = count != 0 ? entries->text
-            : position < part->piece_count ? part->pieces[position]
-            : position == 0                ? first_text(part)
-                                           : (pdk_string){"", 0};
+        pdk_string plain = count != 0                     ? entries->text
+                           : position < part->piece_count ? part->pieces[position]
+                           : position == 0                ? first_text(part)
+                                                          : (pdk_string){"", 0};
         pdk_string name = name_token(form, token, plain, &room);
         if (form->chat)
             add_chat(text, form, name, entries, count);

@@ -33,8 +33,8 @@ static pdk_status no_memory(pdk_error *err)
 /* Types of parts that carry no text; the model's name and the refusal come later, in call_check_messages. */
 static bool is_media(const char *type)
 {
-    static const char *const types[] = {"image_url", "image_pil", "image_embeds", "input_image", "input_audio", "audio_url",
-        "audio_embeds", "video_url", "file"};
+    static const char *const types[] = {"image_url", "image_pil", "image_embeds", "input_image", "input_audio",
+        "audio_url", "audio_embeds", "video_url", "file"};
     for (size_t i = 0; i < sizeof types / sizeof *types; i++)
         if (strcmp(type, types[i]) == 0)
             return true;
@@ -42,7 +42,8 @@ static bool is_media(const char *type)
 }
 
 /* Adds a part's text to `out`. */
-static pdk_status read_part(struct call *call, const struct json *part, const char *location, struct buffer *out, pdk_error *err)
+static pdk_status read_part(
+    struct call *call, const struct json *part, const char *location, struct buffer *out, pdk_error *err)
 {
     const struct json *text = part;
     const char *type = "text";
@@ -57,7 +58,8 @@ static pdk_status read_part(struct call *call, const struct json *part, const ch
             return PDK_OK;
         }
         bool refusal = strcmp(type, "refusal") == 0;
-        if (!refusal && strcmp(type, "text") != 0 && strcmp(type, "input_text") != 0 && strcmp(type, "output_text") != 0)
+        if (!refusal && strcmp(type, "text") != 0 && strcmp(type, "input_text") != 0 &&
+            strcmp(type, "output_text") != 0)
             return refuse_type(err, location, "literal_error", "Input should be a text part; no other part is known");
         text = json_get(part, refusal ? "refusal" : "text");
         if (text == NULL)
@@ -71,7 +73,8 @@ static pdk_status read_part(struct call *call, const struct json *part, const ch
     return PDK_OK;
 }
 
-static pdk_status read_parts(struct call *call, const struct json *parts, const char *location, pdk_message *to, pdk_error *err)
+static pdk_status read_parts(
+    struct call *call, const struct json *parts, const char *location, pdk_message *to, pdk_error *err)
 {
     PDK_CLEANUP(buffer_done) struct buffer out = {0};
     char place[LOCATION_MAX + 24];
@@ -86,7 +89,8 @@ static pdk_status read_parts(struct call *call, const struct json *parts, const 
     return to->content.data == NULL ? no_memory(err) : PDK_OK;
 }
 
-static pdk_status read_message(struct call *call, const struct json *message, size_t at, pdk_message *to, pdk_error *err)
+static pdk_status read_message(
+    struct call *call, const struct json *message, size_t at, pdk_message *to, pdk_error *err)
 {
     char location[LOCATION_MAX];
     const char *role_text;
@@ -193,7 +197,8 @@ static pdk_status check_tools(const struct call *call, pdk_error *err)
     if (strcmp(text, "none") == 0)
         return PDK_OK;
     if (strcmp(text, "auto") == 0)
-        return refuse(err, NULL, NULL, "\"auto\" tool choice requires --enable-auto-tool-choice and --tool-call-parser to be set");
+        return refuse(err, NULL, NULL,
+            "\"auto\" tool choice requires --enable-auto-tool-choice and --tool-call-parser to be set");
     if (strcmp(text, "required") == 0)
         return refuse(err, NULL, NULL, "tool_choice=\"required\" requires --tool-call-parser to be set");
     return refuse(err, "tool_choice", NULL, "`tool_choice` must be none, auto, required or name a function.");
@@ -212,7 +217,8 @@ pdk_status call_check_messages(struct call *call, const struct ready_info *ready
     if (call->part_type != NULL)
         return refuse(err, NULL, NULL, "%s is not a multimodal model", model);
     if (call->message_count == 0)
-        return refuse(err, NULL, NULL, "Cannot apply chat template to an empty conversation. Provide at least one message.");
+        return refuse(
+            err, NULL, NULL, "Cannot apply chat template to an empty conversation. Provide at least one message.");
     if (!ready->has_tokenizer || !ready->has_template)
         return refuse(err, "messages", NULL, "This model has no %s, so it takes no messages; use /v1/completions.",
             ready->has_tokenizer ? "chat template" : "tokenizer");

@@ -23,7 +23,8 @@ static bool is_host_of(const struct exchange *exchange, const struct service_vie
 {
     const char *host = exchange_header(exchange, "Host");
     size_t length = host == NULL || service->host == NULL ? 0 : strlen(service->host);
-    return length != 0 && strncasecmp(host, service->host, length) == 0 && (host[length] == '\0' || host[length] == ':');
+    return length != 0 && strncasecmp(host, service->host, length) == 0 &&
+           (host[length] == '\0' || host[length] == ':');
 }
 
 /* The one service that Host has chosen, or NULL: all of them. */
@@ -145,7 +146,8 @@ void openai_models(struct exchange *exchange)
 }
 
 /* vLLM's sentence for a model that is not there. */
-static void fail_unknown(struct exchange *exchange, const struct routes *routes, const struct service_view *only, const char *name)
+static void fail_unknown(
+    struct exchange *exchange, const struct routes *routes, const struct service_view *only, const char *name)
 {
     PDK_CLEANUP(buffer_done) struct buffer names = {0};
     pdk_error err = {0};

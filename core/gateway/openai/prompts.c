@@ -11,8 +11,8 @@
 #include <stdio.h>
 
 /* Reads `list` as ids of at least 0; one that fits no uint32_t is kept in call->wide_id for call_check_prompts. */
-static pdk_status read_prompt_ids(struct call *call, const struct json *list, const char *location, pdk_request *to,
-    pdk_error *err)
+static pdk_status read_prompt_ids(
+    struct call *call, const struct json *list, const char *location, pdk_request *to, pdk_error *err)
 {
     char place[64];
     size_t at = 0;
@@ -33,7 +33,8 @@ static pdk_status read_prompt_ids(struct call *call, const struct json *list, co
         if (real < 0)
             return refuse_type(err, place, "greater_than_equal", "Input should be greater than or equal to 0");
         if (real < UINT32_MAX)
-            return refuse_type(err, place, "int_from_float", "Input should be a valid integer, got a number with a fractional part");
+            return refuse_type(
+                err, place, "int_from_float", "Input should be a valid integer, got a number with a fractional part");
         if (call->wide_id == NULL)
             call->wide_id = value;
     }
@@ -72,11 +73,13 @@ static pdk_status read_list(struct call *call, const struct json *list, pdk_erro
 pdk_status call_read_prompts(struct call *call, pdk_error *err)
 {
     const struct json *prompt = call->fields.prompt;
-    size_t room = prompt->type == JSON_ARRAY && prompt->child != NULL && prompt->child->type != JSON_NUMBER ? prompt->count : 1;
+    size_t room =
+        prompt->type == JSON_ARRAY && prompt->child != NULL && prompt->child->type != JSON_NUMBER ? prompt->count : 1;
     size_t most = limit_get(LIMIT_PROMPTS);
     if (room > most)
         return pdk_error_set(err, PDK_INVALID, "body.prompt",
-            "1 validation error:\n  {'type': 'too_long', 'loc': 'body.prompt', 'msg': 'List should have at most %zu items, not %zu'}",
+            "1 validation error:\n  {'type': 'too_long', 'loc': 'body.prompt', 'msg': 'List should have at most %zu "
+            "items, not %zu'}",
             most, room);
     call->requests = call_alloc(call, room, sizeof *call->requests);
     if (call->requests == NULL)
@@ -90,19 +93,22 @@ pdk_status call_read_prompts(struct call *call, pdk_error *err)
     return PDK_OK;
 }
 
-static pdk_status check_ids(const struct call *call, const pdk_request *request, const struct ready_info *ready, pdk_error *err)
+static pdk_status check_ids(
+    const struct call *call, const pdk_request *request, const struct ready_info *ready, pdk_error *err)
 {
     if (request->token_count == 0)
         return refuse(err, NULL, NULL, "The decoder prompt cannot be empty");
     for (size_t i = 0; ready->vocabulary_size != 0 && i < request->token_count; i++)
         if (request->token_ids[i] >= ready->vocabulary_size)
             return refuse(err, NULL, NULL, "Token id %" PRIu32 " is out of vocabulary", request->token_ids[i]);
-    if (ready->max_model_len == 0 || request->token_count <= ready->max_model_len || call->fields.truncate_prompt_tokens.set)
+    if (ready->max_model_len == 0 || request->token_count <= ready->max_model_len ||
+        call->fields.truncate_prompt_tokens.set)
         return PDK_OK;
     char value[24];
     snprintf(value, sizeof value, "%zu", request->token_count);
     return refuse(err, "input_tokens", value,
-        "This model's maximum context length is %" PRIu32 " tokens. However, your prompt contains %zu input tokens, which "
+        "This model's maximum context length is %" PRIu32
+        " tokens. However, your prompt contains %zu input tokens, which "
         "exceeds this limit even without any output tokens. Please reduce the length of the input prompt.",
         ready->max_model_len, request->token_count);
 }

@@ -5,17 +5,13 @@
 
 #include <paddock/abi.h>
 
-/* A named check: the sentence, then " (parameter=FIELD, value=VALUE)", less the value when it is NULL. With `field` NULL the
- * sentence stands alone and the answer's `param` is null. Returns PDK_INVALID. The error's own value stays empty, as the
- * message has it already. */
+/* A named check. The exchange puts " (parameter=FIELD, value=VALUE)" behind the sentence, less the value when it is
+ * NULL; with `field` NULL the sentence stands alone and the answer's `param` is null. Returns PDK_INVALID. */
 pdk_status refuse(pdk_error *err, const char *field, const char *value, const char *format, ...) PDK_PRINTF(4, 5);
 
 /* A wrong type or shape, which vLLM answers with a dump of its validator's findings: the kind of finding, where it is
  * ("body.prompt.0") and what should be there. Returns PDK_INVALID. */
 pdk_status refuse_type(pdk_error *err, const char *location, const char *kind, const char *should);
-
-/* Gives an error that came from a runtime the tail of a named check, where it has field and value and lacks it. */
-void refusal_complete(pdk_error *err);
 
 /* A number as Python writes a float: 1.0, 1e-05. */
 struct real_text {

@@ -6,7 +6,6 @@
 #include "core/base/error.h"
 #include "core/gateway/exchange.h"
 
-
 void openai_refuse_responses(struct exchange *exchange)
 {
     pdk_error err = {0};

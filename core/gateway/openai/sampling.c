@@ -1,5 +1,5 @@
-/* How tokens are chosen and when to stop: every value against its range, the table of limits and the model, in vLLM's order
- * and words. What is not sent stays unset, as the model's own defaults come from the runtime. */
+/* How tokens are chosen and when to stop: every value against its range, the table of limits and the model, in vLLM's
+ * order and words. What is not sent stays unset, as the model's own defaults come from the runtime. */
 #include "config.h"
 
 #include "core/gateway/openai/call.h"
@@ -31,7 +31,8 @@ static struct int_text int_text(int64_t value)
 }
 
 /* Copies a real that is in [least, most]; `bit` says that it was given. */
-static bool take_real(struct given_real given, double least, double most, uint32_t bit, double *to, pdk_sampling *sampling)
+static bool take_real(
+    struct given_real given, double least, double most, uint32_t bit, double *to, pdk_sampling *sampling)
 {
     if (!given.set)
         return true;
@@ -59,9 +60,11 @@ static pdk_status check_max_tokens(struct call *call, const struct ready_info *r
     int64_t room = ready->max_model_len != 0 ? ready->max_model_len : INT32_MAX;
     if (most.value > room)
         return refuse(err, name, int_text(most.value).text,
-            "%s=%" PRId64 " cannot be greater than max_model_len=%" PRId64 ". Please request fewer output tokens.", name, most.value, room);
+            "%s=%" PRId64 " cannot be greater than max_model_len=%" PRId64 ". Please request fewer output tokens.",
+            name, most.value, room);
     if (most.value < 1)
-        return refuse(err, "max_tokens", int_text(most.value).text, "max_tokens must be at least 1, got %" PRId64 ".", most.value);
+        return refuse(err, "max_tokens", int_text(most.value).text, "max_tokens must be at least 1, got %" PRId64 ".",
+            most.value);
     to->max_tokens = (int32_t)most.value;
     to->has |= PDK_HAS_MAX_TOKENS;
     return PDK_OK;
@@ -77,7 +80,8 @@ static pdk_status check_n(struct call *call, pdk_sampling *to, pdk_error *err)
     if (n.value < 1)
         return refuse(err, NULL, NULL, "n must be at least 1, got %" PRId64 ".", n.value);
     if ((uint64_t)n.value > most)
-        return refuse(err, "n", int_text(n.value).text, "n must be at most %" PRIu64 ", got %" PRId64 ".", most, n.value);
+        return refuse(
+            err, "n", int_text(n.value).text, "n must be at most %" PRIu64 ", got %" PRId64 ".", most, n.value);
     call->n = to->n = (uint32_t)n.value;
     return PDK_OK;
 }
@@ -85,10 +89,13 @@ static pdk_status check_n(struct call *call, pdk_sampling *to, pdk_error *err)
 static pdk_status check_penalties(const struct fields *f, pdk_sampling *to, pdk_error *err)
 {
     if (!take_real(f->presence_penalty, -2, 2, PDK_HAS_PRESENCE_PENALTY, &to->presence_penalty, to))
-        return refuse(err, NULL, NULL, "presence_penalty must be in [-2, 2], got %s.", real_text(f->presence_penalty.value).text);
+        return refuse(
+            err, NULL, NULL, "presence_penalty must be in [-2, 2], got %s.", real_text(f->presence_penalty.value).text);
     if (!take_real(f->frequency_penalty, -2, 2, PDK_HAS_FREQUENCY_PENALTY, &to->frequency_penalty, to))
-        return refuse(err, NULL, NULL, "frequency_penalty must be in [-2, 2], got %s.", real_text(f->frequency_penalty.value).text);
-    if (!take_real(f->repetition_penalty, nextafter(0, 1), 1e308, PDK_HAS_REPETITION_PENALTY, &to->repetition_penalty, to))
+        return refuse(err, NULL, NULL, "frequency_penalty must be in [-2, 2], got %s.",
+            real_text(f->frequency_penalty.value).text);
+    if (!take_real(
+            f->repetition_penalty, nextafter(0, 1), 1e308, PDK_HAS_REPETITION_PENALTY, &to->repetition_penalty, to))
         return refuse(err, NULL, NULL, "repetition_penalty must be greater than zero, got %s.",
             real_text(f->repetition_penalty.value).text);
     return PDK_OK;
@@ -99,7 +106,9 @@ static pdk_status check_filters(const struct fields *f, pdk_sampling *to, pdk_er
     if (!take_real(f->temperature, 0, 2, PDK_HAS_TEMPERATURE, &to->temperature, to)) {
         struct real_text got = real_text(f->temperature.value);
         return refuse(err, "temperature", got.text,
-            f->temperature.value < 0 ? "temperature must be non-negative, got %s." : "temperature must be in [0, 2], got %s.", got.text);
+            f->temperature.value < 0 ? "temperature must be non-negative, got %s."
+                                     : "temperature must be in [0, 2], got %s.",
+            got.text);
     }
     if (!take_real(f->top_p, nextafter(0, 1), 1, PDK_HAS_TOP_P, &to->top_p, to)) {
         struct real_text got = real_text(f->top_p.value);
@@ -107,7 +116,8 @@ static pdk_status check_filters(const struct fields *f, pdk_sampling *to, pdk_er
     }
     if (f->top_k.set) {
         if (f->top_k.value < -1)
-            return refuse(err, NULL, NULL, "top_k must be 0 (disable), or at least 1, got %" PRId64 ".", f->top_k.value);
+            return refuse(
+                err, NULL, NULL, "top_k must be 0 (disable), or at least 1, got %" PRId64 ".", f->top_k.value);
         to->top_k = f->top_k.value > INT32_MAX ? 0 : (int32_t)f->top_k.value; /* over any vocabulary: off */
         to->has |= PDK_HAS_TOP_K;
     }
@@ -121,10 +131,12 @@ static pdk_status check_min_tokens(const struct fields *f, pdk_sampling *to, pdk
     if (!f->min_tokens.set)
         return PDK_OK;
     if (f->min_tokens.value < 0)
-        return refuse(err, NULL, NULL, "min_tokens must be greater than or equal to 0, got %" PRId64 ".", f->min_tokens.value);
+        return refuse(
+            err, NULL, NULL, "min_tokens must be greater than or equal to 0, got %" PRId64 ".", f->min_tokens.value);
     int64_t most = (to->has & PDK_HAS_MAX_TOKENS) != 0 ? to->max_tokens : INT32_MAX;
     if (f->min_tokens.value > most)
-        return refuse(err, NULL, NULL, "min_tokens must be less than or equal to max_tokens=%" PRId64 ", got %" PRId64 ".", most,
+        return refuse(err, NULL, NULL,
+            "min_tokens must be less than or equal to max_tokens=%" PRId64 ", got %" PRId64 ".", most,
             f->min_tokens.value);
     to->min_tokens = (int32_t)f->min_tokens.value;
     to->has |= PDK_HAS_MIN_TOKENS;
@@ -132,15 +144,16 @@ static pdk_status check_min_tokens(const struct fields *f, pdk_sampling *to, pdk
 }
 
 /* One of the two counts of alternatives; `what` is "sample" or "prompt". */
-static pdk_status take_count(int64_t count, const char *field, const char *what, const struct ready_info *ready, int32_t *to,
-    pdk_error *err)
+static pdk_status take_count(
+    int64_t count, const char *field, const char *what, const struct ready_info *ready, int32_t *to, pdk_error *err)
 {
     if (count < -1)
         return refuse(err, field, int_text(count).text, "`%s` must be a positive value or -1.", field);
     int64_t asked = count == -1 ? (int64_t)ready->vocabulary_size : count;
     if (ready->max_logprobs != UINT32_MAX && asked > ready->max_logprobs)
         return refuse(err, field, int_text(asked).text,
-            "Requested %s logprobs of %" PRId64 ", which is greater than max allowed: %" PRIu32, what, asked, ready->max_logprobs);
+            "Requested %s logprobs of %" PRId64 ", which is greater than max allowed: %" PRIu32, what, asked,
+            ready->max_logprobs);
     *to = asked >= INT32_MAX ? -1 : (int32_t)count;
     return PDK_OK;
 }
@@ -158,8 +171,8 @@ static pdk_status check_logprobs(struct call *call, const struct ready_info *rea
         to->has |= PDK_HAS_LOGPROBS;
         call->top = to->logprobs;
     }
-    /* echo asks for the prompt's logprobs, as many as the answer's: a completion only where it has some. A stream of a chat
-     * has no place for them. */
+    /* echo asks for the prompt's logprobs, as many as the answer's: a completion only where it has some. A stream of a
+     * chat has no place for them. */
     struct given_int prompt = f->prompt_logprobs;
     if (!prompt.set && call->echo && (chat ? !call->stream : call->wants_logprobs))
         prompt = (struct given_int){true, call->wants_logprobs ? top : 0};
@@ -173,7 +186,8 @@ static pdk_status check_logprobs(struct call *call, const struct ready_info *rea
     return PDK_OK;
 }
 
-static pdk_status check_truncation(const struct fields *f, const struct ready_info *ready, pdk_sampling *to, pdk_error *err)
+static pdk_status check_truncation(
+    const struct fields *f, const struct ready_info *ready, pdk_sampling *to, pdk_error *err)
 {
     struct given_int keep = f->truncate_prompt_tokens;
     if (!keep.set)
@@ -181,7 +195,8 @@ static pdk_status check_truncation(const struct fields *f, const struct ready_in
     if (ready->max_model_len != 0 && keep.value > ready->max_model_len)
         return refuse(err, "truncate_prompt_tokens", int_text(keep.value).text,
             "truncate_prompt_tokens=%" PRId64 " cannot be greater than max_model_len = %" PRIu32
-            ". Please request a smaller truncation size.", keep.value, ready->max_model_len);
+            ". Please request a smaller truncation size.",
+            keep.value, ready->max_model_len);
     to->truncate_prompt = keep.value;
     to->has |= PDK_HAS_TRUNCATE_PROMPT;
     return PDK_OK;
@@ -287,7 +302,8 @@ static void put_outside(struct buffer *out, const struct json *list, const uint3
         if (shown++ == SHOWN_MAX)
             buffer_puts(out, ", ...");
         else
-            buffer_printf(out, "%s%.24s", shown == 1 ? "" : ", ", value->text == NULL ? json_type_name(value) : value->text);
+            buffer_printf(
+                out, "%s%.24s", shown == 1 ? "" : ", ", value->text == NULL ? json_type_name(value) : value->text);
     }
     buffer_putc(out, ']');
 }
@@ -312,8 +328,8 @@ static pdk_status check_ids(struct call *call, const struct ready_info *ready, p
     if (f->allowed_token_ids != NULL) {
         if (f->allowed_token_ids->count == 0)
             return refuse(err, "allowed_token_ids", "[]", "allowed_token_ids is not None and empty!");
-        status = call_read_ids(call, f->allowed_token_ids, "allowed_token_ids", ready->vocabulary_size, &to->allowed_token_ids,
-            &to->allowed_token_count, &bad, err);
+        status = call_read_ids(call, f->allowed_token_ids, "allowed_token_ids", ready->vocabulary_size,
+            &to->allowed_token_ids, &to->allowed_token_count, &bad, err);
         if (status != PDK_OK)
             return status;
         if (bad != NULL)
@@ -327,8 +343,8 @@ static pdk_status check_ids(struct call *call, const struct ready_info *ready, p
     if (f->logprob_token_ids->count > LOGPROB_IDS_MAX)
         return refuse(err, "logprob_token_ids", NULL, "logprob_token_ids has %" PRIu32 " ids; the limit is %d",
             f->logprob_token_ids->count, LOGPROB_IDS_MAX);
-    status = call_read_ids(call, f->logprob_token_ids, "logprob_token_ids", ready->vocabulary_size, &to->logprob_token_ids,
-        &to->logprob_token_count, &bad, err);
+    status = call_read_ids(call, f->logprob_token_ids, "logprob_token_ids", ready->vocabulary_size,
+        &to->logprob_token_ids, &to->logprob_token_count, &bad, err);
     if (status == PDK_OK && bad != NULL)
         return refuse(err, "logprob_token_ids", bad->text, "logprob_token_ids contains out-of-vocab token id!");
     return status;
@@ -349,7 +365,8 @@ static pdk_status check_biases(struct call *call, const struct ready_info *ready
     if (given == NULL)
         return PDK_OK;
     if (given->count > most)
-        return refuse(err, "logit_bias", NULL, "logit_bias has %" PRIu32 " entries; the limit is %zu", given->count, most);
+        return refuse(
+            err, "logit_bias", NULL, "logit_bias has %" PRIu32 " entries; the limit is %zu", given->count, most);
     pdk_bias *biases = call_alloc(call, given->count, sizeof *biases);
     if (biases == NULL)
         return pdk_error_set(err, PDK_NO_MEMORY, "logit_bias", "no memory for %" PRIu32 " entries", given->count);
@@ -364,7 +381,8 @@ static pdk_status check_biases(struct call *call, const struct ready_info *ready
                 "logit_bias contains key(s) that cannot be converted to integer token IDs: %s", shown);
         if (id >= UINT32_MAX || (ready->vocabulary_size != 0 && id >= ready->vocabulary_size))
             return refuse(err, "logit_bias", shown,
-                "token_id(s) %s in logit_bias contain out-of-vocab token ids. Vocabulary size: %" PRIu32, shown, ready->vocabulary_size);
+                "token_id(s) %s in logit_bias contain out-of-vocab token ids. Vocabulary size: %" PRIu32, shown,
+                ready->vocabulary_size);
         if (coerce_real(member, "logit_bias", &value, NULL) != PDK_OK || !isfinite(value))
             return refuse(err, "logit_bias", shown, "logit_bias of token %" PRId64 " must be a finite number", id);
         biases[to->bias_count++] = (pdk_bias){(uint32_t)id, (float)(value < -100 ? -100 : value > 100 ? 100 : value)};

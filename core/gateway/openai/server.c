@@ -19,8 +19,8 @@ void openai_version(struct exchange *exchange)
     exchange_reply(exchange, 200, "application/json", body, sizeof body - 1);
 }
 
-/* vLLM listens once its model is loaded, and scripts wait for this: so not before one of the services is ready, if there
- * are any. /healthz and /readyz tell of the daemon alone. */
+/* vLLM listens once its model is loaded, and scripts wait for this: so not before one of the services is ready, if
+ * there are any. /healthz and /readyz tell of the daemon alone. */
 void openai_health(struct exchange *exchange)
 {
     struct control *control = exchange_control(exchange);
@@ -29,7 +29,7 @@ void openai_health(struct exchange *exchange)
     for (size_t i = 0; i < routes->count; i++)
         ready |= routes->services[i].phase == SERVICE_READY;
     ready &= !control_is_draining(control);
-    exchange_reply(exchange, ready ? 200 : 503, "text/plain", "", 0);
+    exchange_reply(exchange, ready ? 200 : 503, NULL, "", 0);
 }
 
 void openai_ping(struct exchange *exchange)

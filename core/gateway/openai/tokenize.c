@@ -9,7 +9,6 @@
 #include "core/gateway/exchange.h"
 #include "core/gateway/openai/body.h"
 #include "core/gateway/openai/deliver.h"
-#include "core/gateway/openai/refusal.h"
 
 #include <inttypes.h>
 
@@ -89,7 +88,8 @@ static pdk_status set_tokenize(struct call *call, const struct ready_info *ready
 }
 
 /* Ids of no token have no text, and stop nothing. */
-static pdk_status set_detokenize(struct call *call, const struct ready_info *ready, pdk_request *request, pdk_error *err)
+static pdk_status set_detokenize(
+    struct call *call, const struct ready_info *ready, pdk_request *request, pdk_error *err)
 {
     const struct json *bad, *tokens = call->fields.tokens;
     const uint32_t *ids;
@@ -155,9 +155,11 @@ static pdk_status convert(struct exchange *exchange, struct call *call, struct b
     pdk_request *request = call_alloc(call, 1, sizeof *request);
     if (request == NULL)
         return pdk_error_set(err, PDK_NO_MEMORY, NULL, "no memory for the request");
-    *request = (pdk_request){.size = sizeof *request, .tenant = exchange_tenant(exchange),
+    *request = (pdk_request){.size = sizeof *request,
+        .tenant = exchange_tenant(exchange),
         .sampling = {.size = sizeof request->sampling, .n = 1}};
-    status = back ? set_detokenize(call, service->ready, request, err) : set_tokenize(call, service->ready, request, err);
+    status =
+        back ? set_detokenize(call, service->ready, request, err) : set_tokenize(call, service->ready, request, err);
     PDK_CLEANUP(tokens_done) struct tokens tokens = {0};
     bool nothing = back && request->token_count == 0; /* a prompt that is not there is no request */
     if (status == PDK_OK && !nothing)
@@ -182,7 +184,6 @@ static void answer_tokens(struct exchange *exchange, enum endpoint endpoint)
         exchange_reply(exchange, 200, "application/json", out.data, out.length);
         return;
     }
-    refusal_complete(&err);
     exchange_fail(exchange, &err);
 }
 
