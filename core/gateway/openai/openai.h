@@ -1,5 +1,5 @@
-/* core/gateway/openai/openai.h: the OpenAI protocol, as vLLM speaks it, over the neutral request. Each handler answers its
- * exchange exactly once; core/gateway/endpoints.c says which paths they stand at. */
+/* core/gateway/openai/openai.h: the OpenAI protocol, as vLLM speaks it, over the neutral request. Each handler answers
+ * its exchange exactly once; core/gateway/endpoints.c says which paths they stand at. */
 #pragma once
 
 struct exchange;
