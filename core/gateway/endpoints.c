@@ -3,6 +3,7 @@
 
 #include "core/gateway/endpoints.h"
 
+#include "core/gateway/admin.h"
 #include "core/gateway/health.h"
 #include "core/gateway/metrics.h"
 #include "core/gateway/openai/openai.h"
@@ -34,6 +35,7 @@ static const struct endpoint rows[] = {
     {"GET", "/livez", health_live, "/livez", BODY_NONE, SHAPE_PLAIN, true, true},
     {"GET", "/readyz", health_ready, "/readyz", BODY_NONE, SHAPE_PLAIN, true, true},
     {"GET", "/metrics", metrics_handle, "/metrics", BODY_NONE, SHAPE_PLAIN, false, true},
+    {"POST", "/-/reload", admin_reload, "/-/reload", BODY_ANY, SHAPE_KUBERNETES, false, true},
 
     OPENAI_GETS("/v1/models", openai_models),
     OPENAI_GETS("/v1/models/{model*}", openai_model),

@@ -28,6 +28,7 @@ const struct key *keys_find(const struct keys *keys, const char *shown, size_t l
 
 uint64_t key_tenant(const struct key *key); /* a hash, never 0 */
 bool key_allows(const struct key *key, const char *namespace_, const char *service);
+bool key_is_limited(const struct key *key); /* to some services */
 
 /* Reads one file's text; for keys_load, tests and fuzzing. `name` is the default tenant. */
 pdk_status key_read(const char *name, const char *text, size_t length, struct key **ret_key, pdk_error *err);
