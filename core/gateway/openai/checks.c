@@ -79,7 +79,7 @@ static pdk_status check_generation(const struct json *body, pdk_error *err)
     if (salt != NULL && salt->type == JSON_STRING && salt->length != 0 &&
         (salt->length > 128 || strcspn(salt->text, "@/\\") != salt->length))
         return refuse(err, "cache_salt", NULL,
-            "Parameter 'cache_salt' must be at most 128 characters and must not contain '@', '/', '\\', or NUL.");
+            "Parameter 'cache_salt' must be at most 128 characters and must not contain '@', '/', '\\\\', or NUL.");
     return PDK_OK;
 }
 
