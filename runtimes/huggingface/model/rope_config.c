@@ -14,7 +14,7 @@
 static const char *const type_names[] = {
     [ROPE_DEFAULT] = "default", [ROPE_LINEAR] = "linear", [ROPE_LLAMA3] = "llama3", [ROPE_YARN] = "yarn"};
 
-static const struct config_field theta_field = {"rope_theta|rotary_emb_base", "rope.freq_base", 1, 1e12};
+static const struct config_field theta_field = {"rope_theta|rotary_emb_base", "rope.freq_base", 2, 1e12};
 static const struct config_field partial_field = {"partial_rotary_factor|rotary_pct", NULL, 1e-3, 1};
 static const struct config_field dims_field = {"rotary_dim", "rope.dimension_count", 2, 4096};
 
@@ -33,7 +33,7 @@ static const struct {
     {{"attention_factor", NULL, 1e-3, 1e3}, offsetof(struct rope_config, attention_factor)},
     {{"mscale", NULL, 0, 1e3}, offsetof(struct rope_config, mscale)},
     {{"mscale_all_dim", NULL, 0, 1e3}, offsetof(struct rope_config, mscale_all_dim)},
-    {{"rope_theta", NULL, 1, 1e12}, offsetof(struct rope_config, theta)},
+    {{"rope_theta", NULL, 2, 1e12}, offsetof(struct rope_config, theta)},
 };
 
 enum { MEMBER_COUNT = sizeof members / sizeof members[0] };
@@ -119,7 +119,7 @@ static pdk_status read_theta(struct config_reader *reader, const struct json *ob
     pdk_status status = config_real(reader, &theta_field, theta, NULL, err);
     if (status != PDK_OK || config_override(reader, theta_field.names) != NULL)
         return status;
-    static const struct config_field inside = {"rope_theta", NULL, 1, 1e12};
+    static const struct config_field inside = {"rope_theta", NULL, 2, 1e12};
     const struct json *in_file = json_get(reader->file, "rope_parameters");
     status = json_real(in_file, "rope.", &inside, theta, NULL, err);
     return status == PDK_OK ? json_real(object, "rope.", &inside, theta, NULL, err) : status;
