@@ -274,3 +274,8 @@ bool key_allows(const struct key *key, const char *namespace_, const char *servi
     snprintf(wanted, sizeof wanted, ",%s,", service);
     return strstr(key->services, wanted) != NULL;
 }
+
+bool key_is_limited(const struct key *key)
+{
+    return key->services != NULL;
+}
