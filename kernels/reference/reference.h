@@ -29,7 +29,7 @@ void reference_gated(const struct reference_matrix *gate, const struct reference
 void reference_head(const struct reference_matrix *matrix, const float *x, const float *bias, float scale, float soft_cap,
     float *out);
 
-/* out = table[token] * scale (+ positions[position]); positions may be NULL. */
+/* out = table[token] * scale (+ positions[position]); one of the two may be NULL. */
 void reference_embed(const struct reference_matrix *table, size_t token, float scale,
     const struct reference_matrix *positions, size_t position, float *out);
 

@@ -124,8 +124,9 @@ static struct op *record(pdk_queue *queue, enum op_kind kind)
 
 void queue_embed(pdk_queue *queue, const pdk_embed *op)
 {
-    assert(op->out->columns == op->table->columns && op->out->max_rows >= queue->batch->row_count);
-    assert(op->positions == NULL || op->positions->columns == op->table->columns);
+    assert((op->table != NULL || op->positions != NULL) && op->out->max_rows >= queue->batch->row_count);
+    assert(op->table == NULL || op->table->columns == op->out->columns);
+    assert(op->positions == NULL || op->positions->columns == op->out->columns);
     record(queue, OP_EMBED)->embed = *op;
 }
 

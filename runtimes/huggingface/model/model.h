@@ -34,6 +34,8 @@ struct model_request {
     /* Called as bytes are packed; may be NULL. */
     void (*progress)(void *context, double fraction);
     void *progress_context;
+    /* Told what was accepted without effect, a sentence each; may be NULL. */
+    void (*note)(void *progress_context, const char *text);
     uint64_t memory_bytes;    /* budget for weights; 0: none. "needs 5.1 GiB, limit 4 GiB" comes before any allocation */
 };
 
