@@ -1,5 +1,5 @@
-/* A configuration that is accepted keeps the promises that the forward relies on. The input is config.json; the same bytes
- * also stand for generation_config.json. */
+/* A configuration that is accepted keeps the promises that the forward relies on. The input is config.json; the same
+ * bytes also stand for generation_config.json. */
 #include "config.h"
 
 #include "runtimes/huggingface/model/generation_config.h"
@@ -26,7 +26,8 @@ static void check_rope(const struct model_config *config)
 static void check(const struct model_config *config)
 {
     assert(config->layers >= 1 && config->layers <= MODEL_LAYERS_MAX && config->hidden >= 1 && config->inner >= 1);
-    assert(config->heads >= 1 && config->kv_heads >= 1 && config->heads % config->kv_heads == 0 && config->head_dim >= 1);
+    assert(
+        config->heads >= 1 && config->kv_heads >= 1 && config->heads % config->kv_heads == 0 && config->head_dim >= 1);
     assert((uint64_t)config->heads * config->head_dim <= 1u << 20 && config->eos_count <= MODEL_STOPS_MAX);
     assert(isfinite(config->attention_scale) && config->attention_scale > 0 && isfinite(config->logit_scale));
     for (uint32_t i = 0; i < config->layers; i++)

@@ -19,7 +19,8 @@ static void touch(const void *bytes, uint64_t count)
 
 static void read_values(const struct gguf *gguf)
 {
-    static const char *const keys[] = {"a", "general.architecture", "general.alignment", "tokenizer.ggml.tokens", "split.no"};
+    static const char *const keys[] = {
+        "a", "general.architecture", "general.alignment", "tokenizer.ggml.tokens", "split.no"};
     for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
         uint64_t integer;
         double real;

@@ -1,5 +1,5 @@
-/* A fixture of the llama family written as GGUF, as llama.cpp's converter does (query and key rows in pairs), in every type
- * that is read: float32 gives the fixture's own logits, the others those of their dequantised weights. */
+/* A fixture of the llama family written as GGUF, as llama.cpp's converter does (query and key rows in pairs), in every
+ * type that is read: float32 gives the fixture's own logits, the others those of their dequantised weights. */
 #include "config.h"
 
 #include "check_main.h"
@@ -94,7 +94,7 @@ struct writer {
     const struct safetensors *from;
     const struct fixture *fixture;
     int32_t type;
-    bool dequantise; /* write the values that the type keeps, as float32 */
+    bool dequantise;    /* write the values that the type keeps, as float32 */
     bool value_as_half; /* attention's value matrices in F16 beside the other type */
     uint64_t count;
 };
@@ -107,7 +107,8 @@ static uint32_t ggml_type(int32_t type)
     ck_abort();
 }
 
-static void put_data(struct writer *w, const char *name, int32_t type, const float *values, uint32_t rank, const uint64_t *shape)
+static void put_data(
+    struct writer *w, const char *name, int32_t type, const float *values, uint32_t rank, const uint64_t *shape)
 {
     size_t count = (size_t)(shape[0] * (rank > 1 ? shape[1] : 1));
     struct buffer bytes = {0};
@@ -170,8 +171,13 @@ static void put_layer(struct writer *w, uint32_t layer)
 /* What a llama3-scaled model's frequencies are divided by. */
 static void put_rope_factors(struct writer *w)
 {
-    struct rope_config rope = {.type = ROPE_DEFAULT, .dims = w->fixture->head_dim, .theta = w->fixture->theta, .factor = 8,
-        .original_context = 64, .low_frequency_factor = 1, .high_frequency_factor = 4};
+    struct rope_config rope = {.type = ROPE_DEFAULT,
+        .dims = w->fixture->head_dim,
+        .theta = w->fixture->theta,
+        .factor = 8,
+        .original_context = 64,
+        .low_frequency_factor = 1,
+        .high_frequency_factor = 4};
     float plain[64], scaled[64], factors[64];
     rope_frequencies(&rope, NULL, plain);
     rope.type = ROPE_LLAMA3;
@@ -258,8 +264,9 @@ static void check_alike(const struct run *a, const struct run *b, double least, 
     }
 }
 
-static const struct fixture fixtures[] = {{"llama-mha", 4, 4, 8, 10000, false}, {"llama-gqa-tied", 4, 2, 8, 100000, true},
-    {"llama3-rope", 4, 1, 32, 500000, false}, {"llama-yarn", 4, 2, 8, 10000, false}};
+static const struct fixture fixtures[] = {{"llama-mha", 4, 4, 8, 10000, false},
+    {"llama-gqa-tied", 4, 2, 8, 100000, true}, {"llama3-rope", 4, 1, 32, 500000, false},
+    {"llama-yarn", 4, 2, 8, 10000, false}};
 
 START_TEST(float32_gives_the_fixtures_logits)
 {

@@ -1,5 +1,5 @@
-/* runtimes/huggingface/model/model_config.c, config_reader.c, rope_config.c, generation_config.c: ranges, divisors, unknown
- * names; each by a change to a good configuration. */
+/* runtimes/huggingface/model/model_config.c, config_reader.c, rope_config.c, generation_config.c: ranges, divisors,
+ * unknown names; each by a change to a good configuration. */
 #include "config.h"
 
 #include "check_main.h"
@@ -11,8 +11,10 @@
 
 static const char base[] =
     "{\"architectures\":[\"LlamaForCausalLM\"],\"model_type\":\"llama\",\"hidden_size\":32,\"num_hidden_layers\":3,"
-    "\"num_attention_heads\":4,\"num_key_value_heads\":2,\"intermediate_size\":56,\"vocab_size\":320,\"hidden_act\":\"silu\","
-    "\"max_position_embeddings\":512,\"rms_norm_eps\":1e-6,\"rope_theta\":10000.0,\"bos_token_id\":1,\"eos_token_id\":[2,7],"
+    "\"num_attention_heads\":4,\"num_key_value_heads\":2,\"intermediate_size\":56,\"vocab_size\":320,\"hidden_act\":"
+    "\"silu\","
+    "\"max_position_embeddings\":512,\"rms_norm_eps\":1e-6,\"rope_theta\":10000.0,\"bos_token_id\":1,\"eos_token_id\":["
+    "2,7],"
     "\"pad_token_id\":null,\"tie_word_embeddings\":true}";
 
 static const struct {
@@ -46,12 +48,17 @@ static const struct {
     {"{\"architectures\":null,\"model_type\":\"bert\"}", PDK_UNSUPPORTED, "architecture 'bert' is not known"},
     {"{\"architectures\":null,\"model_type\":null}", PDK_INVALID, "neither 'architectures' nor 'model_type'"},
     {"{\"architectures\":[\"a\",\"b\"]}", PDK_INVALID, "architectures must be a list of one name"},
-    {"{\"quantization_config\":{\"quant_method\":\"gptq\"}}", PDK_UNSUPPORTED, "weights quantised by 'gptq' are not read"},
-    {"{\"rope_scaling\":{\"rope_type\":\"longrope\",\"factor\":2}}", PDK_UNSUPPORTED, "rope type 'longrope' is not known"},
+    {"{\"quantization_config\":{\"quant_method\":\"gptq\"}}", PDK_UNSUPPORTED,
+        "weights quantised by 'gptq' are not read"},
+    {"{\"rope_scaling\":{\"rope_type\":\"longrope\",\"factor\":2}}", PDK_UNSUPPORTED,
+        "rope type 'longrope' is not known"},
     {"{\"rope_scaling\":{\"type\":\"dynamic\",\"factor\":2}}", PDK_UNSUPPORTED, "rope type 'dynamic' is not known"},
-    {"{\"rope_scaling\":{\"rope_type\":\"yarn\",\"factor\":4,\"twist\":1}}", PDK_UNSUPPORTED, "rope_scaling.twist is not known"},
-    {"{\"rope_scaling\":{\"rope_type\":\"linear\",\"factor\":0}}", PDK_INVALID, "rope.factor is 0; it may be 1 to 1000000"},
-    {"{\"rope_scaling\":{\"rope_type\":\"llama3\",\"factor\":8}}", PDK_INVALID, "rope type llama3 needs original_max_position"},
+    {"{\"rope_scaling\":{\"rope_type\":\"yarn\",\"factor\":4,\"twist\":1}}", PDK_UNSUPPORTED,
+        "rope_scaling.twist is not known"},
+    {"{\"rope_scaling\":{\"rope_type\":\"linear\",\"factor\":0}}", PDK_INVALID,
+        "rope.factor is 0; it may be 1 to 1000000"},
+    {"{\"rope_scaling\":{\"rope_type\":\"llama3\",\"factor\":8}}", PDK_INVALID,
+        "rope type llama3 needs original_max_position"},
     {"{\"rope_scaling\":[]}", PDK_INVALID, "rope_scaling must be an object, not array"},
     {"{\"rope_theta\":0}", PDK_INVALID, "rope_theta is 0; it may be 2 to 1000000000000"},
     {"{\"partial_rotary_factor\":0.1}", PDK_INVALID, "0 of a head's 8 numbers are turned"},
@@ -103,8 +110,10 @@ START_TEST(good_values_arrive)
 {
     static struct model_config config;
     ck_assert_int_eq(read_config(base, "{}", &config, NULL), PDK_OK);
-    ck_assert(config.hidden == 32 && config.layers == 3 && config.heads == 4 && config.kv_heads == 2 && config.head_dim == 8);
-    ck_assert(config.inner == 56 && config.vocabulary == 320 && config.context == 512 && config.tied && !config.parallel);
+    ck_assert(
+        config.hidden == 32 && config.layers == 3 && config.heads == 4 && config.kv_heads == 2 && config.head_dim == 8);
+    ck_assert(
+        config.inner == 56 && config.vocabulary == 320 && config.context == 512 && config.tied && !config.parallel);
     ck_assert(config.bos_id == 1 && config.pad_id == -1 && config.eos_count == 2 && config.eos_ids[1] == 7);
     ck_assert(config.rope.dims == 8 && config.rope.theta == 10000 && config.rope.type == ROPE_DEFAULT);
     ck_assert(fabs(config.attention_scale - 1 / sqrt(8)) < 1e-12 && config.final_norm && !config.windowed[0]);
@@ -114,7 +123,8 @@ END_TEST
 START_TEST(rope_is_read_old_and_new)
 {
     static struct model_config config;
-    ck_assert_int_eq(read_config(base, "{\"rope_scaling\":{\"type\":\"linear\",\"factor\":4.0}}", &config, NULL), PDK_OK);
+    ck_assert_int_eq(
+        read_config(base, "{\"rope_scaling\":{\"type\":\"linear\",\"factor\":4.0}}", &config, NULL), PDK_OK);
     ck_assert(config.rope.type == ROPE_LINEAR && config.rope.factor == 4 && config.context == 2048);
     static const char parameters[] = "{\"rope_parameters\":{\"rope_type\":\"yarn\",\"factor\":4,\"rope_theta\":5000,"
                                      "\"original_max_position_embeddings\":64}}";
@@ -128,16 +138,19 @@ END_TEST
 START_TEST(windows_follow_layer_types_and_switches)
 {
     static struct model_config config;
-    ck_assert_int_eq(read_config(base,
-                         "{\"sliding_window\":9,\"layer_types\":[\"full_attention\",\"sliding_attention\",\"full_attention\"]}",
-                         &config, NULL),
+    ck_assert_int_eq(
+        read_config(base,
+            "{\"sliding_window\":9,\"layer_types\":[\"full_attention\",\"sliding_attention\",\"full_attention\"]}",
+            &config, NULL),
         PDK_OK);
     ck_assert(config.window == 9 && !config.windowed[0] && config.windowed[1] && !config.windowed[2]);
-    static const char qwen[] = "{\"architectures\":[\"Qwen2ForCausalLM\"],\"sliding_window\":9,\"use_sliding_window\":false}";
+    static const char qwen[] =
+        "{\"architectures\":[\"Qwen2ForCausalLM\"],\"sliding_window\":9,\"use_sliding_window\":false}";
     ck_assert_int_eq(read_config(base, qwen, &config, NULL), PDK_OK);
     ck_assert(config.window == 0 && !config.windowed[0]);
-    static const char on[] = "{\"architectures\":[\"Qwen2ForCausalLM\"],\"sliding_window\":9,\"use_sliding_window\":true,"
-                             "\"max_window_layers\":2}";
+    static const char on[] =
+        "{\"architectures\":[\"Qwen2ForCausalLM\"],\"sliding_window\":9,\"use_sliding_window\":true,"
+        "\"max_window_layers\":2}";
     ck_assert_int_eq(read_config(base, on, &config, NULL), PDK_OK);
     ck_assert(config.window == 9 && !config.windowed[1] && config.windowed[2]);
 }

@@ -1,5 +1,5 @@
-/* runtimes/huggingface/model/source.c, weight_plan.c, weights.c, model.c: which files make a model, and what a model that is
- * not what its configuration says is told. */
+/* runtimes/huggingface/model/source.c, weight_plan.c, weights.c, model.c: which files make a model, and what a model
+ * that is not what its configuration says is told. */
 #include "config.h"
 
 #include "check_main.h"
@@ -34,8 +34,12 @@ static void progress(void *context, double fraction)
 static pdk_status try_load(const char *path, const char *overrides, uint64_t budget, pdk_error *err)
 {
     struct run run;
-    const struct model_request request = {.path = path, .overrides = overrides, .memory_bytes = budget, .note = note,
-        .progress = progress, .use_generation_config = true};
+    const struct model_request request = {.path = path,
+        .overrides = overrides,
+        .memory_bytes = budget,
+        .note = note,
+        .progress = progress,
+        .use_generation_config = true};
     told.fraction = 0;
     told.count = 0;
     told.last[0] = '\0';
@@ -60,17 +64,21 @@ static const struct {
         "the model has a tensor that LlamaForCausalLM has no use for: model.layers.2."},
     {"llama-mha", "{\"intermediate_size\":64}", 0, PDK_INVALID,
         "model.layers.0.mlp.gate_proj.weight is 56 x 32; by the configuration it is 64 x 32"},
-    {"llama-mha", "{\"num_key_value_heads\":2}", 0, PDK_INVALID, "self_attn.k_proj.weight is 32 x 32; by the configuration"},
-    {"llama-mha", "{\"hidden_size\":262144,\"num_attention_heads\":4096,\"num_key_value_heads\":4096,\"head_dim\":null}", 0,
+    {"llama-mha", "{\"num_key_value_heads\":2}", 0, PDK_INVALID,
+        "self_attn.k_proj.weight is 32 x 32; by the configuration"},
+    {"llama-mha",
+        "{\"hidden_size\":262144,\"num_attention_heads\":4096,\"num_key_value_heads\":4096,\"head_dim\":null}", 0,
         PDK_INVALID, "model.embed_tokens.weight is 320 x 32; by the configuration it is 320 x 262144"},
     {"llama-mha", "{\"vocab_size\":321}", 0, PDK_INVALID, "by the configuration it is 321 x 32"},
     {"llama-mha", "{\"architectures\":[\"Qwen2ForCausalLM\"]}", 0, PDK_INVALID,
         "the model has no tensor model.layers.0.self_attn.q_proj.bias"},
-    {"qwen2", "{\"architectures\":[\"MistralForCausalLM\"]}", 0, PDK_UNSUPPORTED, "no use for: model.layers.0.self_attn.k_proj.bias"},
+    {"qwen2", "{\"architectures\":[\"MistralForCausalLM\"]}", 0, PDK_UNSUPPORTED,
+        "no use for: model.layers.0.self_attn.k_proj.bias"},
     {"llama-mha", "{\"nonsense\":1}", 0, PDK_INVALID, "'nonsense' has no effect"},
     {"llama-mha", "[1]", 0, PDK_INVALID, "--hf-overrides must be a JSON object, not array"},
     {"llama-mha", "{", 0, PDK_INVALID, "--hf-overrides: "},
-    {"opt-350m-like", "{\"max_position_embeddings\":256}", 0, PDK_INVALID, "is 514 x 32; by the configuration it is 258 x 32"},
+    {"opt-350m-like", "{\"max_position_embeddings\":256}", 0, PDK_INVALID,
+        "is 514 x 32; by the configuration it is 258 x 32"},
     {"mixtral", NULL, 0, PDK_UNSUPPORTED, "architecture 'MixtralForCausalLM' is not known"},
     {"bert", NULL, 0, PDK_UNSUPPORTED, "architecture 'BertModel' is not known"},
     {"nothing-here", NULL, 0, PDK_NOT_FOUND, "cannot open"},
@@ -94,7 +102,8 @@ START_TEST(facts_are_told)
     run_open(&run, fixture_path("models/opt-125m-like"));
     const struct model_facts *facts = model_facts(run.model);
     ck_assert_str_eq(facts->architecture, "OPTForCausalLM");
-    ck_assert(facts->vocabulary_size == 320 && facts->context_length == 512 && facts->layers == 3 && facts->hidden == 32);
+    ck_assert(
+        facts->vocabulary_size == 320 && facts->context_length == 512 && facts->layers == 3 && facts->hidden == 32);
     ck_assert(facts->bos_id == 2 && facts->pad_id == 1 && facts->eos_count == 1 && facts->eos_ids[0] == 2);
     ck_assert(facts->weight_type == PDK_TYPE_F32 && facts->weight_bytes > 200000 && facts->content_hash != 0);
     ck_assert_uint_gt(model_activation_bytes(run.model, 64, 8), 64 * 32 * 4);
@@ -137,18 +146,20 @@ static const struct {
         "pytorch_model.bin: pickle weights are never executed"},
     {{{"a.gguf", "x"}, {"b.gguf", "x"}}, PDK_NOT_FOUND, "it holds a.gguf, b.gguf"},
     {{{"a.gguf", "x"}}, PDK_INVALID, "not a GGUF file"},
-    {{{"m-00001-of-00002.gguf", "x"}, {"m-00002-of-00002.gguf", "x"}}, PDK_INVALID, "m-00001-of-00002.gguf: not a GGUF"},
-    {{{"config.json", "{}"}, {"a.safetensors", "x"}, {"b.safetensors", "x"}}, PDK_NOT_FOUND, "a.safetensors, b.safetensors"},
+    {{{"m-00001-of-00002.gguf", "x"}, {"m-00002-of-00002.gguf", "x"}}, PDK_INVALID,
+        "m-00001-of-00002.gguf: not a GGUF"},
+    {{{"config.json", "{}"}, {"a.safetensors", "x"}, {"b.safetensors", "x"}}, PDK_NOT_FOUND,
+        "a.safetensors, b.safetensors"},
     {{{"config.json", "[]"}, {"model.safetensors", "x"}}, PDK_INVALID, "config.json must hold an object, not array"},
     {{{"config.json", "{\"a\":1"}, {"model.safetensors", "x"}}, PDK_INVALID, "config.json: unexpected end"},
     {{{"config.json", "{}"}, {"model.safetensors", "x"}}, PDK_INVALID, "1 bytes are too few for a safetensors file"},
     {{{"config.json", "{}"}, {"model.safetensors.index.json", "{}"}}, PDK_INVALID, "has no 'weight_map'"},
-    {{{"config.json", "{}"}, {"model.safetensors.index.json", "{\"weight_map\":{\"a\":\"../a.safetensors\"}}"}}, PDK_INVALID,
-        "weight_map['a'] must be the name of a .safetensors file in the same folder"},
+    {{{"config.json", "{}"}, {"model.safetensors.index.json", "{\"weight_map\":{\"a\":\"../a.safetensors\"}}"}},
+        PDK_INVALID, "weight_map['a'] must be the name of a .safetensors file in the same folder"},
     {{{"config.json", "{}"}, {"model.safetensors.index.json", "{\"weight_map\":{\"a\":\"a.bin\"}}"}}, PDK_INVALID,
         "weight_map['a'] must be the name of"},
-    {{{"config.json", "{}"}, {"model.safetensors.index.json", "{\"weight_map\":{\"a\":\"a.safetensors\"}}"}}, PDK_NOT_FOUND,
-        "a.safetensors"},
+    {{{"config.json", "{}"}, {"model.safetensors.index.json", "{\"weight_map\":{\"a\":\"a.safetensors\"}}"}},
+        PDK_NOT_FOUND, "a.safetensors"},
 };
 
 START_TEST(a_folder_is_a_model_or_listed)
@@ -157,7 +168,8 @@ START_TEST(a_folder_is_a_model_or_listed)
     for (size_t i = 0; i < 4 && folders[_i].files[i][0] != NULL; i++)
         temporary_file(folders[_i].files[i][0], folders[_i].files[i][1], strlen(folders[_i].files[i][1]));
     ck_assert_int_eq(try_load(temporary_folder(), NULL, 0, &err), folders[_i].status);
-    ck_assert_msg(strstr(err.message, folders[_i].message) != NULL, "'%s' lacks '%s'", err.message, folders[_i].message);
+    ck_assert_msg(
+        strstr(err.message, folders[_i].message) != NULL, "'%s' lacks '%s'", err.message, folders[_i].message);
 }
 END_TEST
 
@@ -165,8 +177,7 @@ START_TEST(a_path_to_a_file_is_checked_too)
 {
     pdk_error err = {0};
     ck_assert_int_eq(try_load(temporary_file("w.pt", "x", 1), NULL, 0, &err), PDK_UNSUPPORTED);
-    ck_assert_str_eq(
-        err.message, "w.pt: pickle weights are never executed; convert the model to safetensors or GGUF");
+    ck_assert_str_eq(err.message, "w.pt: pickle weights are never executed; convert the model to safetensors or GGUF");
     ck_assert_int_eq(try_load(temporary_file("w.safetensors", "x", 1), NULL, 0, &err), PDK_INVALID);
     ck_assert_ptr_nonnull(strstr(err.message, "name the folder that holds it"));
 }
@@ -221,7 +232,8 @@ START_TEST(an_index_joins_files)
         buffer_putc(&header, '{');
         for (size_t i = half; i < safetensors_count(whole); i += 2) {
             const struct safetensors_tensor *tensor = safetensors_at(whole, i);
-            buffer_printf(&header, "%s\"%s\":{\"dtype\":\"%s\",\"shape\":[", data.length == 0 ? "" : ",", tensor->name, tensor->dtype);
+            buffer_printf(&header, "%s\"%s\":{\"dtype\":\"%s\",\"shape\":[", data.length == 0 ? "" : ",", tensor->name,
+                tensor->dtype);
             for (uint32_t k = 0; k < tensor->rank; k++)
                 buffer_printf(&header, "%s%llu", k == 0 ? "" : ",", (unsigned long long)tensor->shape[k]);
             buffer_printf(&header, "],\"data_offsets\":[%zu,", data.length);

@@ -33,11 +33,15 @@ static const struct {
     {"{\"__metadata__\":[]," A8 "}", 8, PDK_INVALID, "must be an object, not array"},
     {"{\"a\":3}", 0, PDK_INVALID, "'a': must be an object, not number"},
     {"{\"a\":{\"shape\":[2],\"data_offsets\":[0,8]}}", 8, PDK_INVALID, "'dtype' must be a string"},
-    {"{\"a\":{\"dtype\":\"Q9\",\"shape\":[2],\"data_offsets\":[0,8]}}", 8, PDK_INVALID, "dtype 'Q9' is not in the format"},
+    {"{\"a\":{\"dtype\":\"Q9\",\"shape\":[2],\"data_offsets\":[0,8]}}", 8, PDK_INVALID,
+        "dtype 'Q9' is not in the format"},
     {"{\"a\":{\"dtype\":\"F32\",\"data_offsets\":[0,8]}}", 8, PDK_INVALID, "'shape' must be an array, not nothing"},
-    {"{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8],\"x\":1}}", 8, PDK_INVALID, "a field that the format does"},
-    {"{\"a\":{\"dtype\":\"F32\",\"shape\":[-2],\"data_offsets\":[0,8]}}", 8, PDK_INVALID, "dimension 1 is not a whole number"},
-    {"{\"a\":{\"dtype\":\"F32\",\"shape\":[1.5],\"data_offsets\":[0,8]}}", 8, PDK_INVALID, "dimension 1 is not a whole number"},
+    {"{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8],\"x\":1}}", 8, PDK_INVALID,
+        "a field that the format does"},
+    {"{\"a\":{\"dtype\":\"F32\",\"shape\":[-2],\"data_offsets\":[0,8]}}", 8, PDK_INVALID,
+        "dimension 1 is not a whole number"},
+    {"{\"a\":{\"dtype\":\"F32\",\"shape\":[1.5],\"data_offsets\":[0,8]}}", 8, PDK_INVALID,
+        "dimension 1 is not a whole number"},
     {"{\"a\":{\"dtype\":\"F32\",\"shape\":[1,1,1,1,1,1,1,1,2],\"data_offsets\":[0,8]}}", 8, PDK_INVALID,
         "9 dimensions; the limit is 8"},
     {"{\"a\":{\"dtype\":\"F32\",\"shape\":[4294967296,4294967296],\"data_offsets\":[0,8]}}", 8, PDK_INVALID,
@@ -47,11 +51,14 @@ static const struct {
     {"{\"a\":{\"dtype\":\"F32\",\"shape\":[4294967298],\"data_offsets\":[0,8]}}", 8, PDK_INVALID,
         "4294967298 elements of F32 do not fill the 8 bytes given"},
     {"{\"a\":{\"dtype\":\"F4\",\"shape\":[3],\"data_offsets\":[0,2]}}", 2, PDK_INVALID, "3 elements of F4 do not fill"},
-    {"{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0]}}", 8, PDK_INVALID, "'data_offsets' must be two whole"},
-    {"{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[8,0]}}", 8, PDK_INVALID, "begins at 8 and ends before, at 0"},
-    {"{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]}}", 4, PDK_INVALID, "past the end of the file's data (4"},
-    {"{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[18446744073709551608,18446744073709551616]}}", 8, PDK_INVALID,
-        "'data_offsets' must be two whole numbers"},
+    {"{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0]}}", 8, PDK_INVALID,
+        "'data_offsets' must be two whole"},
+    {"{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[8,0]}}", 8, PDK_INVALID,
+        "begins at 8 and ends before, at 0"},
+    {"{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]}}", 4, PDK_INVALID,
+        "past the end of the file's data (4"},
+    {"{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[18446744073709551608,18446744073709551616]}}", 8,
+        PDK_INVALID, "'data_offsets' must be two whole numbers"},
     {"{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[4,12]}}", 12, PDK_INVALID,
         "the data of 'a' begins at 4; without a hole it begins at 0"},
     {"{\"b\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[4,12]}," A8 "}", 12, PDK_INVALID,
@@ -59,7 +66,8 @@ static const struct {
     {"{" A8 "}", 9, PDK_INVALID, "the tensors end at 8, the file's data at 9"},
 };
 
-static pdk_status open_case(uint64_t length, const char *header, size_t data, struct safetensors **ret_file, pdk_error *err)
+static pdk_status open_case(
+    uint64_t length, const char *header, size_t data, struct safetensors **ret_file, pdk_error *err)
 {
     struct buffer bytes = {0};
     put_u64(&bytes, length);
@@ -74,7 +82,8 @@ START_TEST(reads_or_says_why)
 {
     struct safetensors *file = NULL;
     pdk_error err = {0};
-    ck_assert_int_eq(open_case(strlen(cases[_i].header), cases[_i].header, cases[_i].data, &file, &err), cases[_i].status);
+    ck_assert_int_eq(
+        open_case(strlen(cases[_i].header), cases[_i].header, cases[_i].data, &file, &err), cases[_i].status);
     ck_assert_msg(strstr(err.message, cases[_i].message) != NULL, "'%s' lacks '%s'", err.message, cases[_i].message);
     ck_assert((file != NULL) == (cases[_i].status == PDK_OK));
     safetensors_close(file);

@@ -1,5 +1,5 @@
-/* How rotary positions are scaled: rope_parameters (transformers 5), or rope_scaling with rope_theta beside it (before), or
- * a GGUF's rope.* keys. A type or key that is not known would change every answer, so it is refused. */
+/* How rotary positions are scaled: rope_parameters (transformers 5), or rope_scaling with rope_theta beside it
+ * (before), or a GGUF's rope.* keys. A type or key that is not known would change every answer, so it is refused. */
 #include "config.h"
 
 #include "runtimes/huggingface/model/model_config.h"
@@ -79,7 +79,8 @@ static pdk_status read_object(const struct json *object, struct rope_config *rop
     if (named == NULL)
         named = json_get(object, "type");
     if (named != NULL && !json_string(named, &type))
-        return pdk_error_set(err, PDK_INVALID, "rope_type", "rope_type must be a string, not %s", json_type_name(named));
+        return pdk_error_set(
+            err, PDK_INVALID, "rope_type", "rope_type must be a string, not %s", json_type_name(named));
     status = find_type(type, &rope->type, err);
     for (size_t i = 0; i < MEMBER_COUNT && status == PDK_OK; i++)
         status = json_real(
@@ -108,8 +109,8 @@ static pdk_status read_gguf(struct config_reader *reader, struct rope_config *ro
     }
     for (size_t i = 0; i < MEMBER_COUNT && status == PDK_OK; i++)
         if (members[i].field.gguf != NULL)
-            status = config_real(
-                reader, &members[i].field, (double *)(void *)((char *)rope + members[i].offset), NULL, err);
+            status =
+                config_real(reader, &members[i].field, (double *)(void *)((char *)rope + members[i].offset), NULL, err);
     return status;
 }
 
@@ -167,7 +168,7 @@ pdk_status rope_config_read(struct config_reader *reader, struct model_config *c
         return status;
     config->rope = rope;
     double context = rope.type == ROPE_LINEAR ? config->context * rope.factor
-        : rope.type == ROPE_YARN              ? rope.original_context * rope.factor
+                     : rope.type == ROPE_YARN ? rope.original_context * rope.factor
                                               : config->context;
     config->context = context < UINT32_MAX ? (uint32_t)context : UINT32_MAX;
     return PDK_OK;
