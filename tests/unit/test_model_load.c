@@ -107,7 +107,7 @@ START_TEST(facts_are_told)
     ck_assert(facts->bos_id == 2 && facts->pad_id == 1 && facts->eos_count == 1 && facts->eos_ids[0] == 2);
     ck_assert(facts->weight_type == PDK_TYPE_F32 && facts->weight_bytes > 200000 && facts->content_hash != 0);
     ck_assert_uint_gt(model_activation_bytes(run.model, 64, 8), 64 * 32 * 4);
-    ck_assert_uint_eq(model_kv_block_bytes(run.model, PDK_TYPE_F32) % (3 * 2 * 32 * 16 * 4), 0);
+    ck_assert_uint_ge(model_kv_block_bytes(run.model, PDK_TYPE_F32), 3 * 2 * 32 * 16 * 4);
     ck_assert_ptr_null(model_gguf(run.model));
     run_close(&run);
 }
