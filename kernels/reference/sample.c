@@ -90,30 +90,31 @@ static void filter(const struct sample_task *task, float *values, uint32_t *orde
     }
 }
 
-/* The token with the largest probability / noise, compared by logarithms; the first of equals. */
-static uint32_t draw(const struct sample_task *task, const float *values)
-{
-    uint64_t key = noise_key(task->seed, task->counter);
-    double best = -INFINITY;
-    uint32_t token = 0;
-    for (size_t t = 0; t < task->vocabulary; t++) {
-        if (values[t] == -INFINITY)
-            continue;
-        double score = values[t] - log(noise_exponential(key, (uint32_t)t));
-        if (score > best) {
-            best = score;
-            token = (uint32_t)t;
-        }
-    }
-    return token;
-}
-
 static uint32_t first_largest(const struct sample_task *task, const float *values)
 {
     uint32_t token = 0;
     for (size_t t = 1; t < task->vocabulary; t++)
         if (values[t] > values[token])
             token = (uint32_t)t;
+    return token;
+}
+
+/* The token with the largest probability / noise, compared by logarithms; the first of equals. */
+static uint32_t draw(const struct sample_task *task, const float *values)
+{
+    uint64_t key = noise_key(task->seed, task->counter);
+    double best = -INFINITY;
+    uint32_t token = 0;
+    float shift = values[first_largest(task, values)]; /* changes no order; keeps the digits that tell scores apart */
+    for (size_t t = 0; t < task->vocabulary; t++) {
+        if (values[t] == -INFINITY)
+            continue;
+        double score = (double)values[t] - shift - log(noise_exponential(key, (uint32_t)t));
+        if (score > best) {
+            best = score;
+            token = (uint32_t)t;
+        }
+    }
     return token;
 }
 

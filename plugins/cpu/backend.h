@@ -1,23 +1,29 @@
 /* plugins/cpu/backend.h: the state behind the opaque names of paddock/draft/ops.h. */
 #pragma once
 
-#include "kernels/reference/reference.h"
+#include "kernels/cpu/kernels.h"
 
 #include <paddock/compute.h>
 #include <paddock/draft/ops.h>
 #include <stdatomic.h>
 
+struct team;
+
 struct backend {
-    uint32_t threads;
+    const struct kernels *kernels;
+    struct team *team;
     uint64_t memory_limit; /* 0: none */
     _Atomic uint64_t memory_used;
 };
 
+/* Panels as kernels/cpu/packed.h has them; of a gated weight, gate panel i is 2i and up panel i is 2i + 1. */
 struct pdk_weight {
-    int32_t use;
-    uint32_t count;
-    struct reference_matrix *matrices;
-    uint8_t *data;
+    int32_t type, use;
+    uint32_t columns;
+    uint32_t outputs; /* of a gated weight: of one half */
+    size_t cells;     /* of a panel */
+    size_t panel_bytes;
+    uint8_t *panels;
     size_t bytes;
 };
 
@@ -26,48 +32,37 @@ struct pdk_vector {
     float values[];
 };
 
+/* Numbers between a row's last column and its stride stay zero: kernels read whole cells. */
 struct pdk_rows {
     uint32_t max_rows, columns;
-    float *values; /* [max_rows][columns] */
+    size_t stride;
+    float *values;
     size_t bytes;
 };
 
+/* [layers][blocks][kv_heads] head blocks as kernels/cpu/kernels.h has them. */
 struct pdk_kv {
-    struct pdk_kv_shape shape;
+    pdk_kv_shape shape;
     uint32_t blocks;
-    float *values; /* [layers][2][blocks * 16][kv_heads][head_dim] */
+    size_t head_bytes;
+    uint8_t *data;
     size_t bytes;
 };
 
-enum op_kind { OP_EMBED, OP_NORM, OP_LINEAR, OP_ROPE_KV, OP_ATTENTION, OP_HEAD, OP_SAMPLE, OP_KV_COPY };
+static inline float *row_of(const pdk_rows *rows, size_t row)
+{
+    return &rows->values[row * rows->stride];
+}
 
-struct kv_copy {
-    pdk_kv *kv;
-    uint32_t from_block, to_block;
-};
+static inline const float *values_of(const pdk_vector *vector)
+{
+    return vector != NULL ? vector->values : NULL;
+}
 
-struct op {
-    enum op_kind kind;
-    union {
-        pdk_embed embed;
-        pdk_norm norm;
-        pdk_linear linear;
-        pdk_rope_kv rope_kv;
-        pdk_attention attention;
-        pdk_head head;
-        pdk_sample sample;
-        struct kv_copy kv_copy;
-    };
-};
-
-struct pdk_queue {
-    struct backend *backend;
-    const pdk_batch *batch;
-    uint32_t max_rows, max_ops, op_count;
-    float *sample_values;   /* [vocabulary_room] */
-    uint32_t *sample_order; /* [vocabulary_room] */
-    size_t vocabulary_room;
-    struct op ops[];
-};
+/* Where the head blocks of a block begin. */
+static inline uint8_t *block_of(const pdk_kv *kv, size_t layer, size_t block)
+{
+    return kv->data + (layer * kv->blocks + block) * kv->shape.kv_heads * kv->head_bytes;
+}
 
 extern const pdk_ops cpu_ops;

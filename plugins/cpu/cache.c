@@ -10,10 +10,9 @@
 
 static bool cache_bytes(const pdk_kv_shape *shape, uint32_t blocks, size_t *ret_bytes)
 {
-    size_t width, bytes;
-    if (__builtin_mul_overflow((size_t)shape->kv_heads, shape->head_dim, &width) ||
-        __builtin_mul_overflow(width, 2 * PDK_KV_BLOCK_TOKENS * sizeof(float), &bytes) ||
-        __builtin_mul_overflow(bytes, shape->layers, &bytes) || __builtin_mul_overflow(bytes, blocks, &bytes))
+    size_t bytes = head_block_bytes(shape->head_dim, shape->type == PDK_TYPE_BF16);
+    if (__builtin_mul_overflow(bytes, shape->kv_heads, &bytes) || __builtin_mul_overflow(bytes, shape->layers, &bytes) ||
+        __builtin_mul_overflow(bytes, blocks, &bytes))
         return false;
     *ret_bytes = bytes;
     return true;
@@ -31,18 +30,27 @@ pdk_status kv_new(void *self, const pdk_kv_shape *shape, uint32_t blocks, pdk_kv
     size_t bytes;
     if (shape->type != PDK_TYPE_F32 && shape->type != PDK_TYPE_BF16)
         return pdk_error_set(err, PDK_UNSUPPORTED, "type", "a cache of type %d; the cpu plugin has f32 and bf16", shape->type);
+    if (shape->head_dim == 0 || shape->head_dim > HEAD_DIM_MAX || (shape->type == PDK_TYPE_BF16 && shape->head_dim % 2 != 0))
+        return pdk_error_set(err, PDK_UNSUPPORTED, "head_dim", "heads of %u numbers; the cpu plugin has 1 to %d, for bf16 even ones",
+            shape->head_dim, HEAD_DIM_MAX);
     if (!cache_bytes(shape, blocks, &bytes))
         return pdk_error_set(err, PDK_NO_MEMORY, "blocks", "%u cache blocks do not fit in memory", blocks);
-    pdk_kv *kv = calloc(1, sizeof *kv);
+    pdk_kv *kv = malloc(sizeof *kv);
     if (kv == NULL)
         return pdk_error_set(err, PDK_NO_MEMORY, "blocks", "out of memory");
-    void *values;
-    pdk_status status = memory_new(self, bytes, "key-value cache", &values, err);
+    void *data;
+    pdk_status status = memory_new(self, bytes, "key-value cache", &data, err);
     if (status != PDK_OK) {
         free(kv);
         return status;
     }
-    *kv = (pdk_kv){.shape = *shape, .blocks = blocks, .values = values, .bytes = bytes};
+    *kv = (pdk_kv){
+        .shape = *shape,
+        .blocks = blocks,
+        .head_bytes = head_block_bytes(shape->head_dim, shape->type == PDK_TYPE_BF16),
+        .data = data,
+        .bytes = bytes,
+    };
     *ret_kv = kv;
     return PDK_OK;
 }
@@ -51,6 +59,6 @@ void kv_free(void *self, pdk_kv *kv)
 {
     if (kv == NULL)
         return;
-    memory_free(self, kv->values, kv->bytes);
+    memory_free(self, kv->data, kv->bytes);
     free(kv);
 }

@@ -31,23 +31,30 @@ void vector_free(void *self, pdk_vector *vector)
     free(vector);
 }
 
+/* Whole cells; and not a multiple of a page's part that would put tile after tile of rows into the same cache sets. */
+static size_t stride_of(uint32_t columns)
+{
+    size_t stride = panel_cells(columns) * CELL_COLUMNS;
+    return stride % 256 == 0 ? stride + CELL_COLUMNS : stride;
+}
+
 pdk_status rows_new(void *self, uint32_t max_rows, uint32_t columns, pdk_rows **ret_rows, pdk_error *err)
 {
-    struct backend *backend = self;
     size_t numbers, bytes;
-    if (__builtin_mul_overflow((size_t)max_rows, columns, &numbers) ||
+    if (__builtin_mul_overflow((size_t)max_rows, stride_of(columns), &numbers) ||
         __builtin_mul_overflow(numbers, sizeof(float), &bytes))
         return pdk_error_set(err, PDK_NO_MEMORY, "rows", "%u rows of %u numbers do not fit in memory", max_rows, columns);
-    pdk_rows *rows = calloc(1, sizeof *rows);
+    pdk_rows *rows = malloc(sizeof *rows);
     if (rows == NULL)
         return pdk_error_set(err, PDK_NO_MEMORY, "rows", "out of memory");
     void *values;
-    pdk_status status = memory_new(backend, bytes, "activations", &values, err);
+    pdk_status status = memory_new(self, bytes, "activations", &values, err);
     if (status != PDK_OK) {
         free(rows);
         return status;
     }
-    *rows = (pdk_rows){.max_rows = max_rows, .columns = columns, .values = values, .bytes = bytes};
+    *rows = (pdk_rows){
+        .max_rows = max_rows, .columns = columns, .stride = stride_of(columns), .values = values, .bytes = bytes};
     *ret_rows = rows;
     return PDK_OK;
 }
@@ -64,12 +71,14 @@ void rows_read(void *self, const pdk_rows *rows, uint32_t first, uint32_t count,
 {
     (void)self;
     assert(first <= rows->max_rows && count <= rows->max_rows - first);
-    memcpy(out, &rows->values[(size_t)first * rows->columns], (size_t)count * rows->columns * sizeof *out);
+    for (size_t r = 0; r < count; r++)
+        memcpy(out + r * rows->columns, row_of(rows, first + r), rows->columns * sizeof *out);
 }
 
 void rows_write(void *self, pdk_rows *rows, uint32_t first, uint32_t count, const float *in)
 {
     (void)self;
     assert(first <= rows->max_rows && count <= rows->max_rows - first);
-    memcpy(&rows->values[(size_t)first * rows->columns], in, (size_t)count * rows->columns * sizeof *in);
+    for (size_t r = 0; r < count; r++)
+        memcpy(row_of(rows, first + r), in + r * rows->columns, rows->columns * sizeof *in);
 }

@@ -37,8 +37,5 @@ void queue_head(pdk_queue *queue, const pdk_head *op);
 void queue_sample(pdk_queue *queue, const pdk_sample *op);
 void queue_kv_copy(pdk_queue *queue, pdk_kv *kv, uint32_t from_block, uint32_t to_block);
 
-/* run.c */
-void run_op(pdk_queue *queue, const struct op *op);
-
 /* gemm.c */
 pdk_status cpu_gemm(void *self, const pdk_gemm *op, pdk_error *err);

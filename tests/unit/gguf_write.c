@@ -55,7 +55,8 @@ void put_value_string(struct buffer *out, const char *key, const char *value)
     put_string(out, value);
 }
 
-void put_tensor(struct buffer *out, const char *name, uint32_t rank, const uint64_t *shape, uint32_t type, uint64_t offset)
+void put_tensor(
+    struct buffer *out, const char *name, uint32_t rank, const uint64_t *shape, uint32_t type, uint64_t offset)
 {
     put_string(out, name);
     put_u32(out, rank);

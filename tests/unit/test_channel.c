@@ -335,7 +335,7 @@ static const struct {
     {"two finishes", "a finish for request 1, which is not in flight", {.magic = WIRE_MAGIC, .type = WIRE_FINISH, .id = 1},
         "", 2},
     {"pong", "a pong of 2 bytes, not 16", {.magic = WIRE_MAGIC, .type = WIRE_PONG}, "ab", 1},
-    {"ready", "ready: names is nothing, not a list of at least one name", {.magic = WIRE_MAGIC, .type = WIRE_READY},
+    {"ready", "ready: names is nothing, not a list of 1 to 64 names", {.magic = WIRE_MAGIC, .type = WIRE_READY},
         "{\"extensions\":[]}", 1},
     {"two readies", "a second ready", {.magic = WIRE_MAGIC, .type = WIRE_READY}, "{\"extensions\":[],\"names\":[\"x\"]}", 2},
     {"progress", "a progress without a fraction of 0 to 1 and a text", {.magic = WIRE_MAGIC, .type = WIRE_PROGRESS},

@@ -1,5 +1,5 @@
-/* runtimes/huggingface/model/gguf.c, gguf_values.c: what is read right, and how every wrong count, length, offset, type,
- * alignment and name is refused. */
+/* runtimes/huggingface/model/gguf.c, gguf_values.c: what is read right, and how every wrong count, length, offset,
+ * type, alignment and name is refused. */
 #include "config.h"
 
 #include "check_main.h"

@@ -4,6 +4,7 @@
 #include <paddock/draft/model.h>
 #include <paddock/runtime.h>
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,11 +14,19 @@ struct echo {
     const char *names[1];
 };
 
+static pdk_status fail(pdk_error *err, pdk_status status, const char *field, const char *message)
+{
+    *err = (pdk_error){.status = status};
+    snprintf(err->field, sizeof err->field, "%s", field);
+    snprintf(err->message, sizeof err->message, "%s", message);
+    return status;
+}
+
 static pdk_status echo_init(const pdk_host *host, void **ret_self, pdk_error *err)
 {
     struct echo *echo = calloc(1, sizeof *echo);
     if (echo == NULL)
-        return err->status = PDK_NO_MEMORY;
+        return fail(err, PDK_NO_MEMORY, "", "echo has no memory");
     echo->host = host;
     *ret_self = echo;
     return PDK_OK;
@@ -27,7 +36,7 @@ static pdk_status echo_load(void *self, const pdk_model_spec *spec, pdk_error *e
 {
     struct echo *echo = self;
     (void)err;
-    strncpy(echo->name, spec->name, sizeof echo->name - 1);
+    snprintf(echo->name, sizeof echo->name, "%s", spec->name);
     echo->names[0] = echo->name;
     echo->host->log(echo->host->context, PDK_LOG_INFO, "echo is loaded");
     return PDK_OK;
@@ -48,10 +57,8 @@ static pdk_status echo_submit(void *self, const pdk_request *request, pdk_respon
     const pdk_host *host = ((struct echo *)self)->host;
     const char *at = request->text.data, *end = at != NULL ? at + request->text.length : NULL;
     int32_t limit = request->sampling.has & PDK_HAS_MAX_TOKENS ? request->sampling.max_tokens : INT32_MAX;
-    if (at == NULL) {
-        strcpy(err->field, "prompt"), strcpy(err->message, "echo takes text only");
-        return err->status = PDK_INVALID;
-    }
+    if (at == NULL || request->text.length > 4096)
+        return fail(err, PDK_INVALID, "prompt", "echo takes a text prompt of at most 4096 bytes");
     pdk_part part = {.size = sizeof part};
     pdk_status status = PDK_OK;
     for (int32_t words = 0; at < end && words < limit && status != PDK_CANCELLED; words++) {

@@ -1,5 +1,5 @@
-/* runtimes/huggingface/model/mapping.h: a file as read-only memory. Its size is fstat's of the descriptor that is mapped:
- * what every offset inside is checked against. */
+/* runtimes/huggingface/model/mapping.h: a file as read-only memory. Its size is fstat's of the descriptor that is
+ * mapped: what every offset inside is checked against. */
 #pragma once
 
 #include <paddock/abi.h>

@@ -1,5 +1,5 @@
-/* How rotary positions are scaled: rope_parameters (transformers 5), or rope_scaling with rope_theta beside it (before), or
- * a GGUF's rope.* keys. A type or key that is not known would change every answer, so it is refused. */
+/* How rotary positions are scaled: rope_parameters (transformers 5), or rope_scaling with rope_theta beside it
+ * (before), or a GGUF's rope.* keys. A type or key that is not known would change every answer, so it is refused. */
 #include "config.h"
 
 #include "runtimes/huggingface/model/model_config.h"
@@ -14,7 +14,7 @@
 static const char *const type_names[] = {
     [ROPE_DEFAULT] = "default", [ROPE_LINEAR] = "linear", [ROPE_LLAMA3] = "llama3", [ROPE_YARN] = "yarn"};
 
-static const struct config_field theta_field = {"rope_theta|rotary_emb_base", "rope.freq_base", 1, 1e12};
+static const struct config_field theta_field = {"rope_theta|rotary_emb_base", "rope.freq_base", 2, 1e12};
 static const struct config_field partial_field = {"partial_rotary_factor|rotary_pct", NULL, 1e-3, 1};
 static const struct config_field dims_field = {"rotary_dim", "rope.dimension_count", 2, 4096};
 
@@ -33,7 +33,7 @@ static const struct {
     {{"attention_factor", NULL, 1e-3, 1e3}, offsetof(struct rope_config, attention_factor)},
     {{"mscale", NULL, 0, 1e3}, offsetof(struct rope_config, mscale)},
     {{"mscale_all_dim", NULL, 0, 1e3}, offsetof(struct rope_config, mscale_all_dim)},
-    {{"rope_theta", NULL, 1, 1e12}, offsetof(struct rope_config, theta)},
+    {{"rope_theta", NULL, 2, 1e12}, offsetof(struct rope_config, theta)},
 };
 
 enum { MEMBER_COUNT = sizeof members / sizeof members[0] };
@@ -79,7 +79,8 @@ static pdk_status read_object(const struct json *object, struct rope_config *rop
     if (named == NULL)
         named = json_get(object, "type");
     if (named != NULL && !json_string(named, &type))
-        return pdk_error_set(err, PDK_INVALID, "rope_type", "rope_type must be a string, not %s", json_type_name(named));
+        return pdk_error_set(
+            err, PDK_INVALID, "rope_type", "rope_type must be a string, not %s", json_type_name(named));
     status = find_type(type, &rope->type, err);
     for (size_t i = 0; i < MEMBER_COUNT && status == PDK_OK; i++)
         status = json_real(
@@ -108,8 +109,8 @@ static pdk_status read_gguf(struct config_reader *reader, struct rope_config *ro
     }
     for (size_t i = 0; i < MEMBER_COUNT && status == PDK_OK; i++)
         if (members[i].field.gguf != NULL)
-            status = config_real(
-                reader, &members[i].field, (double *)(void *)((char *)rope + members[i].offset), NULL, err);
+            status =
+                config_real(reader, &members[i].field, (double *)(void *)((char *)rope + members[i].offset), NULL, err);
     return status;
 }
 
@@ -119,7 +120,7 @@ static pdk_status read_theta(struct config_reader *reader, const struct json *ob
     pdk_status status = config_real(reader, &theta_field, theta, NULL, err);
     if (status != PDK_OK || config_override(reader, theta_field.names) != NULL)
         return status;
-    static const struct config_field inside = {"rope_theta", NULL, 1, 1e12};
+    static const struct config_field inside = {"rope_theta", NULL, 2, 1e12};
     const struct json *in_file = json_get(reader->file, "rope_parameters");
     status = json_real(in_file, "rope.", &inside, theta, NULL, err);
     return status == PDK_OK ? json_real(object, "rope.", &inside, theta, NULL, err) : status;
@@ -167,7 +168,7 @@ pdk_status rope_config_read(struct config_reader *reader, struct model_config *c
         return status;
     config->rope = rope;
     double context = rope.type == ROPE_LINEAR ? config->context * rope.factor
-        : rope.type == ROPE_YARN              ? rope.original_context * rope.factor
+                     : rope.type == ROPE_YARN ? rope.original_context * rope.factor
                                               : config->context;
     config->context = context < UINT32_MAX ? (uint32_t)context : UINT32_MAX;
     return PDK_OK;

@@ -15,7 +15,13 @@
 #include <string.h>
 #include <sys/stat.h>
 
-enum { PATH_BYTES = 4096, FILES_MAX = 1000, ENTRIES_MAX = 10000, CONFIG_BYTES_MAX = 4 << 20, INDEX_BYTES_MAX = 64 << 20 };
+enum {
+    PATH_BYTES = 4096,
+    FILES_MAX = 1000,
+    ENTRIES_MAX = 10000,
+    CONFIG_BYTES_MAX = 4 << 20,
+    INDEX_BYTES_MAX = 64 << 20
+};
 
 /* What a folder holds, by name. */
 struct listing {
@@ -69,7 +75,8 @@ static pdk_status list_folder(const char *folder, struct listing *listing, pdk_e
         char *name = NULL;
         if (listing->count == ENTRIES_MAX)
             status = pdk_error_set(err, PDK_TOO_LARGE, folder, "%s holds more than %d files", folder, ENTRIES_MAX);
-        else if (!array_grow(&listing->names, &listing->room, listing->count + 1) || (name = strdup(entry->d_name)) == NULL)
+        else if (!array_grow(&listing->names, &listing->room, listing->count + 1) ||
+                 (name = strdup(entry->d_name)) == NULL)
             status = pdk_error_set(err, PDK_NO_MEMORY, folder, "no memory for the list of %s", folder);
         else
             listing->names[listing->count++] = name;
@@ -136,7 +143,8 @@ static pdk_status read_json(
     if (status != PDK_OK)
         return pdk_error_wrap(err, "%s", name);
     if (json_root(document)->type != JSON_OBJECT)
-        return pdk_error_set(err, PDK_INVALID, name, "%s must hold an object, not %s", name, json_type_name(json_root(document)));
+        return pdk_error_set(
+            err, PDK_INVALID, name, "%s must hold an object, not %s", name, json_type_name(json_root(document)));
     *ret_document = PDK_STEAL(document);
     return PDK_OK;
 }
@@ -224,7 +232,8 @@ static pdk_status open_folder(struct source *source, pdk_error *err)
         return status;
     const char *weights = NULL, *gguf = NULL;
     bool indexed = holds(&listing, index_name);
-    size_t weight_count = count_files(&listing, ".safetensors", &weights), gguf_count = count_files(&listing, ".gguf", &gguf);
+    size_t weight_count = count_files(&listing, ".safetensors", &weights),
+           gguf_count = count_files(&listing, ".gguf", &gguf);
     if (holds(&listing, "model.safetensors")) {
         weights = "model.safetensors";
         weight_count = 1;

@@ -1,5 +1,5 @@
-/* From the plan to the backend: bytes are counted and compared with the budget first; then each weight is packed and the
- * pages that it was read from are let go. */
+/* From the plan to the backend: bytes are counted and compared with the budget first; then each weight is packed and
+ * the pages that it was read from are let go. */
 #include "config.h"
 
 #include "runtimes/huggingface/model/weight_plan.h"
@@ -26,7 +26,9 @@ static void make_matrices(const struct planned_weight *weight, pdk_matrix matric
 {
     for (uint32_t i = 0; i < weight->part_count; i++) {
         const struct tensor *tensor = weight->parts[i].tensor;
-        matrices[i] = (pdk_matrix){.type = weight->type, .rows = weight->parts[i].rows, .columns = weight->parts[i].columns,
+        matrices[i] = (pdk_matrix){.type = weight->type,
+            .rows = weight->parts[i].rows,
+            .columns = weight->parts[i].columns,
             .data = tensor->data + weight->parts[i].first_row * row_bytes(tensor, weight->parts[i].columns)};
     }
 }
@@ -105,7 +107,8 @@ static pdk_status load_weight(struct model *model, const struct planned_weight *
         status = model->ops->weight_load(model->compute, matrices, weight->part_count, weight->use, weight->slot, err);
     const struct tensor *first = weight->parts[0].tensor;
     if (status != PDK_OK)
-        return pdk_error_wrap(err, "%.*s", (int)(first->name.length < 100 ? first->name.length : 100), first->name.data);
+        return pdk_error_wrap(
+            err, "%.*s", (int)(first->name.length < 100 ? first->name.length : 100), first->name.data);
     for (uint32_t i = 0; i < weight->part_count; i++)
         mapping_release(weight->parts[i].tensor->data, weight->parts[i].tensor->bytes);
     return PDK_OK;
