@@ -402,6 +402,7 @@ static void take_catalog(struct control *control, struct turn *turn)
     mutex_lock(&control->lock);
     struct catalog *catalog = control->pending;
     control->pending = NULL;
+    control->taking_over = catalog != NULL; /* until it is published */
     mutex_unlock(&control->lock);
     if (catalog == NULL)
         return;
