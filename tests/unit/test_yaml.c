@@ -35,7 +35,7 @@ static const struct {
     {"a: 18446744073709551616", "the number 18446744073709551616 does not fit 64 bits at line 1, column 4"},
     {"a: 1e999", "the number 1e999 is out of range at line 1, column 4"},
     {"a: \"\\0\"", "NUL in a text at line 1, column 4"},
-    {"a: [1", "did not find expected ',' or ']' at line 1, column 6"},
+    {"a: [1", "did not find expected ',' or ']' at line 2, column 1"},
     {"a: \xff", "invalid UTF-8 at byte 3"},
 };
 
