@@ -5,6 +5,7 @@
 
 #include "core/base/error.h"
 #include "core/base/json.h"
+#include "core/gateway/routing.h"
 #include "core/gateway/status_map.h"
 
 #include <stdarg.h>
@@ -120,6 +121,11 @@ pdk_status exchange_route(struct exchange *exchange, const char *model, uint32_t
         return pdk_error_set(err, PDK_UNSUPPORTED, NULL, "The model does not support this API");
     *ret_service = &exchange->service;
     return PDK_OK;
+}
+
+bool routing_host_is(const struct service_view *service, const char *host)
+{
+    return strcmp(service->host, host) == 0;
 }
 
 void exchange_warn(struct exchange *exchange, const char *format, ...)
