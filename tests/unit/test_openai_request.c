@@ -267,6 +267,36 @@ START_TEST(the_models_own_limits_hold)
 }
 END_TEST
 
+/* /tokenize and /detokenize: what they refuse, by type and param. */
+static const struct {
+    void (*handle)(struct exchange *exchange);
+    const char *body, *holds;
+} conversions[] = {
+    {openai_tokenize, "{}", "\"param\":\"body.prompt\""},
+    {openai_tokenize, "{\"prompt\":5}", "string_type"},
+    {openai_tokenize, "{\"prompt\":null}", "string_type"},
+    {openai_tokenize, "{\"messages\":[]}", "an empty conversation"},
+    {openai_tokenize, "{\"messages\":[{\"role\":\"user\"}],\"chat_template\":\"x\"}", "untrusted chat template"},
+    {openai_tokenize, "{\"messages\":[],\"continue_final_message\":true,\"add_generation_prompt\":true}",
+        "Cannot set both"},
+    {openai_detokenize, "{}", "\"param\":\"body.tokens\""},
+    {openai_detokenize, "{\"tokens\":[1,-1]}", "\"param\":\"body.tokens.1\""},
+};
+
+START_TEST(conversions_refuse_by_name)
+{
+    for (size_t i = 0; i < sizeof conversions / sizeof *conversions; i++) {
+        struct exchange exchange;
+        fake_init(&exchange, "/", conversions[i].body);
+        conversions[i].handle(&exchange);
+        ck_assert_uint_eq(exchange.replies, 1);
+        ck_assert_msg(exchange.status == 400 && strstr(exchange.reply.data, conversions[i].holds) != NULL,
+            "%s\n gives %d %s", conversions[i].body, exchange.status, exchange.reply.data);
+        fake_done(&exchange);
+    }
+}
+END_TEST
+
 START_TEST(many_prompts_have_a_limit)
 {
     struct exchange exchange;
@@ -292,6 +322,7 @@ int main(void)
     tcase_add_test(tests, what_is_not_sent_stays_unset);
     tcase_add_test(tests, what_is_sent_arrives);
     tcase_add_test(tests, the_models_own_limits_hold);
+    tcase_add_test(tests, conversions_refuse_by_name);
     tcase_add_test(tests, many_prompts_have_a_limit);
     suite_add_tcase(suite, tests);
     return check_main(suite);
