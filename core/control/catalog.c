@@ -18,7 +18,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { PATH_BYTES = 4096 };
+enum { PATH_BYTES = 4096, READABLE_MAX = 6 };
 
 static pdk_status out_of_memory(pdk_error *err)
 {
@@ -33,6 +33,7 @@ struct catalog *catalog_free(struct catalog *catalog)
         struct catalog_service *service = &catalog->services[i];
         plan_free(service->plan);
         buffer_done(&service->path);
+        text_list_done(&service->readable);
         buffer_done(&service->plugin);
         buffer_done(&service->load);
     }
@@ -159,6 +160,19 @@ static void find_model(const struct control_config *config, struct catalog_servi
     struct location_roots roots = {.state = config->state, .aliases = {aliases[0], aliases[1]}};
     if (location_find(service->plan, &roots, &service->path, &service->refused) != PDK_OK)
         service->reason = service->refused.status == PDK_INVALID || service->refused.status == PDK_UNSUPPORTED ? REASON_SPEC : REASON_LOAD;
+    else if (service->path.length == 0)
+        buffer_puts(&service->path, "/dev/null");
+}
+
+/* --tokenizer=/PATH and the like. */
+static void find_readable(struct catalog_service *service)
+{
+    for (size_t i = 0; i < service->plan->arguments.count && service->readable.count < READABLE_MAX; i++) {
+        const char *argument = service->plan->arguments.items[i], *equals = strchr(argument, '=');
+        const char *value = argument[0] != '/' && equals != NULL ? equals + 1 : argument;
+        if (value[0] == '/' && access(value, R_OK) == 0)
+            text_list_add(&service->readable, value); /* without memory the plugin will say that it cannot read it */
+    }
 }
 
 /* /mnt/models is where a cluster mounts the model; here it is in place. */
@@ -168,7 +182,7 @@ static void write_argument(struct json_writer *w, const char *argument, const st
     const char *at = strstr(argument, mount);
     bool starts = at != NULL && (at == argument || at[-1] == '=');
     char after = at != NULL ? at[sizeof mount - 1] : '\0';
-    if (!starts || path->length == 0 || (after != '\0' && after != '/')) {
+    if (!starts || (after != '\0' && after != '/')) {
         json_write_string(w, argument);
         return;
     }
@@ -185,7 +199,7 @@ static void write_load(struct catalog_service *service)
     json_write_key(&w, "name");
     json_write_string(&w, service->resource->name);
     json_write_key(&w, "path");
-    json_write_string(&w, service->path.length != 0 ? service->path.data : "");
+    json_write_string(&w, service->path.data);
     json_write_key(&w, "arguments");
     json_write_array(&w);
     for (size_t i = 0; i < service->plan->arguments.count; i++)
@@ -252,6 +266,8 @@ static pdk_status make_services(
             find_plugin(config, service);
         if (service->refused.status == PDK_OK)
             find_model(config, service);
+        if (service->refused.status == PDK_OK)
+            find_readable(service);
         status = number_service(service, revisions, err);
         if (status != PDK_OK)
             return status;

@@ -11,7 +11,8 @@ struct catalog_service {
     struct plan *plan;      /* NULL: no runtime, or a document that cannot be merged */
     const char *reason;     /* KServe's reason when refused, else NULL */
     pdk_error refused;      /* status PDK_OK: it may run */
-    struct buffer path;     /* of its model, or empty */
+    struct buffer path;     /* of its model; /dev/null, an empty file, for a runtime that needs none */
+    struct text_list readable; /* absolute paths in its arguments, which the worker may read as well */
     struct buffer plugin;   /* absolute path of the runtime's file */
     struct buffer load;     /* payload of the load frame */
     uint32_t threads;

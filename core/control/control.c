@@ -19,6 +19,8 @@
 #include <string.h>
 #include <sys/eventfd.h>
 
+enum { TAKE_OVER_MS = 5000 };
+
 static void services_file(const struct control *control, char path[4096])
 {
     snprintf(path, 4096, "%.4000s/services.json", control->config.state);
@@ -175,6 +177,12 @@ pdk_status control_reload(struct control *control, pdk_error *err)
     }
     log_event(LOG_LEVEL_NOTICE, &(struct log_fields){.message_id = MESSAGE_RELOADED}, "services read again");
     supervisor_wake(control);
+    /* Who lists services after a reload sees the new ones. */
+    int64_t deadline = monotonic_ms() + TAKE_OVER_MS;
+    mutex_lock(&control->lock);
+    for (bool in_time = true; in_time && (control->pending != NULL || control->taking_over) && !control->stopping;)
+        in_time = condition_wait_until(&control->changed, &control->lock, deadline);
+    mutex_unlock(&control->lock);
     return PDK_OK;
 }
 
@@ -226,7 +234,7 @@ pdk_status control_wait_ready(struct control *control, const char *namespace_, c
         snapshot = control->snapshot;
         service = find_service(snapshot_routes(snapshot), namespace_, name, &index);
         /* A reload that nobody has taken over yet may bring it. */
-        bool coming = service == NULL ? control->pending != NULL : may_become_ready(service, snapshot_crash_loops(snapshot, index));
+        bool coming = service == NULL ? control->pending != NULL || control->taking_over : may_become_ready(service, snapshot_crash_loops(snapshot, index));
         if (!coming || !in_time || control->stopping)
             break;
         in_time = condition_wait_until(&control->changed, &control->lock, deadline_ms);

@@ -138,7 +138,7 @@ static const struct replica *latest_replica(const struct service *service)
 }
 
 struct words {
-    char revision[96], reason[64], message[PDK_ERROR_MESSAGE_MAX + 128];
+    char revision[96], reason[64], message[PDK_ERROR_MESSAGE_MAX + 256];
 };
 
 static enum service_phase latest_phase(const struct service *service, const struct replica *latest, struct words *words)
@@ -309,6 +309,7 @@ void snapshot_publish(struct control *control)
     mutex_lock(&control->lock);
     struct snapshot *old = control->snapshot;
     control->snapshot = snapshot;
+    control->taking_over = false;
     condition_broadcast(&control->changed);
     mutex_unlock(&control->lock);
     snapshot_unref(old);

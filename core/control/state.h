@@ -121,7 +121,8 @@ struct control {
     struct snapshot *snapshot;
     struct event *events, **events_end;
     struct catalog *pending; /* to be taken over by the control thread */
-    bool stopping, stopped, ask_stats;
+    bool taking_over;        /* it was, and no snapshot shows it yet */
+    bool stopping, ask_stats;
     uint32_t stats_waited; /* workers that were asked and have not answered */
     uint64_t stats_asked;  /* rounds of asking so far */
 

@@ -72,8 +72,11 @@ static bool make_arguments(const struct control_config *config, const struct cat
     for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
         if (!text_list_add(arguments, all[i]))
             return false;
-    if (service->path.length != 0 && (!text_list_add(arguments, "--model") || !text_list_add(arguments, service->path.data)))
+    if (!text_list_add(arguments, "--model") || !text_list_add(arguments, service->path.data))
         return false;
+    for (size_t i = 0; i < service->readable.count; i++)
+        if (!text_list_add(arguments, "--read") || !text_list_add(arguments, service->readable.items[i]))
+            return false;
     return text_list_add(arguments, "");
 }
 

@@ -6,7 +6,6 @@
 
 #include "core/base/cleanup.h"
 #include "core/base/clock.h"
-#include "core/base/error.h"
 #include "core/base/limits.h"
 #include "core/gateway/endpoints.h"
 #include "core/gateway/status_map.h"
@@ -21,8 +20,8 @@
 
 enum { BUFFER_BYTES = 65536, CLOSING_MS = 2000 };
 
-static const struct head_fault bad_body = {400, "the body's chunks are malformed or too small to be worth their work"},
-                               no_inner = {503, "the server has no connection left"};
+static const struct head_fault bad_body = {.status = 400, .message = "the body's chunks are malformed or too small to be worth their work"},
+                               no_inner = {.status = 503, .message = "the server has no connection left"};
 
 /* Asks epoll for `events` at one end; 0 takes it out of the set. */
 static void want(struct relay_host *host, struct relay_end *end, uint32_t events)
@@ -95,8 +94,8 @@ static void start_closing(struct relay_host *host, struct relay *relay)
 /* The door's own answer to what CivetWeb never sees. */
 static void refuse(struct relay_host *host, struct relay *relay, const struct head_fault *fault)
 {
-    pdk_error err = {0};
-    pdk_error_set(&err, PDK_INVALID, NULL, "%s", fault->message);
+    pdk_error err = {.status = PDK_INVALID};
+    head_fault_text(fault, err.message, sizeof err.message);
     PDK_CLEANUP(buffer_done) struct buffer body = {0};
     status_openai(&body, fault->status, status_type(fault->status), &err);
     if (!relay->answered) {

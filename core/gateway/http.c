@@ -21,13 +21,13 @@
 #include <strings.h>
 #include <sys/random.h>
 
-enum { HEAD_SLACK = 1024, BODY_DROPPED_MAX = 65536 };
+enum { HEAD_SLACK = 1024 };
 
 static const struct head_fault
-    bad_path = {400, "the path holds a bad escape, an escaped '/', a '..' or bytes that are not UTF-8"},
-    coded_body = {415, "Content-Encoding is not supported: send the body as it is"},
-    wrong_type = {400, "1 validation error:\n  Unsupported Media Type: Only 'application/json' is allowed"},
-    full = {503, "all connections are in use (connections)"};
+    bad_path = {.status = 400, .message = "the path holds a bad escape, an escaped '/', a '..' or bytes that are not UTF-8"},
+    coded_body = {.status = 415, .message = "Content-Encoding is not supported: send the body as it is"},
+    wrong_type = {.status = 400, .message = "1 validation error:\n  Unsupported Media Type: Only 'application/json' is allowed"},
+    full = {.status = 503, .message = "all connections are in use (connections)"};
 
 /* ---- the exchange from head to handler ---- */
 
@@ -116,8 +116,7 @@ static bool check_body_head(struct exchange *exchange)
 
 static bool read_body(struct exchange *exchange)
 {
-    uint64_t limit = exchange->endpoint->body == BODY_NONE ? BODY_DROPPED_MAX : limit_get(LIMIT_BODY_OPENAI_BYTES);
-    const struct head_fault *fault = body_read(exchange, limit);
+    const struct head_fault *fault = body_read(exchange);
     if (fault == NULL)
         return true;
     exchange_fault(exchange, fault);
@@ -182,17 +181,23 @@ static void settle(struct exchange *exchange)
 
 /* ---- CivetWeb's callbacks ---- */
 
-static void find_client(struct exchange *exchange, const struct mg_request_info *info)
+/* Once a connection. */
+static int find_fd(struct connection *connection, const struct mg_request_info *info)
 {
-    struct connection *connection = exchange->connection;
     if (!connection->searched) {
         connection->searched = true;
         connection->fd = peer_find(info->remote_addr, (uint16_t)info->remote_port, (uint16_t)info->server_port);
     }
+    return connection->fd;
+}
+
+static void find_client(struct exchange *exchange, const struct mg_request_info *info)
+{
+    int fd = find_fd(exchange->connection, info);
     if (exchange->server->inner)
         exchange->client_fd_owned = true; /* the door's duplicate, set by identify */
     else
-        exchange->client_fd = connection->fd;
+        exchange->client_fd = fd;
 }
 
 /* False: a peer of the loopback end that the door knows nothing of. */
@@ -235,21 +240,39 @@ static int begin_request(struct mg_connection *http)
         mg_disable_connection_keep_alive(http);
     }
     int status = exchange->status != 0 ? exchange->status : 503;
+    connection->since_ms = monotonic_ms();
+    connection->consumed = peer_received(connection->fd);
     atomic_fetch_sub_explicit(&server->gateway->in_flight, 1, memory_order_release);
     exchange_free(exchange);
     return status;
+}
+
+/* CivetWeb calls a head that is too long or late malformed as well; sizes and the clock tell which it was. */
+static const struct head_fault *name_fault(const struct mg_connection *http, int status)
+{
+    struct connection *connection = mg_get_user_connection_data(http);
+    const struct mg_request_info *info = mg_get_request_info(http);
+    if (status == 505)
+        return &head_fault_version;
+    if (status == 413 || status == 414 || status == 431)
+        return &head_fault_too_large;
+    if (connection == NULL || info == NULL)
+        return &head_fault_malformed;
+    uint64_t received = peer_received(find_fd(connection, info));
+    if (received > connection->consumed && received - connection->consumed > limit_get(LIMIT_HEAD_BYTES) + HEAD_SLACK)
+        return &head_fault_too_large;
+    if (monotonic_ms() - connection->since_ms >= (int64_t)limit_get(LIMIT_HEAD_MS))
+        return &head_fault_timeout;
+    return &head_fault_malformed;
 }
 
 /* CivetWeb's own refusals, in our words. */
 static int http_error(struct mg_connection *http, int status, const char *message)
 {
     (void)message;
-    const struct head_fault *fault = status == 413 || status == 414 || status == 431 ? &head_fault_too_large
-                                     : status == 505                                 ? &head_fault_version
-                                     : status == 408                                 ? &head_fault_timeout
-                                                                                     : &head_fault_malformed;
+    const struct head_fault *fault = name_fault(http, status);
     pdk_error err = {0};
-    pdk_error_set(&err, PDK_INVALID, NULL, "%s", fault->message);
+    head_fault_text(fault, err.message, sizeof err.message);
     PDK_CLEANUP(buffer_done) struct buffer body = {0}, out = {0};
     status_openai(&body, fault->status, status_type(fault->status), &err);
     buffer_printf(&out, "HTTP/1.1 %d %s\r\nContent-Type: application/json\r\nContent-Length: %zu\r\nConnection: close\r\n\r\n",
@@ -269,6 +292,7 @@ static int init_connection(const struct mg_connection *http, void **ret_data)
     if (connection != NULL) {
         connection->server = server;
         connection->fd = -1;
+        connection->since_ms = monotonic_ms();
         if (!server->inner)
             atomic_fetch_add_explicit(&server->gateway->connections, 1, memory_order_relaxed);
     }

@@ -52,6 +52,8 @@ struct connection {
     struct server *server;
     int fd; /* -1: not found */
     bool searched;
+    int64_t since_ms;  /* CivetWeb waits for a head since then */
+    uint64_t consumed; /* bytes received by the end of the request before */
 };
 
 struct exchange {
@@ -97,8 +99,8 @@ void exchange_fault(struct exchange *exchange, const struct head_fault *fault);
 /* Writes all of it within the limits of time; false: the client is gone. */
 bool exchange_write(struct exchange *exchange, const void *bytes, size_t length);
 
-/* core/gateway/body.c: reads the body within `limit` bytes and the limits of time. NULL, or the fault. */
-const struct head_fault *body_read(struct exchange *exchange, uint64_t limit);
+/* core/gateway/body.c: reads the body within its endpoint's limits of size and time. NULL, or the fault. */
+const struct head_fault *body_read(struct exchange *exchange);
 
 /* core/gateway/auth.c: whether this request may go on. False: it was answered. */
 bool auth_admit(struct exchange *exchange);

@@ -125,8 +125,6 @@ struct answers *answers_free(struct answers *answers)
     return NULL;
 }
 
-PDK_DEFINE_CLEANUP(struct frame_writer, frame_writer_done)
-
 pdk_status answers_add(struct answers *answers, struct channel *channel, const pdk_request *request, uint32_t queue_limit,
     pdk_error *err)
 {

@@ -35,6 +35,7 @@ struct channel {
 };
 
 static struct flight **find_flight(struct channel *channel, uint64_t id)
+    PDK_REQUIRES(channel->lock)
 {
     struct flight **at = &channel->flights[id % BUCKETS];
     while (*at != NULL && (*at)->id != id)
@@ -101,6 +102,7 @@ void channel_close(struct channel *channel, const char *why)
 
 /* Ends every flight; the lock is held. */
 static void fail_flights(struct channel *channel)
+    PDK_REQUIRES(channel->lock)
 {
     for (size_t i = 0; i < BUCKETS; i++) {
         struct flight *flight = channel->flights[i];
@@ -139,6 +141,7 @@ static void end(struct channel *channel, const pdk_error *why)
 
 /* Sends now what can be; the channel thread does the rest. The lock is held. */
 static void flush(struct channel *channel)
+    PDK_REQUIRES(channel->lock)
 {
     if (channel->fd < 0 || channel->waits_to_write)
         return;
@@ -150,6 +153,7 @@ static void flush(struct channel *channel)
 
 /* Lack of memory for a control frame ends the channel: a lost load or cancel would leave both ends waiting. */
 static void send_frame(struct channel *channel, enum wire_type type, uint64_t id, const void *body, size_t length)
+    PDK_REQUIRES(channel->lock)
 {
     if (channel->fd < 0 || channel->closing)
         return;
@@ -206,6 +210,7 @@ void channel_health(struct channel *channel, struct channel_health *ret_health)
 /* ---- for answers.c ---- */
 
 static pdk_status may_submit(const struct channel *channel, uint32_t queue_limit, pdk_error *err)
+    PDK_REQUIRES(channel->lock)
 {
     if (channel->fd < 0 || channel->closing)
         return pdk_error_set(err, PDK_UNAVAILABLE, NULL, "the model's replica has ended");
@@ -276,6 +281,7 @@ static pdk_status unknown_id(uint64_t id, const char *what, pdk_error *err)
 /* Hands a part to who waits for it; the lock is held. Takes the node unless it fails. */
 static pdk_status deliver(
     struct channel *channel, struct flight *flight, uint64_t bytes, struct answer_node **node, pdk_error *err)
+    PDK_REQUIRES(channel->lock)
 {
     if (flight->received - flight->returned >= WIRE_CREDIT_LIMIT)
         return pdk_error_set(err, PDK_INVALID, "credit", "request %" PRIu64 " has %d bytes unread and gets more", flight->id,

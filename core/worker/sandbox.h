@@ -8,7 +8,7 @@
 void sandbox_close_descriptors(int keep);
 /* This process is killed when its parent's thread ends. PDK_UNAVAILABLE: it ended already. */
 pdk_status sandbox_follow_parent(int fd, pdk_error *err);
-/* No core dumps, at most 256 descriptors. */
+/* No core dumps, at most 256 descriptors, the first to go when memory runs out. */
 pdk_status sandbox_limit_resources(pdk_error *err);
 /* No new privileges, Landlock, seccomp: afterwards only the model can be read and nothing written, run or reached. Writes
  * what is in force, or missing, to worker->sandbox. PDK_UNSUPPORTED: something is missing and the mode is strict. */

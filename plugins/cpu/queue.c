@@ -124,10 +124,9 @@ static struct op *record(pdk_queue *queue, enum op_kind kind)
 
 void queue_embed(pdk_queue *queue, const pdk_embed *op)
 {
-    assert(op->table != NULL || op->positions != NULL);
-    assert(op->table == NULL || op->out->columns == op->table->columns);
-    assert(op->positions == NULL || op->out->columns == op->positions->columns);
-    assert(op->out->max_rows >= queue->batch->row_count);
+    assert((op->table != NULL || op->positions != NULL) && op->out->max_rows >= queue->batch->row_count);
+    assert(op->table == NULL || op->table->columns == op->out->columns);
+    assert(op->positions == NULL || op->positions->columns == op->out->columns);
     record(queue, OP_EMBED)->embed = *op;
 }
 

@@ -36,8 +36,12 @@ void fake_init(struct exchange *exchange, const char *path, const char *body)
             .names = {(char *)"m"},
             .root = (char *)"/models/smollm2",
             .fingerprint = (char *)"97fbed86"},
-        .service = {.name = "m", .namespace_ = "default", .host = "m.default.example.com", .model_name = "m",
-            .created = 1700000000, .phase = SERVICE_READY}};
+        .service = {.name = "m",
+            .namespace_ = "default",
+            .host = "m.default.example.com",
+            .model_name = "m",
+            .created = 1700000000,
+            .phase = SERVICE_READY}};
     exchange->service.ready = &exchange->ready;
     exchange->routes = (struct routes){.count = 1, .services = &exchange->service};
 }
@@ -103,8 +107,8 @@ struct channel_loop *exchange_loop(const struct exchange *exchange)
     return (struct channel_loop *)(uintptr_t)exchange;
 }
 
-pdk_status exchange_route(struct exchange *exchange, const char *model, uint32_t extension, const struct service_view **ret_service,
-    pdk_error *err)
+pdk_status exchange_route(struct exchange *exchange, const char *model, uint32_t extension,
+    const struct service_view **ret_service, pdk_error *err)
 {
     snprintf(exchange->routed, sizeof exchange->routed, "%s", model == NULL ? "" : model);
     if (exchange->route_status != PDK_OK)
@@ -242,8 +246,8 @@ struct answers *answers_free(struct answers *answers)
     return NULL;
 }
 
-pdk_status answers_add(struct answers *answers, struct channel *channel, const pdk_request *request, uint32_t queue_limit,
-    pdk_error *err)
+pdk_status answers_add(
+    struct answers *answers, struct channel *channel, const pdk_request *request, uint32_t queue_limit, pdk_error *err)
 {
     struct exchange *exchange = answers->exchange;
     (void)channel;
@@ -258,7 +262,8 @@ pdk_status answers_add(struct answers *answers, struct channel *channel, const p
     return PDK_OK;
 }
 
-pdk_status answers_next(struct answers *answers, int64_t deadline_ms, uint32_t *ret_index, const pdk_part **ret_part, pdk_error *err)
+pdk_status answers_next(
+    struct answers *answers, int64_t deadline_ms, uint32_t *ret_index, const pdk_part **ret_part, pdk_error *err)
 {
     struct exchange *exchange = answers->exchange;
     (void)deadline_ms;
