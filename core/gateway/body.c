@@ -56,7 +56,7 @@ static const struct head_fault *read_piece(struct reading *reading, char *to, si
     struct exchange *exchange = reading->exchange;
     bool sized = exchange->head.body == HEAD_BODY_LENGTH;
     int64_t deadline_ms = monotonic_ms() + (int64_t)limit_get(LIMIT_BODY_IDLE_MS);
-    struct watched watched = {.fd = exchange->connection->fd, .deadline_ms = deadline_ms};
+    struct watched watched = {.fd = exchange->client_fd, .deadline_ms = deadline_ms};
     bool armed = watched.fd >= 0;
     int got;
     if (armed)

@@ -13,13 +13,13 @@
 #include "core/gateway/status_map.h"
 #include "core/gateway/target.h"
 
-#include <arpa/inet.h>
 #include <inttypes.h>
-#include <netinet/in.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
 #include <sys/random.h>
+#include <sys/socket.h>
 
 enum { HEAD_SLACK = 1024 };
 
@@ -27,6 +27,7 @@ static const struct head_fault
     bad_path = {.status = 400, .message = "the path holds a bad escape, an escaped '/', a '..' or bytes that are not UTF-8"},
     coded_body = {.status = 415, .message = "Content-Encoding is not supported: send the body as it is"},
     wrong_type = {.status = 400, .message = "1 validation error:\n  Unsupported Media Type: Only 'application/json' is allowed"},
+    draining = {.status = 503, .message = "the server is shutting down"},
     full = {.status = 503, .message = "all connections are in use (connections)"};
 
 /* ---- the exchange from head to handler ---- */
@@ -135,6 +136,10 @@ static void serve(struct exchange *exchange)
     if (exchange->endpoint != NULL)
         exchange->shape = exchange->endpoint->shape;
     bool direct = exchange->endpoint != NULL && exchange->endpoint->direct;
+    if (!direct && gateway_is_draining(exchange->gateway)) {
+        exchange_fault(exchange, &draining);
+        return;
+    }
     unsigned connections = atomic_load_explicit(&exchange->gateway->connections, memory_order_relaxed);
     if (!exchange->server->inner && !direct && connections > exchange->gateway->config->connections) {
         exchange_fault(exchange, &full);
@@ -191,13 +196,13 @@ static int find_fd(struct connection *connection, const struct mg_request_info *
     return connection->fd;
 }
 
+/* Behind the door it is the door's duplicate, set by identify: what is done to it the door sees. */
 static void find_client(struct exchange *exchange, const struct mg_request_info *info)
 {
-    int fd = find_fd(exchange->connection, info);
     if (exchange->server->inner)
-        exchange->client_fd_owned = true; /* the door's duplicate, set by identify */
+        exchange->client_fd_owned = true;
     else
-        exchange->client_fd = fd;
+        exchange->client_fd = find_fd(exchange->connection, info);
 }
 
 /* False: a peer of the loopback end that the door knows nothing of. */
@@ -215,35 +220,93 @@ static const struct head_fault *check_head(struct exchange *exchange, const stru
     return head_read(&exchange->head, text.data != NULL ? text.data : "", text.length);
 }
 
+static void enter_list(struct exchange *exchange)
+{
+    struct gateway *gateway = exchange->gateway;
+    mutex_lock(&gateway->lock);
+    exchange->next = gateway->exchanges;
+    if (exchange->next != NULL)
+        exchange->next->previous = exchange;
+    gateway->exchanges = exchange;
+    mutex_unlock(&gateway->lock);
+}
+
+static void leave_list(struct exchange *exchange)
+{
+    struct gateway *gateway = exchange->gateway;
+    mutex_lock(&gateway->lock);
+    if (exchange->previous != NULL)
+        exchange->previous->next = exchange->next;
+    else
+        gateway->exchanges = exchange->next;
+    if (exchange->next != NULL)
+        exchange->next->previous = exchange->previous;
+    mutex_unlock(&gateway->lock);
+}
+
+/* A client that still sends the body we refused would lose our answer to a reset: take some of it. */
+static void take_rest(struct exchange *exchange)
+{
+    enum { REST_MS = 1000, REST_BYTES = 16 << 20, PIECE = 16384 };
+    int fd = exchange->server->inner ? -1 : exchange->client_fd;
+    if (fd < 0 || exchange->broken || mg_get_request_info(exchange->http)->is_ssl)
+        return;
+    PDK_AUTO_FREE char *piece = malloc(PIECE);
+    shutdown(fd, SHUT_WR);
+    int64_t deadline_ms = monotonic_ms() + REST_MS;
+    for (size_t taken = 0; piece != NULL && taken < REST_BYTES;) {
+        struct pollfd poll_fd = {.fd = fd, .events = POLLIN};
+        int64_t left_ms = deadline_ms - monotonic_ms();
+        if (left_ms <= 0 || poll(&poll_fd, 1, (int)left_ms) <= 0)
+            return;
+        ssize_t got = recv(fd, piece, PIECE, MSG_DONTWAIT);
+        if (got <= 0)
+            return;
+        taken += (size_t)got;
+    }
+}
+
+/* Answers one request whose connection is known. */
+static void answer(struct exchange *exchange, const struct mg_request_info *info)
+{
+    find_client(exchange, info);
+    enter_list(exchange);
+    const struct head_fault *fault = check_head(exchange, info);
+    if (fault != NULL)
+        exchange_fault(exchange, fault);
+    else
+        serve(exchange);
+    leave_list(exchange);
+    settle(exchange);
+    if (fault == NULL && exchange->close && exchange->status >= 400 && exchange->head.body != HEAD_BODY_NONE)
+        take_rest(exchange);
+}
+
 static int begin_request(struct mg_connection *http)
 {
     const struct mg_request_info *info = mg_get_request_info(http);
     struct server *server = mg_get_user_context_data(http);
     struct connection *connection = mg_get_user_connection_data(http);
-    struct exchange *exchange = connection != NULL ? exchange_new(server, http) : NULL;
+    /* In this order, which gateway_stop has the other way round: either it sees this request, or this sees `closed`. */
+    atomic_fetch_add(&server->gateway->in_flight, 1);
+    struct exchange *exchange =
+        connection != NULL && !atomic_load(&server->gateway->closed) ? exchange_new(server, http) : NULL;
     if (exchange == NULL) {
         mg_disable_connection_keep_alive(http);
+        atomic_fetch_sub(&server->gateway->in_flight, 1);
         return 503;
     }
     thread_adopt(THREAD_GATEWAY);
     exchange->connection = connection;
-    atomic_fetch_add_explicit(&server->gateway->in_flight, 1, memory_order_relaxed);
-    if (identify(exchange, info)) {
-        find_client(exchange, info);
-        const struct head_fault *fault = check_head(exchange, info);
-        if (fault != NULL)
-            exchange_fault(exchange, fault);
-        else
-            serve(exchange);
-        settle(exchange);
-    } else {
+    if (identify(exchange, info))
+        answer(exchange, info);
+    else
         mg_disable_connection_keep_alive(http);
-    }
     int status = exchange->status != 0 ? exchange->status : 503;
     connection->since_ms = monotonic_ms();
     connection->consumed = peer_received(connection->fd);
-    atomic_fetch_sub_explicit(&server->gateway->in_flight, 1, memory_order_release);
     exchange_free(exchange);
+    atomic_fetch_sub(&server->gateway->in_flight, 1);
     return status;
 }
 

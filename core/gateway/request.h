@@ -35,11 +35,13 @@ struct gateway {
     struct metrics *metrics;
     int port;
     bool public_address; /* a listener that strangers reach: keys must stay */
-    atomic_bool draining;
+    atomic_bool draining; /* what comes new is turned away */
+    atomic_bool closed;   /* nothing behind the gateway may be touched any more */
     atomic_uint in_flight;
     atomic_uint connections; /* of the direct listeners */
-    struct mutex lock;       /* keys, waiting */
+    struct mutex lock;       /* keys, waiting, exchanges and their links */
     struct keys *keys;
+    struct exchange *exchanges;
     struct waiting *waiting; /* core/gateway/routing.c: requests that wait for a service to wake */
 };
 
@@ -57,6 +59,7 @@ struct connection {
 };
 
 struct exchange {
+    struct exchange *previous, *next; /* in gateway->exchanges */
     struct gateway *gateway;
     struct server *server;
     struct connection *connection;
@@ -73,7 +76,7 @@ struct exchange {
     char service_namespace[ENDPOINT_NAME_MAX], service_name[ENDPOINT_NAME_MAX]; /* by path, else "" */
     char request_id[129];
     bool request_id_given;
-    int client_fd; /* ours to close when `client_fd_owned` */
+    int client_fd; /* behind the door a duplicate, ours to close */
     bool client_fd_owned;
     bool from_unix;
     int64_t started_ms, started_us;
