@@ -23,6 +23,9 @@ struct gateway_config {
     unsigned connections; /* threads of the direct listeners, default 512 */
     const char *keys;     /* folder of API keys, or NULL */
     bool access_log;
+    /* Reads the daemon's configuration again, all or nothing, for POST /-/reload. [gateway-thread] */
+    pdk_status (*reload)(void *context, pdk_error *err);
+    void *reload_context;
 };
 
 struct gateway;

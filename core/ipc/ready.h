@@ -1,6 +1,7 @@
 /* core/ipc/ready.h: what a worker tells of its model once it is loaded, as the daemon keeps it. */
 #pragma once
 
+#include "core/base/buffer.h"
 #include "core/base/json.h"
 
 #include <paddock/draft/request.h>
@@ -37,4 +38,6 @@ struct ready_info {
 
 /* Reads the payload of a ready frame. Gives `ret_info`. PDK_INVALID names the field. */
 pdk_status ready_info_read(const struct json *payload, struct ready_info **ret_info, pdk_error *err);
+/* Writes the payload; the worker's side of ready_info_read. Strings may be NULL: left out. */
+void ready_info_write(struct buffer *out, const struct ready_info *info);
 struct ready_info *ready_info_free(struct ready_info *info); /* takes NULL, returns NULL */
