@@ -249,7 +249,10 @@ static pdk_status resolve_image(struct plan *plan, const char *own, const char *
 {
     char plugin[PLUGIN_NAME_MAX];
     const char *image = own != NULL && own[0] != '\0' ? own : runtimes;
-    pdk_status status = image_plugin(image, plugin, err);
+    pdk_error own_err = {0}; /* another's image is no failure: `err` stays as it was */
+    pdk_status status = image_plugin(image, plugin, &own_err);
+    if (status != PDK_OK && status != PDK_NOT_FOUND && err != NULL)
+        *err = own_err;
     if (status == PDK_NOT_FOUND) {
         const char *list = resource_meta(plan->runtime, "annotations", IMAGE_ANNOTATION);
         status = image_plugin(runtimes, plugin, err);
