@@ -123,6 +123,8 @@ static void tell_refused(const pdk_error *err)
 static pdk_status open_plugins(struct worker *worker, pdk_error *err)
 {
     const struct worker_arguments *arguments = worker->arguments;
+    /* OpenBLAS starts its threads when it is loaded, and threads must not be there before the sandbox. */
+    setenv("OPENBLAS_NUM_THREADS", "1", 1);
     pdk_status status = plugin_open_runtime(arguments->plugin, arguments->runtimes, &worker->runtime, err);
     if (status != PDK_OK || (worker->runtime->flags & PDK_RUNTIME_NEEDS_COMPUTE) == 0)
         return status;

@@ -97,7 +97,7 @@ START_TEST(test_id_in_use)
     const pdk_request *request;
     pdk_response *response = open_request(7, &request), *other = NULL;
     pdk_error err;
-    struct frame frame = {.type = WIRE_REQUEST, .id = 7};
+    struct frame frame = {.type = WIRE_REQUEST, .id = 7, .body = (const uint8_t *)""};
     ck_assert_int_eq(responses_open(responses, &frame, &other, &request, &err), PDK_INVALID);
     ck_assert_str_eq(err.message, "request 7 is already in flight");
     frame.id = 8;
