@@ -92,10 +92,12 @@ static pdk_status check_alone(const char *plugin, pdk_error *err)
 static pdk_status do_without(struct worker *worker, const char *layer, const char *why, pdk_error *err)
 {
     if (worker->arguments->sandbox == SANDBOX_STRICT)
-        return pdk_error_set(err, PDK_UNSUPPORTED, "sandbox", "the sandbox is strict, and %s is missing: %s", layer, why);
+        return pdk_error_set(
+            err, PDK_UNSUPPORTED, "sandbox", "the sandbox is strict, and %s is missing: %s", layer, why);
     worker_log(PDK_LOG_WARNING, "sandbox: %s is missing: %s", layer, why);
     size_t length = strlen(worker->sandbox);
-    snprintf(worker->sandbox + length, sizeof worker->sandbox - length, "%smissing: %s", length != 0 ? ", " : "", layer);
+    snprintf(
+        worker->sandbox + length, sizeof worker->sandbox - length, "%smissing: %s", length != 0 ? ", " : "", layer);
     return PDK_OK;
 }
 

@@ -40,7 +40,8 @@ static void teardown(void)
 
 static pdk_response *open_request(uint64_t id, const pdk_request **ret_request)
 {
-    const pdk_request request = {.kind = PDK_KIND_GENERATE, .text = {"hello", 5}, .stop = &(pdk_string){".", 1}, .stop_count = 1};
+    const pdk_request request = {
+        .kind = PDK_KIND_GENERATE, .text = {"hello", 5}, .stop = &(pdk_string){".", 1}, .stop_count = 1};
     struct buffer body = {0};
     pdk_response *response;
     pdk_error err;
