@@ -6,6 +6,7 @@
 #include "core/base/cleanup.h"
 #include "core/base/error.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -108,4 +109,22 @@ pdk_status folder_make(const char *path, unsigned mode, pdk_error *err)
             return pdk_error_errno(err, errno, path, "cannot make folder %s", part);
     }
     return PDK_OK;
+}
+
+void folder_remove(int parent, const char *name)
+{
+    if (unlinkat(parent, name, 0) == 0)
+        return;
+    int fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    DIR *folder = fd < 0 ? NULL : fdopendir(fd);
+    if (folder == NULL) {
+        if (fd >= 0)
+            close(fd);
+        return;
+    }
+    for (struct dirent *entry; (entry = readdir(folder)) != NULL;)
+        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
+            folder_remove(fd, entry->d_name); /* open descriptors bound the depth */
+    closedir(folder);
+    unlinkat(parent, name, AT_REMOVEDIR);
 }

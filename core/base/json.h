@@ -28,6 +28,7 @@ struct json {
 struct json_limits {
     size_t bytes, depth, nodes;
     bool allow_nan; /* take the literals NaN, Infinity, -Infinity, as Python writes them */
+    bool allow_nul; /* take \u0000 in strings and keys: pieces of tokenizers */
 };
 
 /* 8 MiB, 64, 1,000,000. */

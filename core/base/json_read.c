@@ -133,7 +133,7 @@ static pdk_status read_escape(struct reader *r, char *out, size_t *length)
         code = 0x10000 + ((code - 0xD800) << 10) + (low - 0xDC00);
     } else if (code >= 0xDC00 && code <= 0xDFFF) {
         return fail(r, "half a surrogate pair");
-    } else if (code == 0) {
+    } else if (code == 0 && !r->limits->allow_nul) {
         return fail(r, "\\u0000 is not allowed");
     }
     *length += utf8_encode(code, out + *length);

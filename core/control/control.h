@@ -79,7 +79,7 @@ struct control *control_stop(struct control *control);
 /* Reads all documents again. All or nothing: on failure `err` names file, line and field, and nothing changed. Waits for
  * the outcome. [any-thread but control's] */
 pdk_status control_reload(struct control *control, pdk_error *err);
-/* Wakes a drain that has begun; stops being ready. [any-thread] */
+/* Whether control_stop has begun. [any-thread] */
 bool control_is_draining(const struct control *control);
 
 const struct routes *control_routes(struct control *control); /* a reference. [any-thread] */
@@ -99,3 +99,8 @@ pdk_status control_pod_log(struct control *control, const char *namespace_, cons
 /* Writes the runtimes' metrics in Prometheus' text form: asks every worker, waits at most `wait_ms`, adds deltas so that no
  * counter falls when a worker restarts, and labels model_name, engine, namespace, service. [gateway-thread] */
 void control_metrics(struct control *control, int64_t wait_ms, struct buffer *out);
+
+/* Reads and checks everything as at start, runs nothing: documents, runtimes, plugins, models, and the arguments of services by
+ * what their plugins say they take. `report` gets a line for each warning and for each service that could not run. PDK_INVALID:
+ * the daemon would not start; `err` says why. [any-thread] */
+pdk_status control_check(const struct control_config *config, struct buffer *report, pdk_error *err);

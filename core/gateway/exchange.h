@@ -26,6 +26,8 @@ const char *exchange_header(const struct exchange *exchange, const char *name);
 const char *exchange_request_id(const struct exchange *exchange);
 bool exchange_request_id_given(const struct exchange *exchange);
 const char *exchange_body(const struct exchange *exchange, size_t *ret_length);
+/* Whether the request's key may use `service` (a key file's services=); true without keys. */
+bool exchange_may_use(const struct exchange *exchange, const struct service_view *service);
 uint64_t exchange_tenant(const struct exchange *exchange); /* hash of the key's tenant; 0 without keys */
 /* The client's socket, to be watched; -1 when it cannot be found. */
 int exchange_client_fd(const struct exchange *exchange);

@@ -82,7 +82,7 @@ enum { PDK_ROPE_HALVES = 0, PDK_ROPE_PAIRS = 1 }; /* which two numbers turn toge
 /* out[r] = table[token[r]] * scale (+ positions[position[r] + position_offset]) */
 typedef struct pdk_embed {
     pdk_rows *out;
-    const pdk_weight *table;
+    const pdk_weight *table; /* NULL: zeros, `positions` alone */
     const pdk_weight *positions; /* or NULL */
     uint32_t position_offset;
     float scale;

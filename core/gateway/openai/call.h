@@ -1,0 +1,62 @@
+/* core/gateway/openai/call.h: one request to generate, from its body to the neutral requests, one a prompt. It owns all
+ * that they borrow. Read in three steps, each with its own form of refusal:
+ *   call_open   the body's text, and what is checked before types (fields_check)
+ *   call_read   types and shapes (refuse_type)
+ *   call_check  values, against the limits and against the model that will answer */
+#pragma once
+
+#include "core/gateway/openai/fields.h"
+#include "core/ipc/ready.h"
+
+#include <paddock/draft/request.h>
+
+struct call_block;
+
+struct call {
+    enum endpoint endpoint;
+    struct json_document *document;
+    const struct json *body;
+    struct fields fields;
+    struct call_block *blocks; /* memory that lives as long as the call */
+
+    pdk_request *requests; /* one a prompt */
+    size_t request_count;
+    const struct json *wide_id; /* the first prompt id that fits no uint32_t, or NULL */
+
+    pdk_message *messages; /* chat and tokenize: shared by all requests */
+    size_t message_count;
+    const char *part_type; /* the first content part that is no text, or NULL */
+
+    uint32_t n;
+    bool stream, include_usage, continuous_usage;
+    bool echo;           /* completions: the prompt's text comes first; chat: the last message's */
+    bool discard_output; /* max_tokens 0: the prompt alone is wanted */
+    bool wants_logprobs;
+    bool wants_prompt_logprobs;
+    int32_t top; /* alternatives shown a position: completions logprobs, chat top_logprobs; -1: all */
+};
+
+struct call *call_new(enum endpoint endpoint); /* NULL: out of memory */
+struct call *call_free(struct call *call);     /* takes NULL, returns NULL */
+void call_freep(struct call **call);
+/* Zeroed memory for `count` elements that call_free frees; NULL: out of memory. A count of 0 gives a valid pointer. */
+void *call_alloc(struct call *call, size_t count, size_t size);
+
+/* PDK_INVALID with *ret_malformed: the body is no JSON object, and the answer's type is "Bad Request". [any-thread] */
+pdk_status call_open(struct call *call, const char *text, size_t length, bool *ret_malformed, pdk_error *err);
+pdk_status call_read(struct call *call, pdk_error *err);
+/* `model` is the name that answers are given under. On PDK_OK call->requests are ready to be sent. */
+pdk_status call_check(struct call *call, const struct ready_info *ready, const char *model, pdk_error *err);
+
+/* The parts of call_read and call_check, each in a file of its own. */
+pdk_status call_read_prompts(struct call *call, pdk_error *err); /* prompts.c */
+pdk_status call_check_prompts(const struct call *call, const struct ready_info *ready, pdk_error *err);
+pdk_status call_read_messages(struct call *call, pdk_error *err); /* messages.c */
+pdk_status call_check_messages(struct call *call, const struct ready_info *ready, const char *model, pdk_error *err);
+/* What the template gets beside the messages: documents, variables. */
+pdk_status call_set_template(struct call *call, pdk_request *request, pdk_error *err);
+pdk_status call_check_sampling(struct call *call, const struct ready_info *ready, pdk_request *request, pdk_error *err);
+/* A list of whole numbers as token ids; *ret_bad is the first that is none of a vocabulary of that size (0: unknown),
+ * or NULL. */
+pdk_status call_read_ids(struct call *call, const struct json *list, const char *name, uint32_t vocabulary_size,
+    const uint32_t **ret_ids, size_t *ret_count, const struct json **ret_bad, pdk_error *err);

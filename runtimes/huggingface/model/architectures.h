@@ -1,0 +1,83 @@
+/* runtimes/huggingface/model/architectures.h: what makes a family of decoders differ from the next, as rows of a table.
+ * A family is added by a row (and its fixture); nothing else asks for a family's name. */
+#pragma once
+
+#include <paddock/draft/ops.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+/* What a tensor is for. Those from ROLE_ATTENTION_NORM on come once a layer. */
+enum role {
+    ROLE_EMBEDDING,
+    ROLE_POSITIONS,
+    ROLE_PROJECT_IN,  /* from the embedding's width to the model's */
+    ROLE_PROJECT_OUT, /* and back, before the head */
+    ROLE_FINAL_NORM,
+    ROLE_HEAD,
+    ROLE_ROPE_FACTORS, /* GGUF: what each rope frequency is divided by */
+    ROLE_ATTENTION_NORM,
+    ROLE_Q,
+    ROLE_K,
+    ROLE_V,
+    ROLE_QKV, /* the three in one, in that order */
+    ROLE_Q_NORM,
+    ROLE_K_NORM,
+    ROLE_O,
+    ROLE_ATTENTION_OUT_NORM, /* of the attention's output, before it joins the residual */
+    ROLE_MLP_NORM,
+    ROLE_GATE,
+    ROLE_UP,
+    ROLE_GATE_UP, /* the two in one, in that order */
+    ROLE_DOWN,
+    ROLE_MLP_OUT_NORM,
+    ROLE_COUNT
+};
+
+#define ROLE_BIT(role) (1u << (role))
+
+enum positions { POSITIONS_ROPE, POSITIONS_LEARNED };
+
+struct architecture {
+    const char *class_name; /* config.json's architectures[0] */
+    const char *model_type; /* config.json's model_type */
+    const char *gguf_name;  /* general.architecture; NULL: not read from GGUF */
+    /* Names in safetensors, without ".weight" and ".bias", '%' for the layer; NULL: the family has no such tensor. */
+    const char *const *names;
+    const char *prefix;       /* that older files leave out of every name, or NULL */
+    uint32_t biases;          /* ROLE_BITs that have a bias always */
+    uint32_t optional_biases; /* and that may */
+    int32_t norm;             /* PDK_NORM_… */
+    double norm_epsilon;      /* where the configuration does not say */
+    bool norm_plus_one;       /* safetensors hold the norms' weights less 1 */
+    bool norm_after;          /* norms stand behind the residual; the configuration may say (do_layer_norm_before) */
+    bool parallel; /* attention and MLP read the same input; the configuration may say (use_parallel_residual) */
+    bool gated;
+    bool tied;                /* where the configuration does not say */
+    bool scaled_embedding;    /* embeddings times the square root of the width */
+    bool inverse_logit_scale; /* logits are divided by logits_scaling */
+    bool window_switch;       /* sliding_window counts only with use_sliding_window */
+    bool gelu_is_tanh;        /* "gelu" in the configuration means gelu_pytorch_tanh */
+    bool alternate_windows;   /* without layer_types every other layer has the window, the first one on */
+    int32_t activation;       /* PDK_ACT_…, where the configuration does not say */
+    uint32_t
+        still_every; /* every so many-th layer leaves queries and keys unturned, where the configuration does not say */
+    enum positions positions;
+    uint32_t position_offset; /* of learned positions: the row of position 0 */
+    int32_t rope_order;       /* PDK_ROPE_… in safetensors */
+    int32_t gguf_rope_order;  /* and in GGUF, whose converter may have reordered rows */
+    double rope_theta;        /* where the configuration does not say */
+};
+
+/* By class and, where the file names none, by model_type; each may be NULL. NULL: not known. */
+const struct architecture *architecture_find(const char *class_name, const char *model_type);
+const struct architecture *architecture_find_gguf(const char *name);
+/* "a, b, c": what is known, for messages. */
+void architectures_list(bool gguf, char *text, size_t room);
+
+/* The names in GGUF, the same for all families. */
+extern const char *const gguf_names[ROLE_COUNT];
+
+static inline bool architecture_has(const struct architecture *row, enum role role)
+{
+    return row->names[role] != NULL;
+}

@@ -1,0 +1,59 @@
+/* runtimes/huggingface/model/decoder.h: what a loaded model is made of; for the files of this folder. */
+#pragma once
+
+#include "runtimes/huggingface/model/model.h"
+#include "runtimes/huggingface/model/model_config.h"
+#include "runtimes/huggingface/model/source.h"
+
+struct linear {
+    pdk_weight *weight;
+    pdk_vector *bias; /* or NULL */
+};
+
+struct norm {
+    pdk_vector *weight; /* NULL: the model has no norm here */
+    pdk_vector *bias;   /* or NULL */
+    uint32_t group;     /* of norms on query and key heads: the columns that are one row */
+};
+
+struct layer {
+    struct norm attention_norm, q_norm, k_norm, attention_out_norm, mlp_norm, mlp_out_norm;
+    struct linear qkv, o, up, down; /* `up` is gate and up together where the family is gated */
+};
+
+struct decoder {
+    struct linear embedding; /* for the head too where the model is tied */
+    struct linear positions, project_in, project_out, head;
+    struct norm final_norm;
+    pdk_vector *frequencies; /* or NULL */
+    float magnitude;
+    struct layer *layers;
+};
+
+/* Activations: [max_rows][columns], but logits: [max_outputs][vocabulary]. */
+struct activations {
+    pdk_rows *residual; /* what layers add to */
+    pdk_rows *normed;   /* and its norm */
+    pdk_rows *side;     /* a block's output that is normed before it joins; NULL where none is */
+    pdk_rows *qkv, *heads, *inner;
+    pdk_rows *narrow; /* of the embedding's own width; NULL where it is the model's */
+    pdk_rows *logits;
+};
+
+struct model {
+    struct source source;
+    struct model_config config;
+    struct model_facts facts;
+    const pdk_ops *ops;
+    void *compute;
+    struct decoder decoder;
+    struct activations rows;
+    pdk_kv *kv;
+    pdk_queue *queue;
+    uint32_t max_rows, max_outputs, max_copies;
+};
+
+/* Finds and checks every tensor against the configuration, compares the bytes with the budget, then packs them on the
+ * backend. `config` gets the vocabulary where it had none. */
+pdk_status weights_load(struct model *model, const struct model_request *request, pdk_error *err);
+void weights_free(struct model *model);

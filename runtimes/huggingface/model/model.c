@@ -1,0 +1,296 @@
+/* Loading in the order of what can go wrong: the configuration is read and checked, then the backend's ops, then every
+ * tensor, then the budget; only then is anything packed. */
+#include "config.h"
+
+#include "runtimes/huggingface/model/decoder.h"
+
+#include "core/base/cleanup.h"
+#include "core/base/error.h"
+#include "core/base/siphash.h"
+#include "runtimes/huggingface/model/generation_config.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { OPS_A_LAYER = 14, OPS_BESIDE_LAYERS = 8, OVERRIDES_BYTES_MAX = 1 << 20 };
+
+static pdk_status require_ops(const pdk_ops *ops, const struct model_config *config, pdk_error *err)
+{
+    const struct {
+        const char *name;
+        bool there;
+    } needed[] = {
+        {"weight_load", PDK_HAS(ops, weight_bytes) && PDK_HAS(ops, weight_load) && PDK_HAS(ops, weight_free)},
+        {"vector_load", PDK_HAS(ops, vector_load) && PDK_HAS(ops, vector_free)},
+        {"rows_new", PDK_HAS(ops, rows_new) && PDK_HAS(ops, rows_free) && PDK_HAS(ops, rows_read)},
+        {"kv_new", PDK_HAS(ops, kv_block_bytes) && PDK_HAS(ops, kv_new) && PDK_HAS(ops, kv_free)},
+        {"queue_new", PDK_HAS(ops, queue_new) && PDK_HAS(ops, queue_free) && PDK_HAS(ops, queue_begin) &&
+                          PDK_HAS(ops, queue_submit) && PDK_HAS(ops, queue_wait)},
+        {"embed", PDK_HAS(ops, embed)},
+        {"norm", PDK_HAS(ops, norm)},
+        {"linear", PDK_HAS(ops, linear)},
+        {"rope_kv", PDK_HAS(ops, rope_kv)},
+        {"attention", PDK_HAS(ops, attention)},
+        {"head", PDK_HAS(ops, head)},
+        {"sample", PDK_HAS(ops, sample)},
+        {"kv_copy", PDK_HAS(ops, kv_copy)},
+    };
+    for (size_t i = 0; i < sizeof needed / sizeof needed[0]; i++)
+        if (!needed[i].there)
+            return pdk_error_value(err, PDK_UNSUPPORTED, "compute", needed[i].name,
+                "the compute plugin lacks '%s', which %s needs", needed[i].name, config->row->class_name);
+    return PDK_OK;
+}
+
+static void note(const struct model_request *request, const char *text)
+{
+    if (request->note != NULL)
+        request->note(request->progress_context, text);
+}
+
+static pdk_status read_overrides(const char *text, struct json_document **ret_document, pdk_error *err)
+{
+    const struct json_limits limits = {.bytes = OVERRIDES_BYTES_MAX, .depth = 16, .nodes = 100000};
+    pdk_status status = json_read(text, strlen(text), &limits, ret_document, err);
+    if (status != PDK_OK)
+        return pdk_error_wrap(err, "--hf-overrides");
+    if (json_root(*ret_document)->type != JSON_OBJECT)
+        return pdk_error_set(err, PDK_INVALID, "hf-overrides", "--hf-overrides must be a JSON object, not %s",
+            json_type_name(json_root(*ret_document)));
+    return PDK_OK;
+}
+
+static pdk_status read_generation(struct model *model, bool use, pdk_error *err)
+{
+    if (model->source.generation == NULL)
+        return PDK_OK;
+    const struct json *root = json_root(model->source.generation);
+    pdk_status status = model_config_add_eos(
+        &model->config, "generation_config.json: eos_token_id", json_get(root, "eos_token_id"), err);
+    if (status == PDK_OK && use)
+        status = generation_config_read(root, "generation_config.json: ", &model->facts.defaults, err);
+    return status;
+}
+
+static pdk_status read_config(struct model *model, const struct model_request *request, pdk_error *err)
+{
+    PDK_CLEANUP(json_document_freep) struct json_document *overrides = NULL;
+    pdk_status status = request->overrides != NULL ? read_overrides(request->overrides, &overrides, err) : PDK_OK;
+    if (status != PDK_OK)
+        return status;
+    const struct json *config = model->source.config != NULL ? json_root(model->source.config) : NULL;
+    struct config_reader reader;
+    status =
+        config_reader_init(&reader, config, model->source.gguf, overrides != NULL ? json_root(overrides) : NULL, err);
+    if (status == PDK_OK)
+        status = model_config_read(&reader, &model->config, err);
+    if (status == PDK_OK)
+        status = config_reader_finish(&reader, err);
+    if (status == PDK_OK)
+        status = read_generation(model, request->use_generation_config, err);
+    if (status == PDK_OK && (json_get(config, "auto_map") != NULL || json_get(config, "trust_remote_code") != NULL))
+        note(request, "config.json's auto_map has no effect: no checkpoint code is ever run");
+    return status;
+}
+
+static int64_t id_or_none(int64_t id, uint32_t vocabulary)
+{
+    return id < (int64_t)vocabulary ? id : -1;
+}
+
+static void fill_facts(struct model *model, const struct model_request *request)
+{
+    const struct model_config *config = &model->config;
+    struct model_facts *facts = &model->facts;
+    snprintf(facts->architecture, sizeof facts->architecture, "%s", config->row->class_name);
+    facts->vocabulary_size = config->vocabulary;
+    facts->context_length = config->context;
+    facts->layers = config->layers;
+    facts->heads = config->heads;
+    facts->kv_heads = config->kv_heads;
+    facts->head_dim = config->head_dim;
+    facts->hidden = config->hidden;
+    facts->bos_id = id_or_none(config->bos_id, config->vocabulary);
+    facts->pad_id = id_or_none(config->pad_id, config->vocabulary);
+    for (uint32_t i = 0; i < config->eos_count; i++) {
+        if (config->eos_ids[i] < config->vocabulary)
+            facts->eos_ids[facts->eos_count++] = config->eos_ids[i];
+        else
+            note(request, "an eos_token_id past the vocabulary was left out");
+    }
+}
+
+/* Of what the answers depend on, sampled: a whole read of the weights would double the time to load. */
+static void hash_content(struct model *model)
+{
+    enum { SAMPLE = 64 };
+    struct siphash_key key = {0x7061646c6f636b21, model->config.layers};
+    const struct tensors *tensors = &model->source.tensors;
+    for (size_t i = 0; i < tensors->count; i++) {
+        const struct tensor *tensor = &tensors->items[i];
+        size_t bytes = (size_t)tensor->bytes, piece = bytes < SAMPLE ? bytes : SAMPLE;
+        key.a ^= siphash64(&key, tensor->name.data, tensor->name.length);
+        key.b ^= siphash64(&key, tensor->shape, tensor->rank * sizeof tensor->shape[0]);
+        key.a ^= siphash64(&key, tensor->data, piece);
+        key.b ^= siphash64(&key, tensor->data + (bytes - piece) / 2, piece);
+        key.a ^= siphash64(&key, tensor->data + (bytes - piece), piece);
+    }
+    const struct model_config *config = &model->config;
+    const double numbers[] = {config->epsilon, config->embedding_scale, config->residual_scale, config->attention_scale,
+        config->logit_scale, config->attention_cap, config->logit_cap, config->rope.theta, config->rope.factor,
+        config->window, config->rope.type};
+    model->facts.content_hash = siphash64(&key, numbers, sizeof numbers);
+}
+
+static pdk_status load(struct model *model, const struct model_request *request, pdk_error *err)
+{
+    model->facts.defaults.size = sizeof model->facts.defaults;
+    pdk_status status = source_open(request->path, &model->source, err);
+    if (status == PDK_OK)
+        status = read_config(model, request, err);
+    if (status == PDK_OK)
+        status = require_ops(model->ops, &model->config, err);
+    if (status != PDK_OK)
+        return status;
+    hash_content(model);
+    status = weights_load(model, request, err);
+    if (status != PDK_OK)
+        return status;
+    fill_facts(model, request);
+    source_drop_weights(&model->source);
+    return PDK_OK;
+}
+
+pdk_status model_load(const struct model_request *request, struct model **ret_model, pdk_error *err)
+{
+    struct model *model = calloc(1, sizeof *model);
+    if (model == NULL)
+        return pdk_error_set(err, PDK_NO_MEMORY, "model", "no memory for the model");
+    model->ops = request->ops;
+    model->compute = request->compute;
+    pdk_status status = load(model, request, err);
+    if (status != PDK_OK) {
+        model_free(model);
+        return status;
+    }
+    *ret_model = model;
+    return PDK_OK;
+}
+
+static void free_rows(struct model *model)
+{
+    struct activations *rows = &model->rows;
+    pdk_rows *all[] = {
+        rows->residual, rows->normed, rows->side, rows->qkv, rows->heads, rows->inner, rows->narrow, rows->logits};
+    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
+        if (all[i] != NULL)
+            model->ops->rows_free(model->compute, all[i]);
+    *rows = (struct activations){0};
+}
+
+struct model *model_free(struct model *model)
+{
+    if (model == NULL)
+        return NULL;
+    free_rows(model);
+    if (model->queue != NULL)
+        model->ops->queue_free(model->compute, model->queue);
+    if (model->kv != NULL)
+        model->ops->kv_free(model->compute, model->kv);
+    weights_free(model);
+    source_done(&model->source);
+    free(model);
+    return NULL;
+}
+
+const struct model_facts *model_facts(const struct model *model)
+{
+    return &model->facts;
+}
+
+const struct gguf *model_gguf(const struct model *model)
+{
+    return model->source.gguf;
+}
+
+const char *model_folder(const struct model *model)
+{
+    return model->source.folder;
+}
+
+static pdk_kv_shape kv_shape(const struct model *model, int32_t type)
+{
+    return (pdk_kv_shape){.layers = model->config.layers,
+        .kv_heads = model->config.kv_heads,
+        .head_dim = model->config.head_dim,
+        .type = type};
+}
+
+uint64_t model_kv_block_bytes(const struct model *model, int32_t kv_type)
+{
+    pdk_kv_shape shape = kv_shape(model, kv_type);
+    return model->ops->kv_block_bytes(model->compute, &shape);
+}
+
+/* The rows of a step, by what they need: {columns, rows, slot}. */
+struct planned_rows {
+    pdk_rows **slot;
+    uint32_t columns; /* 0: not needed */
+    uint32_t rows;
+};
+
+enum { ROWS_COUNT = 8 };
+
+static void plan_rows(const struct model *model, uint32_t max_rows, uint32_t max_outputs, struct activations *to,
+    struct planned_rows *plan)
+{
+    const struct model_config *config = &model->config;
+    bool narrow = config->embedding_width != config->hidden;
+    bool side =
+        architecture_has(config->row, ROLE_ATTENTION_OUT_NORM) || architecture_has(config->row, ROLE_MLP_OUT_NORM);
+    const struct planned_rows all[ROWS_COUNT] = {
+        {&to->residual, config->hidden, max_rows},
+        {&to->normed, config->hidden, max_rows},
+        {&to->side, side ? config->hidden : 0, max_rows},
+        {&to->qkv, (config->heads + 2 * config->kv_heads) * config->head_dim, max_rows},
+        {&to->heads, config->heads * config->head_dim, max_rows},
+        {&to->inner, config->inner, max_rows},
+        {&to->narrow, narrow ? config->embedding_width : 0, max_rows},
+        {&to->logits, config->vocabulary, max_outputs},
+    };
+    memcpy(plan, all, sizeof all);
+}
+
+uint64_t model_activation_bytes(const struct model *model, uint32_t max_rows, uint32_t max_outputs)
+{
+    struct activations none;
+    struct planned_rows plan[ROWS_COUNT];
+    plan_rows(model, max_rows, max_outputs, &none, plan);
+    uint64_t total = 0;
+    for (size_t i = 0; i < ROWS_COUNT; i++)
+        total += (uint64_t)plan[i].columns * plan[i].rows * sizeof(float);
+    return total + total / 2; /* beside float32, a backend keeps rows in the form that its products read */
+}
+
+pdk_status model_prepare(
+    struct model *model, int32_t kv_type, uint32_t blocks, uint32_t max_rows, uint32_t max_outputs, pdk_error *err)
+{
+    struct planned_rows plan[ROWS_COUNT];
+    plan_rows(model, max_rows, max_outputs, &model->rows, plan);
+    pdk_status status = PDK_OK;
+    for (size_t i = 0; i < ROWS_COUNT && status == PDK_OK; i++)
+        if (plan[i].columns != 0)
+            status = model->ops->rows_new(model->compute, plan[i].rows, plan[i].columns, plan[i].slot, err);
+    pdk_kv_shape shape = kv_shape(model, kv_type);
+    if (status == PDK_OK)
+        status = model->ops->kv_new(model->compute, &shape, blocks, &model->kv, err);
+    model->max_rows = max_rows;
+    model->max_outputs = max_outputs;
+    model->max_copies = max_rows; /* each row writes into one block at most */
+    uint32_t ops = model->config.layers * OPS_A_LAYER + OPS_BESIDE_LAYERS + model->max_copies;
+    if (status == PDK_OK)
+        status = model->ops->queue_new(model->compute, max_rows, ops, &model->queue, err);
+    return status;
+}

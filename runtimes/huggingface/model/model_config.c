@@ -1,0 +1,355 @@
+/* One table of fields with their ranges, then what follows from them: divisors, windows, multipliers. */
+#include "config.h"
+
+#include "runtimes/huggingface/model/model_config.h"
+
+#include "core/base/error.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { HEAD_COLUMNS_MAX = 1 << 20 };
+
+#define AT(member) offsetof(struct model_config, member)
+
+static const struct uint_field {
+    struct config_field field;
+    size_t offset;
+    bool required;
+} uints[] = {
+    {{"hidden_size|n_embd|d_model", "embedding_length", 1, 262144}, AT(hidden), true},
+    {{"num_hidden_layers|n_layer", "block_count", 1, MODEL_LAYERS_MAX}, AT(layers), true},
+    {{"num_attention_heads|n_head", "attention.head_count", 1, 4096}, AT(heads), true},
+    {{"num_key_value_heads|n_head_kv", "attention.head_count_kv", 1, 4096}, AT(kv_heads), false},
+    {{"head_dim", "attention.key_length", 1, 4096}, AT(head_dim), false},
+    {{"intermediate_size|ffn_dim|n_inner", "feed_forward_length", 1, 1 << 20}, AT(inner), true},
+    {{"vocab_size", "vocab_size", 1, 1 << 24}, AT(vocabulary), false},
+    {{"max_position_embeddings|n_positions", "context_length", 1, 1 << 28}, AT(context), true},
+    {{"word_embed_proj_dim", NULL, 1, 262144}, AT(embedding_width), false},
+    {{"sliding_window", "attention.sliding_window", 0, 1 << 28}, AT(window), false},
+};
+
+static const struct {
+    struct config_field field;
+    size_t offset;
+} reals[] = {
+    {{"rms_norm_eps|layer_norm_eps|layer_norm_epsilon|norm_epsilon", "attention.layer_norm_rms_epsilon", 0, 1},
+        AT(epsilon)},
+    {{"embedding_multiplier", "embedding_scale", 1e-6, 1e6}, AT(embedding_scale)},
+    {{"residual_multiplier", "residual_scale", 1e-6, 1e6}, AT(residual_scale)},
+    {{"attention_multiplier", "attention.scale", 1e-6, 1e6}, AT(attention_scale)},
+    {{"logits_scaling|logit_scale", "logit_scale", 1e-6, 1e6}, AT(logit_scale)},
+    {{"attn_logit_softcapping", "attn_logit_softcapping", 0, 1e6}, AT(attention_cap)},
+    {{"final_logit_softcapping", "final_logit_softcapping", 0, 1e6}, AT(logit_cap)},
+};
+
+/* What a class or architecture that is not in the table is told. */
+static pdk_status unknown(const char *name, bool gguf, pdk_error *err)
+{
+    char known[400];
+    architectures_list(gguf, known, sizeof known);
+    return pdk_error_value(err, PDK_UNSUPPORTED, gguf ? "general.architecture" : "architectures", name,
+        "architecture '%.64s' is not known; known are %s", name, known);
+}
+
+static pdk_status find_row(struct config_reader *reader, const struct architecture **ret_row, pdk_error *err)
+{
+    if (reader->gguf != NULL) {
+        pdk_string name;
+        if (!gguf_string(reader->gguf, "general.architecture", &name))
+            return pdk_error_set(err, PDK_INVALID, "general.architecture", "the GGUF has no general.architecture");
+        snprintf(reader->prefix, sizeof reader->prefix, "%.*s", (int)(name.length < 64 ? name.length : 63), name.data);
+        *ret_row = architecture_find_gguf(reader->prefix);
+        return *ret_row != NULL ? PDK_OK : unknown(reader->prefix, true, err);
+    }
+    const char *class_name = NULL, *model_type = NULL;
+    const struct json *classes = config_find(reader, "architectures");
+    if (classes != NULL &&
+        (classes->type != JSON_ARRAY || classes->count != 1 || !json_string(classes->child, &class_name)))
+        return pdk_error_set(err, PDK_INVALID, "architectures", "architectures must be a list of one name");
+    pdk_status status = config_text(reader, "model_type", &model_type, err);
+    if (status != PDK_OK)
+        return status;
+    if (class_name == NULL && model_type == NULL)
+        return pdk_error_set(
+            err, PDK_INVALID, "architectures", "config.json has neither 'architectures' nor 'model_type'");
+    *ret_row = architecture_find(class_name, model_type);
+    return *ret_row != NULL ? PDK_OK : unknown(class_name != NULL ? class_name : model_type, false, err);
+}
+
+static pdk_status refuse_quantised(struct config_reader *reader, pdk_error *err)
+{
+    const struct json *quantised = config_find(reader, "quantization_config");
+    if (quantised == NULL)
+        return PDK_OK;
+    const char *method = "unnamed";
+    json_string(json_get(quantised, "quant_method"), &method);
+    return pdk_error_value(err, PDK_UNSUPPORTED, "quantization_config", method,
+        "weights quantised by '%.32s' are not read; known are float32, float16 and bfloat16 safetensors, and GGUF",
+        method);
+}
+
+static pdk_status read_uints(struct config_reader *reader, struct model_config *config, pdk_error *err)
+{
+    for (size_t i = 0; i < sizeof uints / sizeof uints[0]; i++) {
+        bool found;
+        pdk_status status =
+            config_uint(reader, &uints[i].field, (uint32_t *)(void *)((char *)config + uints[i].offset), &found, err);
+        if (status != PDK_OK)
+            return status;
+        if (found || !uints[i].required)
+            continue;
+        const char *name = reader->gguf != NULL ? uints[i].field.gguf : uints[i].field.names;
+        int length = (int)strcspn(name, "|");
+        return pdk_error_set(err, PDK_INVALID, uints[i].field.names, "the configuration has no %.*s", length, name);
+    }
+    return PDK_OK;
+}
+
+static pdk_status read_reals(struct config_reader *reader, struct model_config *config, pdk_error *err)
+{
+    config->epsilon = config->row->norm_epsilon;
+    config->embedding_scale = config->row->scaled_embedding ? sqrt(config->hidden) : 1;
+    config->residual_scale = config->logit_scale = 1;
+    static const struct config_field layer_epsilon = {"layer_norm_eps", "attention.layer_norm_epsilon", 0, 1};
+    static const struct config_field query_field = {"query_pre_attn_scalar", NULL, 1e-3, 1e6};
+    double query = config->head_dim;
+    pdk_status status = config_real(reader, &query_field, &query, NULL, err);
+    config->attention_scale = 1 / sqrt(query);
+    if (status == PDK_OK && reader->gguf != NULL)
+        status = config_real(reader, &layer_epsilon, &config->epsilon, NULL, err);
+    for (size_t i = 0; i < sizeof reals / sizeof reals[0] && status == PDK_OK; i++)
+        status = config_real(reader, &reals[i].field, (double *)(void *)((char *)config + reals[i].offset), NULL, err);
+    if (status == PDK_OK && config->row->inverse_logit_scale)
+        config->logit_scale = 1 / config->logit_scale;
+    return status;
+}
+
+static pdk_status read_flags(struct config_reader *reader, struct model_config *config, pdk_error *err)
+{
+    bool before = !config->row->norm_after, removed = false;
+    config->parallel = config->row->parallel;
+    config->tied = config->row->tied;
+    pdk_status status = config_flag(reader, "do_layer_norm_before", &before, err);
+    if (status == PDK_OK)
+        status = config_flag(reader, "_remove_final_layer_norm", &removed, err);
+    if (status == PDK_OK)
+        status = config_flag(reader, "use_parallel_residual", &config->parallel, err);
+    if (status == PDK_OK)
+        status = config_flag(reader, "tie_word_embeddings", &config->tied, err);
+    config->norm_after = !before;
+    config->final_norm = before && !removed;
+    return status;
+}
+
+static pdk_status read_activation(struct config_reader *reader, struct model_config *config, pdk_error *err)
+{
+    static const struct {
+        const char *name;
+        int32_t activation;
+    } known[] = {{"relu", PDK_ACT_RELU}, {"silu", PDK_ACT_SILU}, {"swish", PDK_ACT_SILU}, {"gelu", PDK_ACT_GELU},
+        {"gelu_new", PDK_ACT_GELU_TANH}, {"gelu_pytorch_tanh", PDK_ACT_GELU_TANH}, {"gelu_fast", PDK_ACT_GELU_TANH}};
+    const char *name = NULL;
+    config->activation = config->row->activation;
+    pdk_status status = config_text(reader, "hidden_activation|hidden_act|activation_function", &name, err);
+    if (status != PDK_OK || name == NULL)
+        return status;
+    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
+        if (strcmp(known[i].name, name) != 0)
+            continue;
+        config->activation = known[i].activation;
+        /* The first files of this family say "gelu" and mean the other one. */
+        if (config->row->gelu_is_tanh && config->activation == PDK_ACT_GELU)
+            config->activation = PDK_ACT_GELU_TANH;
+        return PDK_OK;
+    }
+    return pdk_error_value(err, PDK_UNSUPPORTED, "hidden_act", name,
+        "activation '%.32s' is not known; known are relu, silu, gelu, gelu_new and gelu_pytorch_tanh", name);
+}
+
+static pdk_status derive_heads(struct config_reader *reader, struct model_config *config, pdk_error *err)
+{
+    if (config->kv_heads == 0)
+        config->kv_heads = config->heads;
+    if (config->heads % config->kv_heads != 0)
+        return pdk_error_set(err, PDK_INVALID, "num_key_value_heads",
+            "num_key_value_heads is %" PRIu32 "; it must divide the %" PRIu32 " heads", config->kv_heads,
+            config->heads);
+    if (config->head_dim == 0 && config->hidden % config->heads != 0)
+        return pdk_error_set(err, PDK_INVALID, "num_attention_heads",
+            "num_attention_heads is %" PRIu32 "; it must divide hidden_size (%" PRIu32 ")", config->heads,
+            config->hidden);
+    if (config->head_dim == 0)
+        config->head_dim = config->hidden / config->heads;
+    if ((uint64_t)config->heads * config->head_dim > HEAD_COLUMNS_MAX)
+        return pdk_error_set(err, PDK_INVALID, "head_dim",
+            "%" PRIu32 " heads of %" PRIu32 " are too wide; the limit is %d", config->heads, config->head_dim,
+            HEAD_COLUMNS_MAX);
+    static const struct config_field value_length = {"v_head_dim", "attention.value_length", 1, 4096};
+    uint32_t values = config->head_dim;
+    pdk_status status = config_uint(reader, &value_length, &values, NULL, err);
+    if (status == PDK_OK && values != config->head_dim)
+        return pdk_error_set(err, PDK_UNSUPPORTED, "v_head_dim",
+            "values of %" PRIu32 " beside keys of %" PRIu32 " numbers a head are not supported", values,
+            config->head_dim);
+    return status;
+}
+
+static pdk_status read_layer_types(const struct json *types, struct model_config *config, pdk_error *err)
+{
+    if (types->type != JSON_ARRAY || types->count != config->layers)
+        return pdk_error_set(
+            err, PDK_INVALID, "layer_types", "layer_types must be a list of %" PRIu32 " names", config->layers);
+    uint32_t layer = 0;
+    for (const struct json *at = types->child; at != NULL; at = at->next, layer++) {
+        const char *name = "";
+        json_string(at, &name);
+        config->windowed[layer] = strcmp(name, "sliding_attention") == 0;
+        if (config->windowed[layer] && config->window == 0)
+            return pdk_error_set(err, PDK_INVALID, "sliding_window",
+                "layer_types[%" PRIu32 "] is sliding_attention, and sliding_window is not set", layer);
+        if (!config->windowed[layer] && strcmp(name, "full_attention") != 0)
+            return pdk_error_value(err, PDK_UNSUPPORTED, "layer_types", name,
+                "layer type '%.32s' is not known; known are full_attention and sliding_attention", name);
+    }
+    return PDK_OK;
+}
+
+/* Which layers see only a window. */
+static pdk_status read_windows(struct config_reader *reader, struct model_config *config, pdk_error *err)
+{
+    static const struct config_field first_field = {"max_window_layers", NULL, 0, 1 << 20};
+    bool on = !config->row->window_switch;
+    uint32_t first = 0;
+    pdk_status status = PDK_OK;
+    if (config->row->window_switch) {
+        status = config_flag(reader, "use_sliding_window", &on, err);
+        if (status == PDK_OK)
+            status = config_uint(reader, &first_field, &first, NULL, err);
+    }
+    if (status != PDK_OK)
+        return status;
+    if (!on)
+        config->window = 0;
+    const struct json *types = config_find(reader, "layer_types");
+    if (types != NULL)
+        return read_layer_types(types, config, err);
+    for (uint32_t i = 0; i < config->layers; i++)
+        config->windowed[i] = config->window != 0 && i >= first && (!config->row->alternate_windows || i % 2 == 0);
+    return PDK_OK;
+}
+
+/* Which layers leave queries and keys as they are. */
+static pdk_status read_turned(struct config_reader *reader, struct model_config *config, pdk_error *err)
+{
+    static const struct config_field interval_field = {"no_rope_layer_interval", NULL, 1, 1 << 20};
+    uint32_t interval = config->row->still_every;
+    pdk_status status = config_uint(reader, &interval_field, &interval, NULL, err);
+    if (status != PDK_OK)
+        return status;
+    for (uint32_t i = 0; i < config->layers; i++)
+        config->turned[i] = interval == 0 || (i + 1) % interval != 0;
+    const struct json *list = config_find(reader, "no_rope_layers");
+    if (list == NULL || (list->type == JSON_ARRAY && list->count == 0))
+        return PDK_OK;
+    if (list->type != JSON_ARRAY || list->count != config->layers)
+        return pdk_error_set(
+            err, PDK_INVALID, "no_rope_layers", "no_rope_layers must be a list of %" PRIu32 " numbers", config->layers);
+    uint32_t layer = 0;
+    for (const struct json *at = list->child; at != NULL; at = at->next, layer++) {
+        uint64_t value;
+        if (!json_uint64(at, &value) || value > 1)
+            return pdk_error_set(
+                err, PDK_INVALID, "no_rope_layers", "no_rope_layers[%" PRIu32 "] must be 0 or 1", layer);
+        config->turned[layer] = (uint8_t)value;
+    }
+    return PDK_OK;
+}
+
+static pdk_status add_eos(struct model_config *config, const char *name, uint64_t id, pdk_error *err)
+{
+    for (uint32_t i = 0; i < config->eos_count; i++)
+        if (config->eos_ids[i] == id)
+            return PDK_OK;
+    if (id > INT32_MAX)
+        return pdk_error_set(err, PDK_INVALID, name, "%s is %" PRIu64 "; it may be 0 to %d", name, id, INT32_MAX);
+    if (config->eos_count == MODEL_STOPS_MAX)
+        return pdk_error_set(err, PDK_TOO_LARGE, name, "%s has more than %d ids", name, MODEL_STOPS_MAX);
+    config->eos_ids[config->eos_count++] = (uint32_t)id;
+    return PDK_OK;
+}
+
+pdk_status model_config_add_eos(struct model_config *config, const char *name, const struct json *ids, pdk_error *err)
+{
+    if (ids == NULL || ids->type == JSON_NULL)
+        return PDK_OK;
+    pdk_status status = PDK_OK;
+    const struct json *at = ids->type == JSON_ARRAY ? ids->child : ids;
+    for (; at != NULL && status == PDK_OK; at = ids->type == JSON_ARRAY ? at->next : NULL) {
+        uint64_t id;
+        if (!json_uint64(at, &id))
+            return pdk_error_set(err, PDK_INVALID, name, "%s must be a token id or a list of them", name);
+        status = add_eos(config, name, id, err);
+    }
+    return status;
+}
+
+/* One id; -1 (and what lies past the vocabulary, as some files' pad) is none. */
+static pdk_status read_id(
+    struct config_reader *reader, const char *name, const char *gguf, int64_t *ret_id, pdk_error *err)
+{
+    const struct json *json = config_find(reader, name);
+    uint64_t id;
+    int64_t value = -1;
+    if (json != NULL && json->type == JSON_ARRAY)
+        json = json->child;
+    if (json != NULL && !json_int64(json, &value))
+        return pdk_error_set(err, PDK_INVALID, name, "%s must be a token id", name);
+    if (json == NULL && reader->gguf != NULL && gguf_uint(reader->gguf, gguf, &id))
+        value = id <= INT32_MAX ? (int64_t)id : -1;
+    *ret_id = value >= 0 && value <= INT32_MAX ? value : -1;
+    return PDK_OK;
+}
+
+static pdk_status read_ids(struct config_reader *reader, struct model_config *config, pdk_error *err)
+{
+    static const char *const stops[] = {
+        "tokenizer.ggml.eos_token_id", "tokenizer.ggml.eot_token_id", "tokenizer.ggml.eom_token_id"};
+    pdk_status status = read_id(reader, "bos_token_id", "tokenizer.ggml.bos_token_id", &config->bos_id, err);
+    if (status == PDK_OK)
+        status = read_id(reader, "pad_token_id", "tokenizer.ggml.padding_token_id", &config->pad_id, err);
+    if (status == PDK_OK)
+        status = model_config_add_eos(config, "eos_token_id", config_find(reader, "eos_token_id"), err);
+    for (size_t i = 0; reader->gguf != NULL && i < sizeof stops / sizeof stops[0] && status == PDK_OK; i++) {
+        uint64_t id;
+        if (gguf_uint(reader->gguf, stops[i], &id))
+            status = add_eos(config, stops[i], id, err);
+    }
+    return status;
+}
+
+pdk_status model_config_read(struct config_reader *reader, struct model_config *ret_config, pdk_error *err)
+{
+    struct model_config config = {.from_gguf = reader->gguf != NULL};
+    static pdk_status (*const steps[])(struct config_reader *, struct model_config *, pdk_error *) = {
+        read_uints, derive_heads, read_reals, read_flags, read_activation, read_windows, read_turned, read_ids};
+    pdk_status status = find_row(reader, &config.row, err);
+    if (status == PDK_OK)
+        status = refuse_quantised(reader, err);
+    for (size_t i = 0; i < sizeof steps / sizeof steps[0] && status == PDK_OK; i++)
+        status = steps[i](reader, &config, err);
+    if (status != PDK_OK)
+        return status;
+    if (config.embedding_width == 0)
+        config.embedding_width = config.hidden;
+    config.positions = config.context;
+    config.rope_order = config.from_gguf ? config.row->gguf_rope_order : config.row->rope_order;
+    if (config.row->positions == POSITIONS_ROPE)
+        status = rope_config_read(reader, &config, err);
+    if (status == PDK_OK)
+        *ret_config = config;
+    return status;
+}

@@ -1,0 +1,52 @@
+/* runtimes/huggingface/model/model_config.h: a decoder's configuration, checked, in the same words for every family and
+ * both formats. */
+#pragma once
+
+#include "runtimes/huggingface/model/architectures.h"
+#include "runtimes/huggingface/model/config_reader.h"
+
+enum { MODEL_LAYERS_MAX = 1024, MODEL_STOPS_MAX = 64 };
+
+enum rope_type { ROPE_DEFAULT, ROPE_LINEAR, ROPE_LLAMA3, ROPE_YARN };
+
+struct rope_config {
+    enum rope_type type;
+    uint32_t dims; /* of a head that turn: even */
+    double theta;
+    double factor;
+    double original_context;
+    double low_frequency_factor, high_frequency_factor; /* LLAMA3 */
+    double beta_fast, beta_slow;                        /* YARN, as the rest */
+    double attention_factor;                            /* 0: from `factor` and the two below */
+    double mscale, mscale_all_dim;
+    bool truncate;
+};
+
+struct model_config {
+    const struct architecture *row;
+    bool from_gguf;
+    uint32_t hidden, layers, heads, kv_heads, head_dim, inner, embedding_width;
+    uint32_t vocabulary; /* 0: the file does not say; the embedding's rows */
+    uint32_t positions;  /* rows of learned positions, without the offset */
+    uint32_t context;    /* rope scaling included */
+    uint32_t window;
+    uint8_t windowed[MODEL_LAYERS_MAX]; /* the layer sees `window` positions */
+    uint8_t turned[MODEL_LAYERS_MAX];   /* the layer's queries and keys are turned by position */
+    double epsilon, embedding_scale, residual_scale, attention_scale, logit_scale, attention_cap, logit_cap;
+    int32_t activation;
+    bool norm_after, final_norm, parallel, tied;
+    int32_t rope_order;
+    struct rope_config rope;
+    int64_t bos_id, pad_id; /* -1: none */
+    uint32_t eos_ids[MODEL_STOPS_MAX];
+    uint32_t eos_count;
+};
+
+/* Reads all of it. PDK_UNSUPPORTED names what is not known (architecture, rope type, activation, quantisation). */
+pdk_status model_config_read(struct config_reader *reader, struct model_config *ret_config, pdk_error *err);
+
+/* Adds ids of one number or a list of them (JSON), without doubles. `name` for messages. */
+pdk_status model_config_add_eos(struct model_config *config, const char *name, const struct json *ids, pdk_error *err);
+
+/* Parts of model_config_read. */
+pdk_status rope_config_read(struct config_reader *reader, struct model_config *config, pdk_error *err);

@@ -1,0 +1,27 @@
+/* runtimes/huggingface/tokenizer/unigram.h: SentencePiece's Unigram: the pieces whose scores add up to the most. */
+#pragma once
+
+#include "core/base/json.h"
+#include "runtimes/huggingface/tokenizer/tokenizer.h"
+#include "runtimes/huggingface/tokenizer/vocabulary.h"
+
+struct unigram {
+    const struct vocabulary *vocabulary;
+    double *scores;
+    uint32_t *sorted; /* ids by piece; those that start with byte b: starts[b] to starts[b + 1] */
+    size_t count, starts[257];
+    double unknown_score;
+    uint32_t unknown, bytes[256];
+    bool byte_fallback;
+};
+
+struct unigram_work {
+    struct unigram_best *best;
+    size_t room;
+};
+
+pdk_status unigram_load(struct unigram *model, struct vocabulary *vocabulary, const struct json *json, pdk_error *err);
+void unigram_done(struct unigram *model);
+void unigram_work_done(struct unigram_work *work);
+pdk_status unigram_encode(const struct unigram *model, struct unigram_work *work, const char *word, size_t length,
+    struct token_list *list, pdk_error *err);

@@ -1,0 +1,201 @@
+/* tests/unit/ops_rig.h: a cpu backend per instruction set, and random things to feed it. Included by the programs that test ops. */
+#pragma once
+
+#include "core/base/cpu.h"
+#include "kernels/reference/reference.h"
+
+#include <check.h>
+#include <math.h>
+#include <paddock/compute.h>
+#include <paddock/draft/ops.h>
+#include <stdlib.h>
+
+static const char *const rig_isas[] = {"generic", "avx2", "avx512"};
+enum { RIG_ISAS = 3 };
+
+static inline bool rig_has(int isa)
+{
+    static const uint32_t needs[RIG_ISAS] = {0, CPU_AVX2, CPU_AVX512};
+    return (cpu_features() & needs[isa]) == needs[isa];
+}
+
+struct rig {
+    const pdk_ops *ops;
+    void *self;
+    pdk_queue *queue;
+    pdk_batch batch;
+};
+
+static inline struct rig rig_open(int isa, uint32_t threads, uint32_t max_rows)
+{
+    struct rig rig = {0};
+    pdk_compute_config config = {.size = sizeof config, .threads = threads};
+    pdk_error err = {0};
+    setenv("PADDOCK_ISA", rig_isas[isa], 1);
+    ck_assert_msg(pdk_compute_entry.init(&config, &rig.self, &err) == PDK_OK, "%s", err.message);
+    rig.ops = pdk_compute_entry.get_extension(rig.self, PDK_EXT_OPS);
+    ck_assert_ptr_nonnull(rig.ops);
+    ck_assert_int_eq(rig.ops->queue_new(rig.self, max_rows, 16, &rig.queue, &err), PDK_OK);
+    return rig;
+}
+
+static inline void rig_close(struct rig *rig)
+{
+    rig->ops->queue_free(rig->self, rig->queue);
+    pdk_compute_entry.done(rig->self);
+}
+
+static inline void rig_begin(struct rig *rig)
+{
+    rig->ops->queue_begin(rig->queue, &rig->batch);
+}
+
+static inline void rig_run(struct rig *rig)
+{
+    pdk_error err = {0};
+    ck_assert_msg(rig->ops->queue_submit(rig->queue, &err) == PDK_OK, "%s", err.message);
+    ck_assert_int_eq(rig->ops->queue_wait(rig->queue, &err), PDK_OK);
+}
+
+static inline pdk_rows *rig_rows(struct rig *rig, uint32_t count, uint32_t columns, const float *values)
+{
+    pdk_rows *rows = NULL;
+    ck_assert_int_eq(rig->ops->rows_new(rig->self, count, columns, &rows, NULL), PDK_OK);
+    if (values != NULL)
+        rig->ops->rows_write(rig->self, rows, 0, count, values);
+    return rows;
+}
+
+static inline pdk_vector *rig_vector(struct rig *rig, const float *values, size_t count)
+{
+    pdk_vector *vector = NULL;
+    ck_assert_int_eq(rig->ops->vector_load(rig->self, values, count, &vector, NULL), PDK_OK);
+    return vector;
+}
+
+static inline pdk_weight *rig_weight(struct rig *rig, const pdk_matrix *matrices, size_t count, int32_t use)
+{
+    pdk_weight *weight = NULL;
+    pdk_error err = {0};
+    ck_assert_msg(rig->ops->weight_load(rig->self, matrices, count, use, &weight, &err) == PDK_OK, "%s", err.message);
+    return weight;
+}
+
+/* Random things: the same in every run. */
+struct random {
+    uint64_t state;
+};
+
+static inline uint32_t random_bits(struct random *random)
+{
+    random->state = random->state * 6364136223846793005u + 1442695040888963407u;
+    uint32_t x = (uint32_t)(random->state >> 33) ^ (uint32_t)(random->state >> 20);
+    return x ^ x >> 15;
+}
+
+static inline uint32_t random_below(struct random *random, uint32_t limit)
+{
+    return (uint32_t)((uint64_t)random_bits(random) * limit >> 32);
+}
+
+/* About normal: the sum of four uniform numbers, variance 1. */
+static inline float random_normal(struct random *random)
+{
+    float sum = 0;
+    for (int i = 0; i < 4; i++)
+        sum += (float)random_bits(random) * 0x1p-32f - 0.5f;
+    return sum * 1.7320508f;
+}
+
+static inline float *random_floats(struct random *random, size_t count, float scale)
+{
+    float *values = calloc(count + 1, sizeof *values);
+    ck_assert_ptr_nonnull(values);
+    for (size_t i = 0; i < count; i++)
+        values[i] = random_normal(random) * scale;
+    return values;
+}
+
+/* A half between 2^-8 and 2^-4, of either sign. */
+static inline uint16_t random_half(struct random *random)
+{
+    return (uint16_t)((random_bits(random) & 0x83ffu) | (7 + random_below(random, 4)) << 10);
+}
+
+static inline void random_block(struct random *random, int type, uint8_t *block)
+{
+    float value = random_normal(random) * 0.1f;
+    uint32_t bits = bits_of_float(value);
+    uint16_t half = type == WEIGHT_BF16 ? (uint16_t)(bits >> 16) : random_half(random);
+    if (type == WEIGHT_F32) {
+        memcpy(block, &value, sizeof value);
+        return;
+    }
+    for (size_t i = 0; i < weight_block_bytes(type); i++)
+        block[i] = (uint8_t)random_bits(random);
+    memcpy(block, &half, 2);
+    half = random_half(random);
+    if (type == WEIGHT_Q4_1)
+        memcpy(block + 2, &half, 2);
+}
+
+/* `data` is for free(). */
+static inline pdk_matrix random_matrix(struct random *random, int type, uint32_t rows, uint32_t columns)
+{
+    size_t blocks = rows * (columns / weight_block(type)), bytes = weight_block_bytes(type);
+    uint8_t *data = calloc(blocks + 1, bytes);
+    ck_assert_ptr_nonnull(data);
+    for (size_t i = 0; i < blocks; i++)
+        random_block(random, type, data + i * bytes);
+    return (pdk_matrix){.type = type, .rows = rows, .columns = columns, .data = data};
+}
+
+static inline struct reference_matrix plain_matrix(const pdk_matrix *matrix)
+{
+    return (struct reference_matrix){matrix->type, matrix->rows, matrix->columns, matrix->data};
+}
+
+/* Every number within `tolerance` of the largest expected one: rounding is relative to what was summed. */
+static inline void assert_near(const float *found, const float *expected, size_t count, double tolerance, const char *what)
+{
+    double largest = 1e-3;
+    for (size_t i = 0; i < count; i++)
+        largest = fmax(largest, fabs((double)expected[i]));
+    for (size_t i = 0; i < count; i++)
+        ck_assert_msg(fabs((double)found[i] - expected[i]) <= tolerance * largest, "%s: number %zu is %.9g, not %.9g", what, i,
+            (double)found[i], (double)expected[i]);
+}
+
+static inline void assert_same(const float *found, const float *expected, size_t count, const char *what)
+{
+    for (size_t i = 0; i < count; i++)
+        ck_assert_msg(bits_of_float(found[i]) == bits_of_float(expected[i]), "%s: number %zu is %a, not %a", what, i,
+            (double)found[i], (double)expected[i]);
+}
+
+/* A batch of one sequence: rows at positions first, first + 1, ... */
+struct plain_batch {
+    uint32_t positions[64], slots[64], sequence_of[64], tokens[64], output_rows[64], row_starts[2], context[1];
+};
+
+static inline void plain_batch_set(struct plain_batch *plain, pdk_batch *batch, uint32_t rows)
+{
+    for (uint32_t r = 0; r < rows; r++) {
+        plain->positions[r] = plain->slots[r] = plain->output_rows[r] = r;
+        plain->sequence_of[r] = 0;
+    }
+    plain->row_starts[0] = 0;
+    plain->row_starts[1] = plain->context[0] = rows;
+    *batch = (pdk_batch){
+        .row_count = rows,
+        .sequence_count = 1,
+        .output_count = rows,
+        .tokens = plain->tokens,
+        .positions = plain->positions,
+        .slots = plain->slots,
+        .sequence_of = plain->sequence_of,
+        .row_starts = plain->row_starts,
+        .context_lengths = plain->context,
+        .output_rows = plain->output_rows,
+    };
+}
