@@ -1,3 +1,4 @@
+#!/usr/bin/env python3
 """What hostile bytes meet at the HTTP surface: threats H1 to H16 and S1 to S9, over raw sockets.
 
 Runs against PADDOCK_TEST_ADDRESS (host:port of any running daemon without keys), else against tests/unit/gateway_server,

@@ -2,7 +2,7 @@
  * usage: gateway_server LISTEN[,door] … [keys=FOLDER] [limits: NAME=VALUE] */
 #include "config.h"
 
-#include "fake_control.h"
+#include "tests/unit/fake_control.h"
 
 #include "core/base/limits.h"
 #include "core/base/log.h"
