@@ -25,7 +25,7 @@ struct replica_view {
     int64_t unanswered_ms; /* when the ping was sent that has no answer yet; 0: none */
     int64_t step_ms;       /* last step of the engine, or when it was first seen to be busy */
     uint32_t in_flight;
-    bool closed;           /* its channel is gone */
+    int64_t closed_ms;     /* when its channel was lost; 0: it is there */
 };
 
 enum { REPLICAS_MAX = 8, ACTIONS_MAX = 2 * REPLICAS_MAX + 2 };
@@ -77,4 +77,6 @@ int64_t reconcile_backoff_ms(uint32_t crashes);
 /* A replica of the wanted revision ended by itself or by the watchdog, after `healthy_ms` of being ready. */
 void reconcile_crashed(struct service_state *state, int64_t healthy_ms, int64_t now_ms);
 /* A replica that was healthy this long has its crashes forgotten. */
-enum { HEALTHY_MS = 60000, PING_EVERY_MS = 2000, TERM_GRACE_MS = 5000, CRASH_LOOP = 5 };
+enum { HEALTHY_MS = 60000, PING_EVERY_MS = 2000, TERM_GRACE_MS = 5000,
+    EXIT_GRACE_MS = 500, /* from the channel's end to the process's, so that its exit status is seen */
+     CRASH_LOOP = 5 };

@@ -223,7 +223,7 @@ static void put_cause(const struct replica *replica, const struct reconcile_dead
     default:
         if (replica->load_error.status != PDK_OK)
             buffer_puts(out, replica->load_error.message);
-        else if (replica->channel_error.status != PDK_OK && replica->killed_for == REASON_CHANNEL_LOST && replica->exit_signal == SIGKILL)
+        else if (replica->killed_for == REASON_CHANNEL_LOST && replica->channel_error.status != PDK_OK)
             buffer_printf(out, "the worker broke the protocol: %s", replica->channel_error.message);
         else if (replica->exit_signal != 0)
             buffer_printf(out, "the worker was ended by signal %d (%s)", replica->exit_signal, strsignal(replica->exit_signal));
@@ -339,7 +339,7 @@ static void take_event(struct control *control, struct event *event, struct turn
     case EVENT_LOAD_FAILED: replica->load_error = event->error; break;
     case EVENT_CLOSED:
         replica->channel_error = event->error;
-        replica->view.closed = true;
+        replica->view.closed_ms = turn->now;
         turn->changed = true;
         break;
     }
@@ -435,7 +435,7 @@ static void take_catalog(struct control *control, struct turn *turn)
 
 static void look_at_health(struct replica *replica, int64_t now)
 {
-    if (replica->view.phase != REPLICA_READY || replica->view.closed)
+    if (replica->view.phase != REPLICA_READY || replica->view.closed_ms != 0)
         return;
     struct channel_health health;
     channel_health(replica->channel, &health);
@@ -458,7 +458,7 @@ static void run_service(struct control *control, struct service *service, struct
         config->load_deadline_ms, config->ping_deadline_ms, config->step_deadline_ms, config->drain_ms};
     for (size_t i = 0; i < service->replica_count;) {
         struct replica *replica = service->replicas[i];
-        if (!replica->exited || !replica->view.closed) {
+        if (!replica->exited || replica->view.closed_ms == 0) {
             look_at_health(replica, turn->now);
             i++;
             continue;
@@ -510,7 +510,7 @@ static void ask_stats(struct control *control)
     uint32_t asked = 0;
     for (struct service *service = control->services; service != NULL; service = service->next)
         for (size_t i = 0; i < service->replica_count; i++)
-            asked += service->replicas[i]->view.phase == REPLICA_READY && !service->replicas[i]->view.closed;
+            asked += service->replicas[i]->view.phase == REPLICA_READY && service->replicas[i]->view.closed_ms == 0;
     mutex_lock(&control->lock);
     control->stats_waited = asked; /* before the first answer can come */
     control->stats_asked++;
@@ -518,7 +518,7 @@ static void ask_stats(struct control *control)
     mutex_unlock(&control->lock);
     for (struct service *service = control->services; service != NULL; service = service->next)
         for (size_t i = 0; i < service->replica_count; i++)
-            if (service->replicas[i]->view.phase == REPLICA_READY && !service->replicas[i]->view.closed)
+            if (service->replicas[i]->view.phase == REPLICA_READY && service->replicas[i]->view.closed_ms == 0)
                 channel_ask_stats(service->replicas[i]->channel);
 }
 

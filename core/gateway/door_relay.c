@@ -6,7 +6,6 @@
 
 #include "core/base/cleanup.h"
 #include "core/base/clock.h"
-#include "core/base/error.h"
 #include "core/base/limits.h"
 #include "core/gateway/endpoints.h"
 #include "core/gateway/status_map.h"
@@ -19,10 +18,15 @@
 #include <sys/epoll.h>
 #include <sys/socket.h>
 
-enum { BUFFER_BYTES = 65536, CLOSING_MS = 2000 };
+enum {
+    BUFFER_BYTES = 65536,
+    CLOSING_MS = 2000,
+    DROP_HEAD_BYTES = 65536,  /* behind a refused head */
+    DROP_BODY_BYTES = 16 << 20 /* of a refused body: its sender reads our answer only behind it */
+};
 
-static const struct head_fault bad_body = {400, "the body's chunks are malformed or too small to be worth their work"},
-                               no_inner = {503, "the server has no connection left"};
+static const struct head_fault bad_body = {.status = 400, .message = "the body's chunks are malformed or too small to be worth their work"},
+                               no_inner = {.status = 503, .message = "the server has no connection left"};
 
 /* Asks epoll for `events` at one end; 0 takes it out of the set. */
 static void want(struct relay_host *host, struct relay_end *end, uint32_t events)
@@ -85,6 +89,7 @@ static bool flush_out(struct relay_host *host, struct relay *relay)
 /* Nothing more will be said. */
 static void start_closing(struct relay_host *host, struct relay *relay)
 {
+    relay->drop_left = relay->state == RELAY_HEAD ? DROP_HEAD_BYTES : DROP_BODY_BYTES;
     close_inner(host, relay);
     buffer_done(&relay->in);
     shutdown(relay->client.fd, SHUT_WR);
@@ -95,8 +100,8 @@ static void start_closing(struct relay_host *host, struct relay *relay)
 /* The door's own answer to what CivetWeb never sees. */
 static void refuse(struct relay_host *host, struct relay *relay, const struct head_fault *fault)
 {
-    pdk_error err = {0};
-    pdk_error_set(&err, PDK_INVALID, NULL, "%s", fault->message);
+    pdk_error err = {.status = PDK_INVALID};
+    head_fault_text(fault, err.message, sizeof err.message);
     PDK_CLEANUP(buffer_done) struct buffer body = {0};
     status_openai(&body, fault->status, status_type(fault->status), &err);
     if (!relay->answered) {
@@ -296,10 +301,12 @@ static ssize_t read_some(int fd, struct buffer *to, size_t room)
 static void client_readable(struct relay_host *host, struct relay *relay)
 {
     if (relay->state == RELAY_CLOSING) {
-        char dropped[4096];
+        char dropped[16384];
         ssize_t got = recv(relay->client.fd, dropped, sizeof dropped, MSG_DONTWAIT);
-        if (got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR))
+        if (got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR) || (got > 0 && (size_t)got > relay->drop_left))
             gone(host, relay);
+        else if (got > 0)
+            relay->drop_left -= (size_t)got;
         return;
     }
     bool first = relay->state == RELAY_HEAD && relay->in.length == 0;

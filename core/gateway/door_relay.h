@@ -37,6 +37,7 @@ struct relay {
     bool answered;    /* a byte of the present answer went to the client */
     size_t head_left; /* bytes of the head that the inner end has not had */
     size_t scanned;   /* of `in`, by head_end */
+    size_t drop_left; /* CLOSING: bytes that are still taken and dropped */
     size_t body_ready; /* bytes of `in` behind the head that framing has passed */
     struct framing framing;
     struct buffer in, out; /* from the client; for the client */

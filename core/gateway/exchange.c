@@ -253,8 +253,8 @@ void exchange_fail_as(struct exchange *exchange, int status, const char *type, c
 
 void exchange_fault(struct exchange *exchange, const struct head_fault *fault)
 {
-    pdk_error err = {0};
-    pdk_error_set(&err, PDK_INVALID, NULL, "%s", fault->message);
+    pdk_error err = {.status = PDK_INVALID};
+    head_fault_text(fault, err.message, sizeof err.message);
     exchange->close = true;
     exchange_fail_as(exchange, fault->status, status_type(fault->status), &err);
 }

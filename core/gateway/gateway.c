@@ -11,10 +11,12 @@
 #include "core/gateway/listener.h"
 #include "core/gateway/request.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 
-enum { CONNECTIONS_DEFAULT = 512, DRAIN_STEP_MS = 10 };
+enum { CONNECTIONS_DEFAULT = 512, DRAIN_STEP_MS = 10, CUT_MS = 5000 };
 
 bool gateway_is_draining(const struct gateway *gateway)
 {
@@ -191,18 +193,46 @@ int gateway_port(const struct gateway *gateway)
     return gateway->port;
 }
 
-/* CivetWeb cannot stop listening alone, so a draining gateway answers with Connection: close and says by /readyz that it
- * wants no more. */
+static bool wait_idle(const struct gateway *gateway, int64_t deadline_ms)
+{
+    while (atomic_load(&gateway->in_flight) != 0) {
+        if (monotonic_ms() >= deadline_ms)
+            return false;
+        nanosleep(&(struct timespec){.tv_nsec = DRAIN_STEP_MS * 1000000L}, NULL);
+    }
+    return true;
+}
+
+/* To those who wait for an answer it looks as if the client had left, so they cancel it and come to an end. */
+static void cut(struct gateway *gateway)
+{
+    mutex_lock(&gateway->lock);
+    for (struct exchange *exchange = gateway->exchanges; exchange != NULL; exchange = exchange->next)
+        if (exchange->client_fd >= 0)
+            shutdown(exchange->client_fd, SHUT_RD);
+    mutex_unlock(&gateway->lock);
+}
+
+/* CivetWeb's threads are left to the end of the process: it has no way to stop listening alone, and mg_stop takes 2 s. They
+ * find `closed` and touch nothing but the gateway itself, which therefore stays. */
 struct gateway *gateway_stop(struct gateway *gateway, int64_t drain_ms)
 {
     if (gateway == NULL)
         return NULL;
-    atomic_store_explicit(&gateway->draining, true, memory_order_relaxed);
+    atomic_store(&gateway->draining, true);
     if (gateway->door != NULL)
         door_drain(gateway->door);
-    int64_t deadline_ms = monotonic_ms() + drain_ms;
-    /* Acquire pairs with the release at the end of begin_request. */
-    while (atomic_load_explicit(&gateway->in_flight, memory_order_acquire) != 0 && monotonic_ms() < deadline_ms)
-        nanosleep(&(struct timespec){.tv_nsec = DRAIN_STEP_MS * 1000000L}, NULL);
-    return gateway_free(gateway);
+    if (!wait_idle(gateway, monotonic_ms() + drain_ms)) {
+        log_event(LOG_LEVEL_WARNING, NULL, "%u requests are cut off: they did not end within %" PRId64 " ms",
+            atomic_load(&gateway->in_flight), drain_ms);
+        cut(gateway);
+    }
+    atomic_store(&gateway->closed, true);
+    if (!wait_idle(gateway, monotonic_ms() + CUT_MS)) {
+        log_event(LOG_LEVEL_ERROR, NULL, "%u requests do not end", atomic_load(&gateway->in_flight));
+        return NULL;
+    }
+    gateway->door = door_stop(gateway->door);
+    gateway->watch = watch_stop(gateway->watch);
+    return NULL;
 }

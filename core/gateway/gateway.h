@@ -37,5 +37,6 @@ pdk_status gateway_start(const struct gateway_config *config, struct control *co
 pdk_status gateway_reload(struct gateway *gateway, pdk_error *err);
 /* The port of the first TCP listener (tests listen on port 0). */
 int gateway_port(const struct gateway *gateway);
-/* No new connections; waits at most `drain_ms` for requests in flight. [main-thread] */
+/* Turns new requests away (503; health still answers), waits at most `drain_ms` for those in flight, then cancels them and
+ * waits 5 s more. After it nothing calls into control or the loop; CivetWeb's threads end with the process. [main-thread] */
 struct gateway *gateway_stop(struct gateway *gateway, int64_t drain_ms);

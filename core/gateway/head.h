@@ -5,6 +5,7 @@
 #pragma once
 
 #include "core/base/buffer.h"
+#include "core/base/limits.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -12,11 +13,16 @@
 
 enum head_body { HEAD_BODY_NONE, HEAD_BODY_LENGTH, HEAD_BODY_CHUNKED };
 
-/* Why a head was refused. */
+/* Why a head or a body was refused. */
 struct head_fault {
     int status; /* of HTTP */
     const char *message;
+    bool over; /* it is over `limit`, which the answer names with its value */
+    enum limit limit;
 };
+
+/* The fault's sentence. */
+void head_fault_text(const struct head_fault *fault, char *text, size_t room);
 
 extern const struct head_fault head_fault_malformed, head_fault_too_large, head_fault_too_many, head_fault_timeout,
     head_fault_version;

@@ -13,21 +13,22 @@
 #include "core/gateway/status_map.h"
 #include "core/gateway/target.h"
 
-#include <arpa/inet.h>
 #include <inttypes.h>
-#include <netinet/in.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
 #include <sys/random.h>
+#include <sys/socket.h>
 
-enum { HEAD_SLACK = 1024, BODY_DROPPED_MAX = 65536 };
+enum { HEAD_SLACK = 1024 };
 
 static const struct head_fault
-    bad_path = {400, "the path holds a bad escape, an escaped '/', a '..' or bytes that are not UTF-8"},
-    coded_body = {415, "Content-Encoding is not supported: send the body as it is"},
-    wrong_type = {400, "1 validation error:\n  Unsupported Media Type: Only 'application/json' is allowed"},
-    full = {503, "all connections are in use (connections)"};
+    bad_path = {.status = 400, .message = "the path holds a bad escape, an escaped '/', a '..' or bytes that are not UTF-8"},
+    coded_body = {.status = 415, .message = "Content-Encoding is not supported: send the body as it is"},
+    wrong_type = {.status = 400, .message = "1 validation error:\n  Unsupported Media Type: Only 'application/json' is allowed"},
+    draining = {.status = 503, .message = "the server is shutting down"},
+    full = {.status = 503, .message = "all connections are in use (connections)"};
 
 /* ---- the exchange from head to handler ---- */
 
@@ -116,8 +117,7 @@ static bool check_body_head(struct exchange *exchange)
 
 static bool read_body(struct exchange *exchange)
 {
-    uint64_t limit = exchange->endpoint->body == BODY_NONE ? BODY_DROPPED_MAX : limit_get(LIMIT_BODY_OPENAI_BYTES);
-    const struct head_fault *fault = body_read(exchange, limit);
+    const struct head_fault *fault = body_read(exchange);
     if (fault == NULL)
         return true;
     exchange_fault(exchange, fault);
@@ -136,6 +136,10 @@ static void serve(struct exchange *exchange)
     if (exchange->endpoint != NULL)
         exchange->shape = exchange->endpoint->shape;
     bool direct = exchange->endpoint != NULL && exchange->endpoint->direct;
+    if (!direct && gateway_is_draining(exchange->gateway)) {
+        exchange_fault(exchange, &draining);
+        return;
+    }
     unsigned connections = atomic_load_explicit(&exchange->gateway->connections, memory_order_relaxed);
     if (!exchange->server->inner && !direct && connections > exchange->gateway->config->connections) {
         exchange_fault(exchange, &full);
@@ -182,17 +186,23 @@ static void settle(struct exchange *exchange)
 
 /* ---- CivetWeb's callbacks ---- */
 
-static void find_client(struct exchange *exchange, const struct mg_request_info *info)
+/* Once a connection. */
+static int find_fd(struct connection *connection, const struct mg_request_info *info)
 {
-    struct connection *connection = exchange->connection;
     if (!connection->searched) {
         connection->searched = true;
         connection->fd = peer_find(info->remote_addr, (uint16_t)info->remote_port, (uint16_t)info->server_port);
     }
+    return connection->fd;
+}
+
+/* Behind the door it is the door's duplicate, set by identify: what is done to it the door sees. */
+static void find_client(struct exchange *exchange, const struct mg_request_info *info)
+{
     if (exchange->server->inner)
-        exchange->client_fd_owned = true; /* the door's duplicate, set by identify */
+        exchange->client_fd_owned = true;
     else
-        exchange->client_fd = connection->fd;
+        exchange->client_fd = find_fd(exchange->connection, info);
 }
 
 /* False: a peer of the loopback end that the door knows nothing of. */
@@ -210,46 +220,122 @@ static const struct head_fault *check_head(struct exchange *exchange, const stru
     return head_read(&exchange->head, text.data != NULL ? text.data : "", text.length);
 }
 
+static void enter_list(struct exchange *exchange)
+{
+    struct gateway *gateway = exchange->gateway;
+    mutex_lock(&gateway->lock);
+    exchange->next = gateway->exchanges;
+    if (exchange->next != NULL)
+        exchange->next->previous = exchange;
+    gateway->exchanges = exchange;
+    mutex_unlock(&gateway->lock);
+}
+
+static void leave_list(struct exchange *exchange)
+{
+    struct gateway *gateway = exchange->gateway;
+    mutex_lock(&gateway->lock);
+    if (exchange->previous != NULL)
+        exchange->previous->next = exchange->next;
+    else
+        gateway->exchanges = exchange->next;
+    if (exchange->next != NULL)
+        exchange->next->previous = exchange->previous;
+    mutex_unlock(&gateway->lock);
+}
+
+/* A client that still sends the body we refused would lose our answer to a reset: take some of it. */
+static void take_rest(struct exchange *exchange)
+{
+    enum { REST_MS = 1000, REST_BYTES = 16 << 20, PIECE = 16384 };
+    int fd = exchange->server->inner ? -1 : exchange->client_fd;
+    if (fd < 0 || exchange->broken || mg_get_request_info(exchange->http)->is_ssl)
+        return;
+    PDK_AUTO_FREE char *piece = malloc(PIECE);
+    shutdown(fd, SHUT_WR);
+    int64_t deadline_ms = monotonic_ms() + REST_MS;
+    for (size_t taken = 0; piece != NULL && taken < REST_BYTES;) {
+        struct pollfd poll_fd = {.fd = fd, .events = POLLIN};
+        int64_t left_ms = deadline_ms - monotonic_ms();
+        if (left_ms <= 0 || poll(&poll_fd, 1, (int)left_ms) <= 0)
+            return;
+        ssize_t got = recv(fd, piece, PIECE, MSG_DONTWAIT);
+        if (got <= 0)
+            return;
+        taken += (size_t)got;
+    }
+}
+
+/* Answers one request whose connection is known. */
+static void answer(struct exchange *exchange, const struct mg_request_info *info)
+{
+    find_client(exchange, info);
+    enter_list(exchange);
+    const struct head_fault *fault = check_head(exchange, info);
+    if (fault != NULL)
+        exchange_fault(exchange, fault);
+    else
+        serve(exchange);
+    leave_list(exchange);
+    settle(exchange);
+    if (fault == NULL && exchange->close && exchange->status >= 400 && exchange->head.body != HEAD_BODY_NONE)
+        take_rest(exchange);
+}
+
 static int begin_request(struct mg_connection *http)
 {
     const struct mg_request_info *info = mg_get_request_info(http);
     struct server *server = mg_get_user_context_data(http);
     struct connection *connection = mg_get_user_connection_data(http);
-    struct exchange *exchange = connection != NULL ? exchange_new(server, http) : NULL;
+    /* In this order, which gateway_stop has the other way round: either it sees this request, or this sees `closed`. */
+    atomic_fetch_add(&server->gateway->in_flight, 1);
+    struct exchange *exchange =
+        connection != NULL && !atomic_load(&server->gateway->closed) ? exchange_new(server, http) : NULL;
     if (exchange == NULL) {
         mg_disable_connection_keep_alive(http);
+        atomic_fetch_sub(&server->gateway->in_flight, 1);
         return 503;
     }
     thread_adopt(THREAD_GATEWAY);
     exchange->connection = connection;
-    atomic_fetch_add_explicit(&server->gateway->in_flight, 1, memory_order_relaxed);
-    if (identify(exchange, info)) {
-        find_client(exchange, info);
-        const struct head_fault *fault = check_head(exchange, info);
-        if (fault != NULL)
-            exchange_fault(exchange, fault);
-        else
-            serve(exchange);
-        settle(exchange);
-    } else {
+    if (identify(exchange, info))
+        answer(exchange, info);
+    else
         mg_disable_connection_keep_alive(http);
-    }
     int status = exchange->status != 0 ? exchange->status : 503;
-    atomic_fetch_sub_explicit(&server->gateway->in_flight, 1, memory_order_release);
+    connection->since_ms = monotonic_ms();
+    connection->consumed = peer_received(connection->fd);
     exchange_free(exchange);
+    atomic_fetch_sub(&server->gateway->in_flight, 1);
     return status;
+}
+
+/* CivetWeb calls a head that is too long or late malformed as well; sizes and the clock tell which it was. */
+static const struct head_fault *name_fault(const struct mg_connection *http, int status)
+{
+    struct connection *connection = mg_get_user_connection_data(http);
+    const struct mg_request_info *info = mg_get_request_info(http);
+    if (status == 505)
+        return &head_fault_version;
+    if (status == 413 || status == 414 || status == 431)
+        return &head_fault_too_large;
+    if (connection == NULL || info == NULL)
+        return &head_fault_malformed;
+    uint64_t received = peer_received(find_fd(connection, info));
+    if (received > connection->consumed && received - connection->consumed > limit_get(LIMIT_HEAD_BYTES) + HEAD_SLACK)
+        return &head_fault_too_large;
+    if (monotonic_ms() - connection->since_ms >= (int64_t)limit_get(LIMIT_HEAD_MS))
+        return &head_fault_timeout;
+    return &head_fault_malformed;
 }
 
 /* CivetWeb's own refusals, in our words. */
 static int http_error(struct mg_connection *http, int status, const char *message)
 {
     (void)message;
-    const struct head_fault *fault = status == 413 || status == 414 || status == 431 ? &head_fault_too_large
-                                     : status == 505                                 ? &head_fault_version
-                                     : status == 408                                 ? &head_fault_timeout
-                                                                                     : &head_fault_malformed;
+    const struct head_fault *fault = name_fault(http, status);
     pdk_error err = {0};
-    pdk_error_set(&err, PDK_INVALID, NULL, "%s", fault->message);
+    head_fault_text(fault, err.message, sizeof err.message);
     PDK_CLEANUP(buffer_done) struct buffer body = {0}, out = {0};
     status_openai(&body, fault->status, status_type(fault->status), &err);
     buffer_printf(&out, "HTTP/1.1 %d %s\r\nContent-Type: application/json\r\nContent-Length: %zu\r\nConnection: close\r\n\r\n",
@@ -269,6 +355,7 @@ static int init_connection(const struct mg_connection *http, void **ret_data)
     if (connection != NULL) {
         connection->server = server;
         connection->fd = -1;
+        connection->since_ms = monotonic_ms();
         if (!server->inner)
             atomic_fetch_add_explicit(&server->gateway->connections, 1, memory_order_relaxed);
     }

@@ -35,11 +35,13 @@ struct gateway {
     struct metrics *metrics;
     int port;
     bool public_address; /* a listener that strangers reach: keys must stay */
-    atomic_bool draining;
+    atomic_bool draining; /* what comes new is turned away */
+    atomic_bool closed;   /* nothing behind the gateway may be touched any more */
     atomic_uint in_flight;
     atomic_uint connections; /* of the direct listeners */
-    struct mutex lock;       /* keys, waiting */
+    struct mutex lock;       /* keys, waiting, exchanges and their links */
     struct keys *keys;
+    struct exchange *exchanges;
     struct waiting *waiting; /* core/gateway/routing.c: requests that wait for a service to wake */
 };
 
@@ -52,9 +54,12 @@ struct connection {
     struct server *server;
     int fd; /* -1: not found */
     bool searched;
+    int64_t since_ms;  /* CivetWeb waits for a head since then */
+    uint64_t consumed; /* bytes received by the end of the request before */
 };
 
 struct exchange {
+    struct exchange *previous, *next; /* in gateway->exchanges */
     struct gateway *gateway;
     struct server *server;
     struct connection *connection;
@@ -71,7 +76,7 @@ struct exchange {
     char service_namespace[ENDPOINT_NAME_MAX], service_name[ENDPOINT_NAME_MAX]; /* by path, else "" */
     char request_id[129];
     bool request_id_given;
-    int client_fd; /* ours to close when `client_fd_owned` */
+    int client_fd; /* behind the door a duplicate, ours to close */
     bool client_fd_owned;
     bool from_unix;
     int64_t started_ms, started_us;
@@ -97,8 +102,8 @@ void exchange_fault(struct exchange *exchange, const struct head_fault *fault);
 /* Writes all of it within the limits of time; false: the client is gone. */
 bool exchange_write(struct exchange *exchange, const void *bytes, size_t length);
 
-/* core/gateway/body.c: reads the body within `limit` bytes and the limits of time. NULL, or the fault. */
-const struct head_fault *body_read(struct exchange *exchange, uint64_t limit);
+/* core/gateway/body.c: reads the body within its endpoint's limits of size and time. NULL, or the fault. */
+const struct head_fault *body_read(struct exchange *exchange);
 
 /* core/gateway/auth.c: whether this request may go on. False: it was answered. */
 bool auth_admit(struct exchange *exchange);

@@ -185,6 +185,7 @@ static const struct schema_field predictor_fields[] = {
     {"labels", FIELD_TEXT_MAP, FIELD_USED, .doc = "labels of the pod"},
     {"annotations", FIELD_TEXT_MAP, FIELD_USED, .doc = "annotations of the pod"},
     {"containers", FIELD_ANY, FIELD_REFUSED, .doc = "images are not run; name a runtime plugin by model.runtime or model.image"},
+    {"storageUris", FIELD_ANY, FIELD_REFUSED, .doc = "this release takes one storageUri, the model's"},
     {"initContainers", FIELD_ANY, FIELD_REFUSED, .doc = "images are not run"},
     {"workerSpec", FIELD_ANY, FIELD_REFUSED, .doc = "a model is served by one machine"},
     {"name", FIELD_TEXT, FIELD_REFUSED, .doc = "this release gives predictors no names of their own"},

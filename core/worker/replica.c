@@ -181,7 +181,7 @@ static pdk_status take_frames(struct worker *worker, pdk_error *err)
     }
 }
 
-static pdk_status serve(struct worker *worker, pdk_error *err)
+pdk_status replica_serve(struct worker *worker, pdk_error *err)
 {
     for (;;) {
         if (atomic_load_explicit(&asked_to_leave, memory_order_relaxed))
@@ -280,7 +280,7 @@ int replica_run(struct worker *worker)
         return result;
     }
     if (status == PDK_OK)
-        status = serve(worker, &err);
+        status = replica_serve(worker, &err);
     if (status != PDK_OK)
         give_up(&err);
     return leave(worker, true);

@@ -84,10 +84,11 @@ static void rest(struct responses *responses, struct pdk_response *response)
     responses->resting_count++;
 }
 
+/* The one that has rested longest. There are always so many that a late call meets its own request's handle. */
 static struct pdk_response *take_handle(struct responses *responses)
     PDK_REQUIRES(responses->link->lock)
 {
-    if (responses->resting_count < RESTING_MIN) {
+    while (responses->resting_count < RESTING_MIN) {
         struct chunk *chunk = calloc(1, sizeof *chunk);
         if (chunk == NULL)
             return NULL;

@@ -71,5 +71,7 @@ void worker_host_init(struct worker *worker);
 
 /* replica.c: from init to bye. Returns the exit status. */
 int replica_run(struct worker *worker);
+/* The part of it between ready and bye. PDK_OK: drained. PDK_UNAVAILABLE: the daemon is gone; else it broke the protocol. */
+pdk_status replica_serve(struct worker *worker, pdk_error *err);
 /* Tells the daemon why the load failed, and the log. */
 int replica_refuse(struct worker *worker, const pdk_error *err);

@@ -6,6 +6,7 @@
 
 #include "core/base/cleanup.h"
 #include "core/base/error.h"
+#include "runtimes/huggingface/model/gguf_tokens.h"
 #include "runtimes/huggingface/model/mapping.h"
 #include "runtimes/huggingface/model/numbers.h"
 #include "runtimes/huggingface/model/rope.h"
@@ -200,6 +201,8 @@ pdk_status weights_load(struct model *model, const struct model_request *request
         return pdk_error_set(err, PDK_NO_MEMORY, "model", "no memory for %" PRIu32 " layers", model->config.layers);
     PDK_CLEANUP(weight_plan_done) struct weight_plan plan = {0};
     pdk_status status = weight_plan_make(model, &plan, err);
+    if (status == PDK_OK && model->source.gguf != NULL)
+        status = gguf_tokens_check(model->source.gguf, model->config.vocabulary, err);
     if (status != PDK_OK)
         return status;
     model->facts.weight_bytes = count_bytes(model, &plan);
