@@ -247,7 +247,7 @@ pdk_status exchange_route(struct exchange *exchange, const char *model, uint32_t
     if (!has_extension(service, extension))
         return lacks_extension(extension, err);
     if (named && model != NULL && *model != '\0' && !routing_serves(service, model))
-        exchange_warn(exchange, "the service has no model '%.64s'; %s answered", model, service->ready->names[0]);
+        exchange_warn(exchange, "model '%.64s' is not served here, '%s' answered", model, service->ready->names[0]);
     *ret_service = service;
     return PDK_OK;
 }
