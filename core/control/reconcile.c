@@ -29,11 +29,19 @@ static bool is_late(struct plan_of_action *p, int64_t since, int64_t deadline)
     return false;
 }
 
+/* A worker whose channel is gone is about to end, or broke the protocol. */
+static bool judge_lost(struct plan_of_action *p, const struct replica_view *r)
+{
+    if (is_late(p, r->closed_ms, EXIT_GRACE_MS))
+        act(p, ACTION_KILL, REASON_CHANNEL_LOST, r->id);
+    return false;
+}
+
 static bool judge_loading(struct plan_of_action *p, const struct replica_view *r)
 {
-    if (r->closed)
-        act(p, ACTION_KILL, REASON_CHANNEL_LOST, r->id);
-    else if (is_late(p, r->progress_ms, p->deadlines->load_ms))
+    if (r->closed_ms != 0)
+        return judge_lost(p, r);
+    if (is_late(p, r->progress_ms, p->deadlines->load_ms))
         act(p, ACTION_KILL, REASON_LOAD_STALLED, r->id);
     else
         return true;
@@ -42,9 +50,9 @@ static bool judge_loading(struct plan_of_action *p, const struct replica_view *r
 
 static bool judge_ready(struct plan_of_action *p, const struct replica_view *r)
 {
-    if (r->closed)
-        act(p, ACTION_KILL, REASON_CHANNEL_LOST, r->id);
-    else if (r->unanswered_ms != 0 && is_late(p, r->unanswered_ms, p->deadlines->ping_ms))
+    if (r->closed_ms != 0)
+        return judge_lost(p, r);
+    if (r->unanswered_ms != 0 && is_late(p, r->unanswered_ms, p->deadlines->ping_ms))
         act(p, ACTION_KILL, REASON_NO_PONG, r->id);
     else if (r->in_flight != 0 && is_late(p, r->step_ms, p->deadlines->step_ms))
         act(p, ACTION_KILL, REASON_NO_STEP, r->id);
@@ -58,7 +66,8 @@ static void judge_leaving(struct plan_of_action *p, const struct replica_view *r
 {
     switch (r->phase) {
     case REPLICA_DRAINING:
-        if (r->closed ? is_late(p, r->phase_ms, TERM_GRACE_MS) : is_late(p, r->phase_ms, p->deadlines->drain_ms))
+        if (r->closed_ms != 0 ? is_late(p, r->closed_ms, TERM_GRACE_MS)
+                              : is_late(p, r->phase_ms, p->deadlines->drain_ms))
             act(p, ACTION_TERMINATE, REASON_DRAIN_OVER, r->id);
         break;
     case REPLICA_TERMINATING:
@@ -102,14 +111,15 @@ size_t reconcile(const struct service_state *state, const struct reconcile_deadl
         if (!is_current(state, r))
             continue;
         current_there |= r->phase == REPLICA_LOADING || r->phase == REPLICA_READY;
-        current_ready |= r->phase == REPLICA_READY && !r->closed;
+        current_ready |= r->phase == REPLICA_READY && r->closed_ms == 0;
     }
     for (size_t i = 0; i < state->count; i++) {
         const struct replica_view *r = &state->replicas[i];
         bool live = r->phase == REPLICA_LOADING || r->phase == REPLICA_READY;
         if (!live)
             judge_leaving(&p, r);
-        else if ((r->phase == REPLICA_LOADING ? judge_loading(&p, r) : judge_ready(&p, r)) && !retire(&p, r, current_ready))
+        else if ((r->phase == REPLICA_LOADING ? judge_loading(&p, r) : judge_ready(&p, r)) &&
+                 !retire(&p, r, current_ready))
             ping(&p, r);
     }
     if (state->wanted && !current_there && state->count < REPLICAS_MAX && is_late(&p, state->retry_at_ms, 0))
@@ -123,7 +133,7 @@ const struct replica_view *reconcile_serving(const struct service_state *state)
     const struct replica_view *best = NULL;
     for (size_t i = 0; i < state->count; i++) {
         const struct replica_view *r = &state->replicas[i];
-        if (r->phase != REPLICA_READY || r->closed || !state->wanted)
+        if (r->phase != REPLICA_READY || r->closed_ms != 0 || !state->wanted)
             continue;
         if (best == NULL || is_current(state, r) || (!is_current(state, best) && r->revision > best->revision))
             best = r;

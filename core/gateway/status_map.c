@@ -79,7 +79,7 @@ const char *status_type(int http)
 static size_t path_length(const char *text)
 {
     static const char *const roots[] = {"/usr/", "/var/", "/etc/", "/home/", "/root/", "/tmp/", "/run/", "/opt/", "/srv/",
-        "/mnt/", "/media/", "/proc/", "/sys/", "/dev/", "/lib/", "/work/"};
+        "/mnt/", "/media/", "/proc/", "/sys/", "/dev/", "/lib/"};
     for (size_t i = 0; i < sizeof roots / sizeof roots[0]; i++)
         if (strncmp(text, roots[i], strlen(roots[i])) == 0)
             return strcspn(text, " \t\n\"'`,;:()<>");

@@ -36,7 +36,7 @@ LANES_INLINE void finish_rows(const struct finish *task, const int activation)
         if (width == LANES)
             lanes_store(&task->out[r * task->out_stride], x);
         else
-            memcpy(&task->out[r * task->out_stride], &x, width * sizeof(float));
+            lanes_store_part(&task->out[r * task->out_stride], x, width);
     }
 }
 

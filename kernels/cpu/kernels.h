@@ -13,9 +13,8 @@ enum kernel_isa { KERNEL_ISA_GENERIC, KERNEL_ISA_AVX2, KERNEL_ISA_AVX512, KERNEL
 /* Rows of activations lie `stride` floats apart and are zero from their last column to the next multiple of 32. */
 
 /* Sums of products of one panel: sums[r][16] = x[r] * panel^T. A row's sum runs over k in order, one chain of fused
- * multiply-adds a lane. Up to LINEAR_FEW rows the weights are unpacked in registers, else once into `unpacked`
- * ([cells * 32][16]). Bound by memory for one row, by multiply-adds from 4 on. */
-enum { LINEAR_FEW = 4 };
+ * multiply-adds a lane. A tile's worth of rows unpacks weights cell by cell, more rows unpack the panel once into `unpacked`
+ * ([cells * 32][16]). Bound by unpacking for one row, by multiply-adds from 4 on. */
 typedef void linear_kernel(const uint8_t *panel, size_t cells, const float *x, size_t stride, size_t rows, float *unpacked,
     float *sums);
 

@@ -35,31 +35,45 @@ typedef struct { lane_ints a, b, c, d; } ints;
 #define LANES_EACH(part) {part(a), part(b), part(c), part(d)}
 #endif
 
+/* Register by register: copied as a whole, gcc 12 takes a struct of two through the stack. */
+typedef lane_floats lane_floats_anywhere __attribute__((aligned(1), may_alias));
+typedef lane_ints lane_ints_anywhere __attribute__((aligned(1), may_alias));
+enum { LANES_AT_a, LANES_AT_b, LANES_AT_c, LANES_AT_d };
+
 LANES_INLINE lanes lanes_load(const float *at)
 {
-    lanes x;
-    memcpy(&x, at, sizeof x);
-    return x;
-}
-
-/* The first n numbers, zeros behind. */
-LANES_INLINE lanes lanes_load_part(const float *at, size_t n)
-{
-    lanes x = {0};
-    memcpy(&x, at, n * sizeof *at);
-    return x;
-}
-
-LANES_INLINE void lanes_store(float *at, lanes x)
-{
-    memcpy(at, &x, sizeof x);
+#define LOAD(p) ((const lane_floats_anywhere *)at)[LANES_AT_##p]
+    return (lanes)LANES_EACH(LOAD);
+#undef LOAD
 }
 
 LANES_INLINE ints ints_load(const void *at)
 {
-    ints x;
-    memcpy(&x, at, sizeof x);
-    return x;
+#define LOAD(p) ((const lane_ints_anywhere *)at)[LANES_AT_##p]
+    return (ints)LANES_EACH(LOAD);
+#undef LOAD
+}
+
+LANES_INLINE void lanes_store(float *at, lanes x)
+{
+#define STORE(p) ((lane_floats_anywhere *)at)[LANES_AT_##p] = x.p
+    (void)(lanes)LANES_EACH(STORE);
+#undef STORE
+}
+
+/* The first n numbers, zeros behind; and writing the first n. */
+LANES_INLINE lanes lanes_load_part(const float *at, size_t n)
+{
+    float values[LANES] = {0};
+    memcpy(values, at, n * sizeof *at);
+    return lanes_load(values);
+}
+
+LANES_INLINE void lanes_store_part(float *at, lanes x, size_t n)
+{
+    float values[LANES];
+    lanes_store(values, x);
+    memcpy(at, values, n * sizeof *at);
 }
 
 LANES_INLINE lanes lanes_set(float value)

@@ -6,20 +6,19 @@
 
 /* Rows of a tile: as many as leave registers for the weights. */
 #if defined(__AVX512F__)
-enum { TILE_ROWS = 8 };
+#define TILE_ROWS 8
 #elif defined(__AVX2__)
-enum { TILE_ROWS = 5 };
+#define TILE_ROWS 5
 #else
-enum { TILE_ROWS = 2 };
+#define TILE_ROWS 2
 #endif
 
-/* Adds 32 inputs' worth (`count` in multiples of 32) to the sums of `rows` rows, a constant where this is inlined. */
-LANES_INLINE void add_products(const float *weights, size_t count, const float *x, size_t stride, const int rows,
-    float *sums, bool begin)
+/* sums[r] = x[r] * weights for `rows` rows, a constant where this is inlined. */
+LANES_INLINE void multiply_tile(const float *weights, size_t count, const float *x, size_t stride, const int rows, float *sums)
 {
-    lanes sum[8];
+    lanes sum[TILE_ROWS];
     for (int r = 0; r < rows; r++)
-        sum[r] = begin ? lanes_set(0) : lanes_load(&sums[r * LANES]);
+        sum[r] = lanes_set(0);
     for (size_t k = 0; k < count; k++) {
         lanes weight = lanes_load(&weights[k * LANES]);
         for (int r = 0; r < rows; r++)
@@ -29,17 +28,22 @@ LANES_INLINE void add_products(const float *weights, size_t count, const float *
         lanes_store(&sums[r * LANES], sum[r]);
 }
 
-static void add_tile(const float *weights, size_t count, const float *x, size_t stride, size_t rows, float *sums, bool begin)
+static void multiply_some(const float *weights, size_t count, const float *x, size_t stride, size_t rows, float *sums)
 {
     switch (rows) {
-    case 1: add_products(weights, count, x, stride, 1, sums, begin); break;
-    case 2: add_products(weights, count, x, stride, 2, sums, begin); break;
-    case 3: add_products(weights, count, x, stride, 3, sums, begin); break;
-    case 4: add_products(weights, count, x, stride, 4, sums, begin); break;
-    case 5: add_products(weights, count, x, stride, 5, sums, begin); break;
-    case 6: add_products(weights, count, x, stride, 6, sums, begin); break;
-    case 7: add_products(weights, count, x, stride, 7, sums, begin); break;
-    default: add_products(weights, count, x, stride, 8, sums, begin); break;
+    case 1: multiply_tile(weights, count, x, stride, 1, sums); break;
+    case 2: multiply_tile(weights, count, x, stride, 2, sums); break;
+#if TILE_ROWS > 2
+    case 3: multiply_tile(weights, count, x, stride, 3, sums); break;
+    case 4: multiply_tile(weights, count, x, stride, 4, sums); break;
+    case 5: multiply_tile(weights, count, x, stride, 5, sums); break;
+#endif
+#if TILE_ROWS > 5
+    case 6: multiply_tile(weights, count, x, stride, 6, sums); break;
+    case 7: multiply_tile(weights, count, x, stride, 7, sums); break;
+    case 8: multiply_tile(weights, count, x, stride, 8, sums); break;
+#endif
+    default: break;
     }
 }
 
@@ -50,7 +54,7 @@ void KERNEL(linear_f32)(const uint8_t *panel, size_t cells, const float *x, size
     const float *weights = (const float *)(const void *)panel;
     for (size_t r = 0; r < rows; r += TILE_ROWS) {
         size_t tile = rows - r < TILE_ROWS ? rows - r : TILE_ROWS;
-        add_tile(weights, cells * CELL_COLUMNS, x + r * stride, stride, tile, sums + r * LANES, true);
+        multiply_some(weights, cells * CELL_COLUMNS, x + r * stride, stride, tile, sums + r * LANES);
     }
 }
 
@@ -122,7 +126,7 @@ LANES_INLINE void multiply_few(unpack *unpack_cell, size_t bytes, const uint8_t 
     size_t stride, const int rows, float *sums)
 {
     _Alignas(64) float weights[CELL_WEIGHTS];
-    lanes sum[LINEAR_FEW];
+    lanes sum[TILE_ROWS];
     for (int r = 0; r < rows; r++)
         sum[r] = lanes_set(0);
     for (size_t c = 0; c < cells; c++) {
@@ -140,12 +144,19 @@ LANES_INLINE void multiply_few(unpack *unpack_cell, size_t bytes, const uint8_t 
 LANES_INLINE void multiply(unpack *unpack_cell, size_t bytes, const uint8_t *panel, size_t cells, const float *x,
     size_t stride, size_t rows, float *unpacked, float *sums)
 {
-    switch (rows) {
-    case 0: return;
+    switch (rows <= TILE_ROWS ? rows : 0) {
     case 1: multiply_few(unpack_cell, bytes, panel, cells, x, stride, 1, sums); return;
     case 2: multiply_few(unpack_cell, bytes, panel, cells, x, stride, 2, sums); return;
+#if TILE_ROWS > 2
     case 3: multiply_few(unpack_cell, bytes, panel, cells, x, stride, 3, sums); return;
     case 4: multiply_few(unpack_cell, bytes, panel, cells, x, stride, 4, sums); return;
+    case 5: multiply_few(unpack_cell, bytes, panel, cells, x, stride, 5, sums); return;
+#endif
+#if TILE_ROWS > 5
+    case 6: multiply_few(unpack_cell, bytes, panel, cells, x, stride, 6, sums); return;
+    case 7: multiply_few(unpack_cell, bytes, panel, cells, x, stride, 7, sums); return;
+    case 8: multiply_few(unpack_cell, bytes, panel, cells, x, stride, 8, sums); return;
+#endif
     default: break;
     }
     for (size_t c = 0; c < cells; c++)

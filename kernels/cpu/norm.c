@@ -11,7 +11,10 @@ LANES_INLINE lanes load_at(const float *at, size_t i, size_t n)
 
 LANES_INLINE void store_at(float *at, size_t i, size_t n, lanes x)
 {
-    memcpy(at + i, &x, (n - i >= LANES ? LANES : n - i) * sizeof *at);
+    if (n - i >= LANES)
+        lanes_store(at + i, x);
+    else
+        lanes_store_part(at + i, x, n - i);
 }
 
 /* in += add; the sum of what is in it then, and of its squares */
@@ -65,7 +68,7 @@ void KERNEL(norm_layer)(float *in, const float *add, const float *weight, const 
         if (n - i < LANES) {
             float rest[LANES];
             lanes_store(rest, x);
-            x = lanes_load_part(rest, n - i);
+            x = lanes_load_part(rest, n - i); /* the lanes past the row hold -mean */
         }
         squares = lanes_fma(x, x, squares);
     }

@@ -82,6 +82,16 @@ LANES_INLINE lanes log_noise(uint64_t key, uint32_t first)
     return lanes_log(lanes_pick(tiny, u, e));
 }
 
+LANES_INLINE lanes load_or_none(const float *values, size_t n)
+{
+    if (n == LANES)
+        return lanes_load(values);
+    float padded[LANES];
+    for (size_t lane = 0; lane < LANES; lane++)
+        padded[lane] = lane < n ? values[lane] : -INFINITY;
+    return lanes_load(padded);
+}
+
 /* No noise adds more than 22.9 to a value, so what is further below the best so far needs none. A score near the best is formed
  * again in double, so that every instruction set and the reference draw the same. */
 uint32_t KERNEL(draw)(const float *values, size_t n, float shift, uint64_t key)
@@ -92,9 +102,7 @@ uint32_t KERNEL(draw)(const float *values, size_t n, float shift, uint64_t key)
     for (size_t start = 0; start < n; start += LANES) {
         size_t width = n - start < LANES ? n - start : LANES;
         float score[LANES];
-        lanes value = lanes_set(-INFINITY);
-        memcpy(&value, values + start, width * sizeof *values);
-        value = lanes_sub(value, lanes_set(shift));
+        lanes value = lanes_sub(load_or_none(values + start, width), lanes_set(shift));
         if (lanes_largest(value) + most < best || lanes_largest(value) == -INFINITY)
             continue;
         lanes_store(score, lanes_sub(value, log_noise(key, (uint32_t)start)));

@@ -70,12 +70,13 @@ static void wait_change(struct team *team, uint32_t seen)
     atomic_fetch_sub_explicit(&team->sleepers, 1, memory_order_relaxed);
 }
 
-static void publish(struct team *team, bool open)
+/* Changes the word, and wakes as many sleepers as can be of use. */
+static void publish(struct team *team, bool open, int wanted)
 {
     uint32_t word = atomic_load_explicit(&team->word, memory_order_relaxed);
     atomic_store_explicit(&team->word, ((word >> 1) + 1) << 1 | open, memory_order_seq_cst);
     if (atomic_load_explicit(&team->sleepers, memory_order_seq_cst) != 0)
-        syscall(SYS_futex, (void *)&team->word, FUTEX_WAKE_PRIVATE, INT_MAX, NULL, NULL, 0);
+        syscall(SYS_futex, (void *)&team->word, FUTEX_WAKE_PRIVATE, wanted, NULL, NULL, 0);
 }
 
 /* Opens the next region, or ends the step. The region counts one item more, which is done when it is open: else a quick thread
@@ -92,11 +93,11 @@ static void advance(struct team *team, unsigned thread)
             uint64_t to = (uint64_t)region.items * (i + 1) / team->threads;
             atomic_store_explicit(&team->ranges[i].left, from << 32 | to, memory_order_release);
         }
-        publish(team, true);
+        publish(team, true, region.items < INT_MAX ? (int)region.items : INT_MAX);
         if (atomic_fetch_add_explicit(&team->done, 1, memory_order_acq_rel) != region.items)
             return;
     }
-    publish(team, false);
+    publish(team, false, INT_MAX);
 }
 
 /* Takes items from the front of a range, or from its tail; false: it is empty. */
@@ -178,7 +179,7 @@ struct team *team_free(struct team *team)
     if (team == NULL)
         return NULL;
     atomic_store_explicit(&team->stopping, true, memory_order_release);
-    publish(team, false);
+    publish(team, false, INT_MAX);
     for (unsigned i = 1; i < team->started; i++)
         pthread_join(team->helpers[i].thread, NULL);
     free(team->helpers);

@@ -1,5 +1,5 @@
-/* A body gives requests within every limit, or one refusal; and the handlers answer once, with JSON. The first byte chooses
- * the endpoint: c(ompletions), h (chat), t(okenize), d(etokenize). */
+/* A body gives requests within every limit, or one refusal; and the handlers answer once, with JSON. The first byte
+ * chooses the endpoint: c(ompletions), h (chat), t(okenize), d(etokenize). */
 #include "config.h"
 
 #include "core/base/limits.h"

@@ -81,7 +81,7 @@ def shape(value, key=""):
             if kind not in kinds:
                 kinds.append(kind)
         return ("list", tuple(kinds[:2])) if key in BY_TOKEN else ("list", kinds[0] if kinds else None)
-    if key in EXACT:
+    if key in EXACT or value == "[DONE]":
         return value
     if isinstance(value, bool) or value is None:
         return value
@@ -93,13 +93,15 @@ def events(text):
 
 
 def stream_shapes(text):
-    """The different events of a stream, in the order of their first coming; choices may interleave."""
-    shapes = []
+    """The different events of each choice, in the order of their first coming; choices may interleave."""
+    choices = {}
     for event in events(text):
-        one = event if event == "[DONE]" else shape(json.loads(event))
-        if one not in shapes:
-            shapes.append(one)
-    return shapes
+        value = event if event == "[DONE]" else json.loads(event)
+        index = value["choices"][0]["index"] if event != "[DONE]" and value.get("choices") else None
+        seen = choices.setdefault(index, [])
+        if shape(value) not in seen:
+            seen.append(shape(value))
+    return choices
 
 
 @unittest.skipUnless(ADDRESS, "PADDOCK_TEST_ADDRESS is not set")

@@ -18,6 +18,7 @@ import time
 import unittest
 
 TOP = os.path.realpath(os.environ.get("top_builddir", "."))
+SOURCE = os.path.realpath(os.environ.get("top_srcdir", os.path.join(os.path.dirname(__file__), "..", "..")))
 WORKER = os.path.join(TOP, "core", "paddock-worker")
 PLUGINS = os.path.join(TOP, "tests", "plugins", ".libs")
 
@@ -190,6 +191,9 @@ class Serving(WorkerTest):
         worker = self.start("echo")
         sandbox = json.loads(worker.load()[2])["sandbox"]
         self.assertIn("seccomp", sandbox)
+        if "landlock" in sandbox and "missing" not in sandbox:
+            worker = self.start("echo", options=["--sandbox", "strict"])
+            self.assertEqual(json.loads(worker.load()[2])["sandbox"], sandbox)
         worker = self.start("echo", options=["--sandbox", "off"])
         self.assertEqual(json.loads(worker.load()[2])["sandbox"], "off")
 
@@ -389,6 +393,27 @@ class Refusals(WorkerTest):
         os.mkdir(os.path.join(self.folder, "compute"))
         # echo needs none, so an empty compute folder and a forced name are nothing to it
         self.started("echo", folder=folder, environment={**os.environ, "PADDOCK_COMPUTE": "cuda"})
+
+
+class Example(WorkerTest):
+    """docs/examples/runtime-echo, built out of tree against what is installed."""
+
+    def test_builds_and_serves(self):
+        if shutil.which("pkg-config") is None:
+            self.skipTest("pkg-config is not installed")
+        root = os.path.join(self.folder, "root")
+        make = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
+        subprocess.run(["make", "-s", "-C", TOP, "install-pdkincludeHEADERS", "install-pdkdraftHEADERS",
+                        "install-pkgconfigDATA", "DESTDIR=" + root], check=True, env=make, stdout=subprocess.DEVNULL)
+        found = next(path for path, _, files in os.walk(root) if "paddock.pc" in files)
+        source = os.path.join(self.folder, "runtime-echo")
+        shutil.copytree(os.path.join(SOURCE, "docs", "examples", "runtime-echo"), source)
+        subprocess.run(["make", "-s", "-C", source, "WARNINGS=-Wall -Wextra -Werror"], check=True, stdout=subprocess.DEVNULL,
+                       env={**make, "PKG_CONFIG_LIBDIR": found, "PKG_CONFIG_SYSROOT_DIR": root})
+        if SANITIZERS:
+            self.skipTest("built, but a plugin without sanitizers is not what this build is to run")
+        worker = self.started("echo", folder=source)
+        self.assertEqual(worker.ask("one two three", max_tokens=2), (["one", " two"], None))
 
 
 class Hostility(WorkerTest):

@@ -1,5 +1,5 @@
-/* tests/unit/fake_exchange.h: an exchange, a control and a channel that play a script, for tests of protocols without HTTP
- * or workers. One at a time, in one thread. */
+/* tests/unit/fake_exchange.h: an exchange, a control and a channel that play a script, for tests of protocols without
+ * HTTP or workers. One at a time, in one thread. */
 #pragma once
 
 #include "core/gateway/exchange.h"

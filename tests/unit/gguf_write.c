@@ -78,6 +78,16 @@ void put_padding(struct buffer *out, size_t alignment)
         buffer_putc(out, '\0');
 }
 
+uint16_t half_of(float value)
+{
+    uint32_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    int exponent = (int)(bits >> 23 & 255) - 112;
+    if (exponent <= 0)
+        return (uint16_t)(bits >> 16 & 0x8000u);
+    return (uint16_t)((bits >> 16 & 0x8000u) | (uint32_t)exponent << 10 | (bits >> 13 & 1023u));
+}
+
 static char folder[64];
 static pid_t owner;
 

@@ -21,6 +21,9 @@ void put_tensor(
 void put_zeros(struct buffer *out, size_t count);
 void put_padding(struct buffer *out, size_t alignment);
 
+/* The half below `value` in size; what is too small becomes 0. */
+uint16_t half_of(float value);
+
 /* Writes a file in a folder of the test's own, made at the first call and removed at exit; returns its path (static).
  */
 const char *temporary_file(const char *name, const void *bytes, size_t length);

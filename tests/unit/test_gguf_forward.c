@@ -28,16 +28,6 @@ struct fixture {
     bool tied;
 };
 
-static uint16_t half_of(float value)
-{
-    uint32_t bits;
-    memcpy(&bits, &value, sizeof bits);
-    int exponent = (int)(bits >> 23 & 255) - 112;
-    if (exponent <= 0)
-        return (uint16_t)(bits >> 16 & 0x8000u);
-    return (uint16_t)((bits >> 16 & 0x8000u) | (uint32_t)exponent << 10 | (bits >> 13 & 1023u));
-}
-
 static float float_of(uint16_t half)
 {
     float value;
@@ -94,8 +84,10 @@ struct writer {
     const struct safetensors *from;
     const struct fixture *fixture;
     int32_t type;
-    bool dequantise;    /* write the values that the type keeps, as float32 */
-    bool value_as_half; /* attention's value matrices in F16 beside the other type */
+    bool dequantise;           /* write the values that the type keeps, as float32 */
+    const char *extra_key;     /* one more value, of 1; or NULL */
+    const char *const *tokens; /* a vocabulary of three, or NULL */
+    bool value_as_half;        /* attention's value matrices in F16 beside the other type */
     uint64_t count;
 };
 
@@ -191,7 +183,7 @@ static void put_rope_factors(struct writer *w)
 static void put_metadata(struct buffer *out, const struct writer *w)
 {
     bool yarn = strcmp(w->fixture->name, "llama-yarn") == 0;
-    put_head(out, 3, w->count, yarn ? 14 : 11);
+    put_head(out, 3, w->count, (yarn ? 14u : 11u) + (w->extra_key != NULL) + (w->tokens != NULL));
     put_value_string(out, "general.architecture", "llama");
     put_value_u32(out, "llama.block_count", LAYERS);
     put_value_u32(out, "llama.context_length", 512);
@@ -203,6 +195,16 @@ static void put_metadata(struct buffer *out, const struct writer *w)
     put_value_f32(out, "llama.attention.layer_norm_rms_epsilon", 1e-6f);
     put_value_f32(out, "llama.rope.freq_base", w->fixture->theta);
     put_value_u32(out, "tokenizer.ggml.eos_token_id", 2);
+    if (w->extra_key != NULL)
+        put_value_u32(out, w->extra_key, 1);
+    if (w->tokens != NULL) {
+        put_string(out, "tokenizer.ggml.tokens");
+        put_u32(out, 9);
+        put_u32(out, 8);
+        put_u64(out, 3);
+        for (size_t i = 0; i < 3; i++)
+            put_string(out, w->tokens[i]);
+    }
     if (yarn) {
         put_value_string(out, "llama.rope.scaling.type", "yarn");
         put_value_f32(out, "llama.rope.scaling.factor", 4);
@@ -316,6 +318,36 @@ START_TEST(mixed_types_are_joined)
 }
 END_TEST
 
+static void check_refused(struct writer *w, const char *overrides, pdk_status status, const char *message)
+{
+    struct run run;
+    pdk_error err = {0};
+    const struct model_request request = {.path = write_gguf(w), .overrides = overrides};
+    ck_assert_int_eq(run_try(&run, &request, &err), status);
+    ck_assert_msg(strstr(err.message, message) != NULL, "'%s' lacks '%s'", err.message, message);
+    run_close(&run);
+}
+
+START_TEST(what_a_gguf_says_is_checked)
+{
+    static const char *const same[] = {"<s>", "a", "<s>"}, *const other[] = {"<s>", "a", "b"};
+    check_refused(&(struct writer){.fixture = &fixtures[0], .type = PDK_TYPE_F32, .tokens = same}, NULL, PDK_INVALID,
+        "tokens 0 and 2 are the same text");
+    check_refused(&(struct writer){.fixture = &fixtures[0], .type = PDK_TYPE_F32, .tokens = other}, NULL, PDK_OK, "");
+    check_refused(
+        &(struct writer){.fixture = &fixtures[0], .type = PDK_TYPE_F32, .extra_key = "llama.rope.scaling.attn_factor"},
+        NULL, PDK_UNSUPPORTED, "llama.rope.scaling.attn_factor is not supported");
+    check_refused(&(struct writer){.fixture = &fixtures[0], .type = PDK_TYPE_F32, .extra_key = "llama.vocab_size"},
+        NULL, PDK_INVALID, "token_embd.weight is 320 x 32; by the configuration it is 1 x 32");
+    check_refused(
+        &(struct writer){.fixture = &fixtures[0], .type = PDK_TYPE_F32, .extra_key = "llama.rope.dimension_count"},
+        NULL, PDK_INVALID, "llama.rope.dimension_count is 1; it may be 2 to 4096");
+    check_refused(&(struct writer){.fixture = &fixtures[0], .type = PDK_TYPE_F32}, "{\"num_hidden_layers\":4}",
+        PDK_INVALID, "the model has no tensor blk.3.attn_norm.weight");
+    check_refused(&(struct writer){.fixture = &fixtures[0], .type = PDK_TYPE_F32}, "{\"rope_theta\":500}", PDK_OK, "");
+}
+END_TEST
+
 /* The published values of each type, to the bit. */
 START_TEST(dequantises_as_published)
 {
@@ -348,6 +380,7 @@ int main(void)
     tcase_add_loop_test(tests, float32_gives_the_fixtures_logits, 0, sizeof fixtures / sizeof fixtures[0]);
     tcase_add_loop_test(tests, each_type_gives_its_dequantised_weights_logits, 0, sizeof types / sizeof types[0]);
     tcase_add_test(tests, mixed_types_are_joined);
+    tcase_add_test(tests, what_a_gguf_says_is_checked);
     tcase_add_loop_test(tests, dequantises_as_published, 0, sizeof types / sizeof types[0]);
     suite_add_tcase(suite, tests);
     return check_main(suite);

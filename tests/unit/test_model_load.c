@@ -6,6 +6,7 @@
 #include "forward_run.h"
 #include "gguf_write.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -107,7 +108,7 @@ START_TEST(facts_are_told)
     ck_assert(facts->bos_id == 2 && facts->pad_id == 1 && facts->eos_count == 1 && facts->eos_ids[0] == 2);
     ck_assert(facts->weight_type == PDK_TYPE_F32 && facts->weight_bytes > 200000 && facts->content_hash != 0);
     ck_assert_uint_gt(model_activation_bytes(run.model, 64, 8), 64 * 32 * 4);
-    ck_assert_uint_eq(model_kv_block_bytes(run.model, PDK_TYPE_F32) % (3 * 2 * 32 * 16 * 4), 0);
+    ck_assert_uint_ge(model_kv_block_bytes(run.model, PDK_TYPE_F32), 3 * 2 * 32 * 16 * 4);
     ck_assert_ptr_null(model_gguf(run.model));
     run_close(&run);
 }
@@ -220,54 +221,88 @@ START_TEST(code_of_a_checkpoint_is_named_and_not_run)
 }
 END_TEST
 
-/* The fixture's tensors in two files with an index load as one. */
+/* Every second of the fixture's tensors from `first` on as a file, in F32, BF16 or F16; `index` gets their names. Data
+ * begin at an odd address where `odd`. */
+static void write_half(const struct safetensors *whole, size_t first, size_t stride, const char *dtype, bool odd,
+    const char *name, struct buffer *index)
+{
+    struct buffer header = {0}, file = {0}, data = {0};
+    buffer_putc(&header, '{');
+    for (size_t i = first; i < safetensors_count(whole); i += stride) {
+        const struct safetensors_tensor *tensor = safetensors_at(whole, i);
+        buffer_printf(
+            &header, "%s\"%s\":{\"dtype\":\"%s\",\"shape\":[", data.length == 0 ? "" : ",", tensor->name, dtype);
+        for (uint32_t k = 0; k < tensor->rank; k++)
+            buffer_printf(&header, "%s%llu", k == 0 ? "" : ",", (unsigned long long)tensor->shape[k]);
+        buffer_printf(&header, "],\"data_offsets\":[%zu,", data.length);
+        for (size_t k = 0; k < tensor->bytes / sizeof(float); k++) {
+            float value;
+            uint32_t bits;
+            memcpy(&value, (const uint8_t *)tensor->data + k * sizeof value, sizeof value);
+            memcpy(&bits, &value, sizeof bits);
+            uint16_t half = strcmp(dtype, "F16") == 0 ? half_of(value) : (uint16_t)(bits >> 16);
+            buffer_put(
+                &data, dtype[0] == 'F' && dtype[1] == '3' ? (const void *)&value : &half, dtype[1] == '3' ? 4 : 2);
+        }
+        buffer_printf(&header, "%zu]}", data.length);
+        buffer_printf(index, "%s\"%s\":\"%s\"", index->length == 0 ? "" : ",", tensor->name, name);
+    }
+    buffer_putc(&header, '}');
+    if ((header.length % 2 != 0) != odd)
+        buffer_putc(&header, ' ');
+    put_u64(&file, header.length);
+    buffer_put(&file, header.data, header.length);
+    buffer_put(&file, data.data, data.length);
+    temporary_file(name, file.data, file.length);
+    buffer_done(&header);
+    buffer_done(&file);
+    buffer_done(&data);
+}
+
+/* The least cosine of the two models' logits of four tokens. */
+static double compare_models(const char *one, const char *other)
+{
+    static const uint32_t prompt[] = {5, 9, 200, 31};
+    const char *paths[] = {one, other};
+    struct run runs[2];
+    for (size_t i = 0; i < 2; i++) {
+        run_open(&runs[i], paths[i]);
+        run_add(&runs[i], prompt, 4, 0);
+        run_all(&runs[i], 4);
+    }
+    double least = 1;
+    for (size_t r = 0; r < 4; r++) {
+        const float *x = runs[0].sequences[0].logits + r * 320, *y = runs[1].sequences[0].logits + r * 320;
+        double xy = 0, xx = 0, yy = 0;
+        for (size_t i = 0; i < 320; i++) {
+            xy += (double)x[i] * (double)y[i];
+            xx += (double)x[i] * (double)x[i];
+            yy += (double)y[i] * (double)y[i];
+        }
+        least = fmin(least, xy / sqrt(xx * yy));
+    }
+    run_close(&runs[0]);
+    run_close(&runs[1]);
+    return least;
+}
+
+/* The fixture's tensors in two files with an index load as one, in each type, also from odd addresses. */
 START_TEST(an_index_joins_files)
 {
+    static const char *const dtypes[] = {"F32", "BF16", "F16"};
     struct safetensors *whole = NULL;
+    struct buffer names = {0}, index = {0};
     ck_assert_int_eq(safetensors_open(fixture_path("models/llama-mha/model.safetensors"), &whole, NULL), PDK_OK);
-    struct buffer index = {0};
-    buffer_puts(&index, "{\"metadata\":{},\"weight_map\":{");
-    for (size_t half = 0; half < 2; half++) {
-        struct buffer header = {0}, file = {0}, data = {0};
-        buffer_putc(&header, '{');
-        for (size_t i = half; i < safetensors_count(whole); i += 2) {
-            const struct safetensors_tensor *tensor = safetensors_at(whole, i);
-            buffer_printf(&header, "%s\"%s\":{\"dtype\":\"%s\",\"shape\":[", data.length == 0 ? "" : ",", tensor->name,
-                tensor->dtype);
-            for (uint32_t k = 0; k < tensor->rank; k++)
-                buffer_printf(&header, "%s%llu", k == 0 ? "" : ",", (unsigned long long)tensor->shape[k]);
-            buffer_printf(&header, "],\"data_offsets\":[%zu,", data.length);
-            buffer_put(&data, tensor->data, tensor->bytes);
-            buffer_printf(&header, "%zu]}", data.length);
-            buffer_printf(&index, "%s\"%s\":\"part-%zu.safetensors\"", i == 0 ? "" : ",", tensor->name, half);
-        }
-        /* An odd length puts the data of one file at odd addresses. */
-        buffer_puts(&header, header.length % 2 == half ? "}" : "} ");
-        put_u64(&file, header.length);
-        buffer_put(&file, header.data, header.length);
-        buffer_put(&file, data.data, data.length);
-        temporary_file(half == 0 ? "part-0.safetensors" : "part-1.safetensors", file.data, file.length);
-        buffer_done(&header);
-        buffer_done(&file);
-        buffer_done(&data);
-    }
+    write_half(whole, 0, 2, dtypes[_i], false, "part-0.safetensors", &names);
+    write_half(whole, 1, 2, dtypes[_i], true, "part-1.safetensors", &names);
     safetensors_close(whole);
-    buffer_puts(&index, "}}");
+    buffer_printf(&index, "{\"metadata\":{},\"weight_map\":{%s}}", names.data);
     copy_fixture("models/llama-mha/config.json", "config.json");
     temporary_file("model.safetensors.index.json", index.data, index.length);
+    double cosine = compare_models(temporary_folder(), fixture_path("models/llama-mha"));
+    ck_assert_msg(cosine >= (_i == 0 ? 0.9999999 : 0.995), "%s: cosine %.9f", dtypes[_i], cosine);
+    buffer_done(&names);
     buffer_done(&index);
-
-    struct run run, same;
-    static const uint32_t prompt[] = {5, 9, 200, 31};
-    run_open(&run, temporary_folder());
-    run_open(&same, fixture_path("models/llama-mha"));
-    run_add(&run, prompt, 4, 0);
-    run_add(&same, prompt, 4, 0);
-    run_all(&run, 4);
-    run_all(&same, 4);
-    ck_assert_int_eq(memcmp(run.sequences[0].logits, same.sequences[0].logits, 4 * 320 * sizeof(float)), 0);
-    run_close(&run);
-    run_close(&same);
 }
 END_TEST
 
@@ -282,7 +317,7 @@ int main(void)
     tcase_add_loop_test(tests, a_folder_is_a_model_or_listed, 0, sizeof folders / sizeof folders[0]);
     tcase_add_test(tests, a_path_to_a_file_is_checked_too);
     tcase_add_test(tests, code_of_a_checkpoint_is_named_and_not_run);
-    tcase_add_test(tests, an_index_joins_files);
+    tcase_add_loop_test(tests, an_index_joins_files, 0, 3);
     suite_add_tcase(suite, tests);
     return check_main(suite);
 }

@@ -13,12 +13,27 @@
 
 static const uint32_t one_id[] = {7};
 
-#define PART(at, of, words, how)                                                                                       \
-    {.index = (at), .is_part = true,                                                                                   \
-        .part = {.size = sizeof(pdk_part), .choice = (of), .text = {words, sizeof words - 1}, .finish = (how),         \
-            .token_count = 1, .token_ids = one_id, .prompt_tokens = 2, .completion_tokens = 1}}
-#define END(at) {.index = (at)}
-#define FAIL(at, how, name, words) {.index = (at), .status = (how), .field = (name), .message = (words)}
+#define PART(at, of, words, how)                  \
+    {                                             \
+        .index = (at), .is_part = true, .part = { \
+            .size = sizeof(pdk_part),             \
+            .choice = (of),                       \
+            .text = {words, sizeof words - 1},    \
+            .finish = (how),                      \
+            .token_count = 1,                     \
+            .token_ids = one_id,                  \
+            .prompt_tokens = 2,                   \
+            .completion_tokens = 1                \
+        }                                         \
+    }
+#define END(at)       \
+    {                 \
+        .index = (at) \
+    }
+#define FAIL(at, how, name, words)                                          \
+    {                                                                       \
+        .index = (at), .status = (how), .field = (name), .message = (words) \
+    }
 
 static void play(struct exchange *exchange, const char *body, const struct fake_event *events, size_t count)
 {
@@ -52,7 +67,8 @@ START_TEST(prompts_and_choices_interleave_by_index)
     ck_assert_int_eq(exchange.status, 200);
     ck_assert_str_eq(exchange.type, "text/event-stream; charset=utf-8");
     const char *got = exchange.reply.data;
-    const char *first = strstr(got, "{\"index\":3,\"text\":\"d\","), *second = strstr(got, "{\"index\":0,\"text\":\"a\",");
+    const char *first = strstr(got, "{\"index\":3,\"text\":\"d\","),
+               *second = strstr(got, "{\"index\":0,\"text\":\"a\",");
     ck_assert(first != NULL && second > first);
     ck_assert_ptr_nonnull(strstr(got, "{\"index\":2,\"text\":\"c\",\"logprobs\":null,\"finish_reason\":\"length\""));
     ck_assert_ptr_nonnull(strstr(got, "{\"index\":1,\"text\":\"b\","));
@@ -82,13 +98,15 @@ END_TEST
 
 START_TEST(a_failure_after_it_is_an_event)
 {
-    static const struct fake_event events[] = {PART(0, 0, "a", PDK_FINISH_NONE), FAIL(0, PDK_UNAVAILABLE, NULL, "the replica died")};
+    static const struct fake_event events[] = {
+        PART(0, 0, "a", PDK_FINISH_NONE), FAIL(0, PDK_UNAVAILABLE, NULL, "the replica died")};
     struct exchange exchange = {.writes_left = SIZE_MAX};
     play(&exchange, CHAT, events, 2);
     ck_assert_int_eq(exchange.status, 200);
-    ck_assert_ptr_nonnull(strstr(exchange.reply.data,
-        "data: {\"error\":{\"message\":\"the replica died\",\"type\":\"ServiceUnavailableError\",\"param\":null,\"code\":503}}\n\n"
-        "data: [DONE]\n\n"));
+    ck_assert_ptr_nonnull(
+        strstr(exchange.reply.data, "data: {\"error\":{\"message\":\"the replica "
+                                    "died\",\"type\":\"ServiceUnavailableError\",\"param\":null,\"code\":503}}\n\n"
+                                    "data: [DONE]\n\n"));
     ck_assert_ptr_nonnull(strstr(exchange.reply.data, "{\"content\":\"a\"}"));
     fake_done(&exchange);
 }
@@ -96,8 +114,8 @@ END_TEST
 
 START_TEST(a_client_that_leaves_gets_no_more)
 {
-    static const struct fake_event events[] = {PART(0, 0, "a", PDK_FINISH_NONE), PART(0, 0, "b", PDK_FINISH_NONE),
-        PART(0, 0, "c", PDK_FINISH_STOP), END(0)};
+    static const struct fake_event events[] = {
+        PART(0, 0, "a", PDK_FINISH_NONE), PART(0, 0, "b", PDK_FINISH_NONE), PART(0, 0, "c", PDK_FINISH_STOP), END(0)};
     static const struct fake_event cancelled[] = {PART(0, 0, "a", PDK_FINISH_NONE), {.status = PDK_CANCELLED}};
     struct exchange exchange = {.writes_left = 1};
     play(&exchange, CHAT, events, 4);
@@ -135,9 +153,10 @@ END_TEST
 
 START_TEST(echo_repeats_the_last_message_once_a_choice)
 {
-    static const char body[] = "{\"messages\":[{\"role\":\"assistant\",\"content\":\"One, \"}],\"stream\":true,\"echo\":true,"
-                               "\"add_generation_prompt\":false,\"continue_final_message\":true,\"stream_options\":"
-                               "{\"include_usage\":true,\"continuous_usage_stats\":true}}";
+    static const char body[] =
+        "{\"messages\":[{\"role\":\"assistant\",\"content\":\"One, \"}],\"stream\":true,\"echo\":true,"
+        "\"add_generation_prompt\":false,\"continue_final_message\":true,\"stream_options\":"
+        "{\"include_usage\":true,\"continuous_usage_stats\":true}}";
     static const struct fake_event events[] = {PART(0, 0, "two", PDK_FINISH_STOP), END(0)};
     struct exchange exchange = {.writes_left = SIZE_MAX};
     play(&exchange, body, events, 2);
@@ -151,15 +170,22 @@ END_TEST
 
 START_TEST(two_tokens_of_one_text_are_one_key)
 {
-    static const pdk_logprob entries[] = {{.token = 1, .logprob = -1, .text = {"a", 1}}, {.token = 2, .logprob = -2, .text = {"b", 1}},
-        {.token = 3, .logprob = -0.5f, .text = {"a", 1}}};
+    static const pdk_logprob entries[] = {{.token = 1, .logprob = -1, .text = {"a", 1}},
+        {.token = 2, .logprob = -2, .text = {"b", 1}}, {.token = 3, .logprob = -0.5f, .text = {"a", 1}}};
     static const uint32_t counts[] = {3};
-    static const struct fake_event events[] = {
-        {.is_part = true, .part = {.size = sizeof(pdk_part), .text = {"a", 1}, .finish = PDK_FINISH_STOP, .logprobs = entries,
-            .logprob_counts = counts, .position_count = 1, .logprob_count = 3}}, END(0)};
+    static const struct fake_event events[] = {{.is_part = true,
+                                                   .part = {.size = sizeof(pdk_part),
+                                                       .text = {"a", 1},
+                                                       .finish = PDK_FINISH_STOP,
+                                                       .logprobs = entries,
+                                                       .logprob_counts = counts,
+                                                       .position_count = 1,
+                                                       .logprob_count = 3}},
+        END(0)};
     struct exchange exchange = {.writes_left = SIZE_MAX};
     play(&exchange, "{\"prompt\":\"x\",\"logprobs\":2}", events, 2);
-    ck_assert_ptr_nonnull(strstr(exchange.reply.data, "\"token_logprobs\":[-1.0],\"tokens\":[\"a\"],\"top_logprobs\":[{\"a\":-0.5,\"b\":-2.0}]"));
+    ck_assert_ptr_nonnull(strstr(exchange.reply.data,
+        "\"token_logprobs\":[-1.0],\"tokens\":[\"a\"],\"top_logprobs\":[{\"a\":-0.5,\"b\":-2.0}]"));
     fake_done(&exchange);
 }
 END_TEST
@@ -170,7 +196,8 @@ START_TEST(models_list_what_is_served)
     fake_init(&exchange, "/v1/models/m", NULL);
     openai_model(&exchange);
     ck_assert_int_eq(exchange.status, 200);
-    ck_assert_ptr_nonnull(strstr(exchange.reply.data, "{\"id\":\"m\",\"object\":\"model\",\"created\":1700000000,\"owned_by\":"));
+    ck_assert_ptr_nonnull(
+        strstr(exchange.reply.data, "{\"id\":\"m\",\"object\":\"model\",\"created\":1700000000,\"owned_by\":"));
     fake_done(&exchange);
     fake_init(&exchange, "/v1/models/a/b", NULL);
     openai_model(&exchange);

@@ -43,6 +43,13 @@ static pdk_status check_completion(const struct json *body, pdk_error *err)
     return PDK_OK;
 }
 
+static pdk_status check_opening(const struct json *body, pdk_error *err)
+{
+    if (is_true(json_get(body, "continue_final_message")) && is_true(json_get(body, "add_generation_prompt")))
+        return refuse(err, NULL, NULL, "Cannot set both `continue_final_message` and `add_generation_prompt` to True.");
+    return PDK_OK;
+}
+
 static pdk_status check_chat(const struct json *body, pdk_error *err)
 {
     const struct json *tools = json_get(body, "tools"), *choice = json_get(body, "tool_choice");
@@ -59,9 +66,7 @@ static pdk_status check_chat(const struct json *body, pdk_error *err)
     json_string(choice, &word);
     if (is_given(choice) && strcmp(word, "none") != 0 && !is_given(tools))
         return refuse(err, "tool_choice", NULL, "When using `tool_choice`, `tools` must be set.");
-    if (is_true(json_get(body, "continue_final_message")) && is_true(json_get(body, "add_generation_prompt")))
-        return refuse(err, NULL, NULL, "Cannot set both `continue_final_message` and `add_generation_prompt` to True.");
-    return PDK_OK;
+    return check_opening(body, err);
 }
 
 static pdk_status check_generation(const struct json *body, pdk_error *err)
@@ -92,5 +97,7 @@ pdk_status fields_check(const struct json *body, enum endpoint endpoint, pdk_err
         status = check_completion(body, err);
     if (status == PDK_OK && endpoint == ENDPOINT_CHAT)
         status = check_chat(body, err);
+    if (status == PDK_OK && endpoint == ENDPOINT_TOKENIZE)
+        status = check_opening(body, err);
     return status != PDK_OK ? status : fields_refuse(body, endpoint, err);
 }

@@ -7,31 +7,26 @@
 #include "core/base/error.h"
 #include "core/base/siphash.h"
 #include "core/gateway/exchange.h"
+#include "core/gateway/routing.h"
+#include "core/gateway/target.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <strings.h>
 
-static void routes_unrefp(const struct routes **routes)
-{
-    routes_unref(*routes);
-}
+enum { HOST_MAX = 256 };
 
-/* Whether the request's Host names the service. */
-static bool is_host_of(const struct exchange *exchange, const struct service_view *service)
-{
-    const char *host = exchange_header(exchange, "Host");
-    size_t length = host == NULL || service->host == NULL ? 0 : strlen(service->host);
-    return length != 0 && strncasecmp(host, service->host, length) == 0 &&
-           (host[length] == '\0' || host[length] == ':');
-}
+PDK_DEFINE_CLEANUP(const struct routes, routes_unref)
 
 /* The one service that Host has chosen, or NULL: all of them. */
 static const struct service_view *chosen(const struct exchange *exchange, const struct routes *routes)
 {
+    char host[HOST_MAX];
+    const char *given = exchange_header(exchange, "Host");
+    if (given == NULL || !target_host(given, host, sizeof host))
+        return NULL;
     for (size_t i = 0; i < routes->count; i++)
-        if (is_host_of(exchange, &routes->services[i]))
+        if (routing_host_is(&routes->services[i], host))
             return &routes->services[i];
     return NULL;
 }

@@ -8,10 +8,7 @@
 
 #include <inttypes.h>
 
-static void routes_unrefp(const struct routes **routes)
-{
-    routes_unref(*routes);
-}
+PDK_DEFINE_CLEANUP(const struct routes, routes_unref)
 
 void openai_version(struct exchange *exchange)
 {

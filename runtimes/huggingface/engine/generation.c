@@ -70,6 +70,7 @@ static pdk_status init_choice(
     choice->generation = generation;
     atomic_init(&choice->published, total);
     atomic_init(&choice->consumed, total);
+    atomic_init(&choice->dropped, false);
     atomic_init(&choice->ended, false);
     pdk_status status =
         sampler_init(&choice->sampler, rules, spec->seed + index, tokens, spec->prompt_count, total, spec->limit, err);

@@ -33,6 +33,9 @@ struct choice {
     int32_t finish, stop_kind; /* PDK_FINISH_…, PDK_STOP_…; valid once `ended` */
     _Atomic uint32_t published; /* tokens that the front may read; the prompt at first (released by the engine's store) */
     _Atomic uint32_t consumed;  /* tokens whose results the front is done with; the front's */
+    _Atomic bool dropped;       /* the front's: end it, its further tokens are not wanted (a stop string was found) */
+    /* What the sequence had come to when its last token was published: the sequence itself is the scheduler's. */
+    _Atomic uint32_t cached, preemptions;
     _Atomic bool ended;         /* no more tokens come; stored after the last `published` */
 };
 
@@ -47,7 +50,8 @@ struct generation {
     _Atomic bool dropped;  /* the front's: end it, its results are not wanted */
     _Atomic bool failed;  /* the engine's: `error` says why; set before the choices end */
     pdk_error error;
-    int64_t arrived_us, scheduled_us, first_token_us, last_token_us; /* the engine's, CLOCK_MONOTONIC; 0: not yet */
+    int64_t arrived_us; /* CLOCK_MONOTONIC */
+    _Atomic int64_t scheduled_us, first_token_us, last_token_us; /* the engine's; 0: not yet */
     /* The engine's last word: it will not touch this again once `news` has returned. To be read in `news` alone, and kept
      * under the lock that those who free it take. */
     bool released;

@@ -40,6 +40,23 @@ static const char *const phi3_names[ROLE_COUNT] = {ENDS,
     NORMS, [ROLE_QKV] = LAYER "self_attn.qkv_proj", [ROLE_O] = LAYER "self_attn.o_proj",
     [ROLE_GATE_UP] = LAYER "mlp.gate_up_proj", [ROLE_DOWN] = LAYER "mlp.down_proj"};
 
+static const char *const cohere_names[ROLE_COUNT] = {
+    ENDS,
+    ATTENTION,
+    GATED_MLP,
+    [ROLE_ATTENTION_NORM] = LAYER "input_layernorm",
+};
+static const char *const glm4_names[ROLE_COUNT] = {
+    ENDS,
+    ATTENTION,
+    [ROLE_ATTENTION_NORM] = LAYER "input_layernorm",
+    [ROLE_ATTENTION_OUT_NORM] = LAYER "post_self_attn_layernorm",
+    [ROLE_MLP_NORM] = LAYER "post_attention_layernorm",
+    [ROLE_GATE_UP] = LAYER "mlp.gate_up_proj",
+    [ROLE_DOWN] = LAYER "mlp.down_proj",
+    [ROLE_MLP_OUT_NORM] = LAYER "post_mlp_layernorm",
+};
+
 #define OPT "model.decoder."
 static const char *const opt_names[ROLE_COUNT] = {
     [ROLE_EMBEDDING] = OPT "embed_tokens",
@@ -243,6 +260,32 @@ static const struct architecture rows[] = {
         .norm_epsilon = 1e-5,
         .gated = true,
         .activation = PDK_ACT_SILU,
+        .rope_theta = 10000,
+    },
+    {
+        .class_name = "CohereForCausalLM",
+        .model_type = "cohere",
+        .names = cohere_names,
+        .optional_biases = QKV_BITS | ROLE_BIT(ROLE_O),
+        .norm = PDK_NORM_LAYER,
+        .norm_epsilon = 1e-5,
+        .parallel = true,
+        .gated = true,
+        .tied = true,
+        .activation = PDK_ACT_SILU,
+        .rope_order = PDK_ROPE_PAIRS,
+        .rope_theta = 10000,
+    },
+    {
+        .class_name = "Glm4ForCausalLM",
+        .model_type = "glm4",
+        .names = glm4_names,
+        .optional_biases = QKV_BITS,
+        .norm = PDK_NORM_RMS,
+        .norm_epsilon = 1.5625e-7,
+        .gated = true,
+        .activation = PDK_ACT_SILU,
+        .rope_order = PDK_ROPE_PAIRS,
         .rope_theta = 10000,
     },
     {

@@ -95,18 +95,6 @@ static pdk_status read_config(struct model *model, const struct model_request *r
     return status;
 }
 
-/* A vocabulary longer than the embedding would let a token be looked up past its end. */
-static pdk_status check_tokens(const struct model *model, pdk_error *err)
-{
-    size_t count;
-    if (model->source.gguf != NULL &&
-        gguf_array(model->source.gguf, "tokenizer.ggml.tokens", GGUF_STRING, &count) != NULL &&
-        count > model->config.vocabulary)
-        return pdk_error_set(err, PDK_INVALID, "tokenizer.ggml.tokens",
-            "the vocabulary has %zu tokens, the embedding %" PRIu32 " rows", count, model->config.vocabulary);
-    return PDK_OK;
-}
-
 static int64_t id_or_none(int64_t id, uint32_t vocabulary)
 {
     return id < (int64_t)vocabulary ? id : -1;
@@ -168,8 +156,6 @@ static pdk_status load(struct model *model, const struct model_request *request,
         return status;
     hash_content(model);
     status = weights_load(model, request, err);
-    if (status == PDK_OK)
-        status = check_tokens(model, err);
     if (status != PDK_OK)
         return status;
     fill_facts(model, request);

@@ -9,6 +9,7 @@
 #include <inttypes.h>
 #include <math.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
 
 static const char *const type_names[] = {
@@ -96,9 +97,14 @@ static pdk_status read_object(const struct json *object, struct rope_config *rop
 
 static pdk_status read_gguf(struct config_reader *reader, struct rope_config *rope, pdk_error *err)
 {
-    char key[128] = "";
-    memcpy(key, reader->prefix, sizeof reader->prefix);
-    strncat(key, ".rope.scaling.type", sizeof key - strlen(key) - 1);
+    static const char *const refused[] = {"attn_factor", "yarn_log_multiplier", "yarn_ext_factor", "yarn_attn_factor"};
+    char key[128];
+    for (size_t i = 0; i < sizeof refused / sizeof refused[0]; i++) {
+        snprintf(key, sizeof key, "%s.rope.scaling.%s", reader->prefix, refused[i]);
+        if (gguf_has(reader->gguf, key))
+            return pdk_error_set(err, PDK_UNSUPPORTED, key, "%s is not supported", key);
+    }
+    snprintf(key, sizeof key, "%s.rope.scaling.type", reader->prefix);
     pdk_string name;
     pdk_status status = PDK_OK;
     if (gguf_string(reader->gguf, key, &name)) {

@@ -63,6 +63,19 @@ static int compare_texts(const void *a, const void *b)
     return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
+static pdk_status add_name(struct listing *listing, const char *text)
+{
+    if (listing->count == ENTRIES_MAX)
+        return PDK_TOO_LARGE;
+    if (!array_grow(&listing->names, &listing->room, listing->count + 1))
+        return PDK_NO_MEMORY;
+    char *name = strdup(text);
+    if (name == NULL)
+        return PDK_NO_MEMORY;
+    listing->names[listing->count++] = name;
+    return PDK_OK;
+}
+
 static pdk_status list_folder(const char *folder, struct listing *listing, pdk_error *err)
 {
     DIR *entries = opendir(folder);
@@ -72,19 +85,16 @@ static pdk_status list_folder(const char *folder, struct listing *listing, pdk_e
     for (struct dirent *entry = readdir(entries); entry != NULL && status == PDK_OK; entry = readdir(entries)) {
         if (entry->d_name[0] == '.')
             continue;
-        char *name = NULL;
-        if (listing->count == ENTRIES_MAX)
-            status = pdk_error_set(err, PDK_TOO_LARGE, folder, "%s holds more than %d files", folder, ENTRIES_MAX);
-        else if (!array_grow(&listing->names, &listing->room, listing->count + 1) ||
-                 (name = strdup(entry->d_name)) == NULL)
-            status = pdk_error_set(err, PDK_NO_MEMORY, folder, "no memory for the list of %s", folder);
-        else
-            listing->names[listing->count++] = name;
+        status = add_name(listing, entry->d_name);
     }
     closedir(entries);
-    if (status == PDK_OK && listing->count != 0)
+    if (status == PDK_TOO_LARGE)
+        return pdk_error_set(err, status, folder, "%s holds more than %d files", folder, ENTRIES_MAX);
+    if (status != PDK_OK)
+        return pdk_error_set(err, status, folder, "no memory for the list of %s", folder);
+    if (listing->count != 0)
         qsort(listing->names, listing->count, sizeof *listing->names, compare_texts);
-    return status;
+    return PDK_OK;
 }
 
 static bool holds(const struct listing *listing, const char *name)

@@ -27,7 +27,7 @@ void bpe_work_done(struct bpe_work *work)
 static const struct merge *merge_find(const struct bpe *bpe, uint32_t left, uint32_t right)
 {
     uint64_t pair = (uint64_t)left << 32 | right;
-    size_t slot = (pair * bpe->seed) >> 20 & (bpe->room - 1);
+    size_t slot = bpe_slot(bpe, pair);
     while (bpe->merges[slot].id != BPE_NONE) {
         if (bpe->merges[slot].pair == pair)
             return &bpe->merges[slot];

@@ -9,6 +9,9 @@
 
 #define BPE_NONE UINT32_MAX
 
+/* Where a pair's merge is looked for first. */
+#define bpe_slot(bpe, pair) (((pair) * (bpe)->seed >> 20) & ((bpe)->room - 1))
+
 struct merge {
     uint64_t pair; /* left << 32 | right */
     uint32_t rank, id;
@@ -37,11 +40,13 @@ struct bpe_work {
 /* `spelled`: words come as bytes and the vocabulary is in GPT-2's alphabet. */
 pdk_status bpe_load(struct bpe *bpe, const struct vocabulary *vocabulary, const struct json *json, bool spelled, pdk_error *err);
 void bpe_done(struct bpe *bpe);
-/* Building one by hand: first init, then a merge for each pair. */
+/* Building one by hand: first init (`merges`: how many are expected), then a merge for each pair. */
 pdk_status bpe_init(struct bpe *bpe, const struct vocabulary *vocabulary, size_t merges, bool spelled, pdk_error *err);
 /* PDK_INVALID: a part or the whole is no token. */
 pdk_status bpe_add_merge(struct bpe *bpe, uint32_t rank, const char *left, size_t left_length, const char *right,
     size_t right_length, pdk_error *err);
+/* By ids. */
+pdk_status bpe_put_merge(struct bpe *bpe, uint32_t rank, uint32_t left, uint32_t right, uint32_t id, pdk_error *err);
 /* The text "LEFT RIGHT". */
 pdk_status bpe_add_merge_line(struct bpe *bpe, uint32_t rank, const char *line, size_t length, pdk_error *err);
 

@@ -25,20 +25,31 @@ static void find_bytes(struct bpe *bpe)
     }
 }
 
+/* An empty table in place of the one that is there, which stays the caller's. */
+static bool table_make(struct bpe *bpe, size_t room)
+{
+    struct merge *merges = calloc(room, sizeof *merges);
+    if (merges == NULL)
+        return false;
+    for (size_t i = 0; i < room; i++)
+        merges[i].id = BPE_NONE;
+    bpe->merges = merges;
+    bpe->room = room;
+    bpe->count = 0;
+    return true;
+}
+
 pdk_status bpe_init(struct bpe *bpe, const struct vocabulary *vocabulary, size_t merges, bool spelled, pdk_error *err)
 {
     if (merges > MERGES_MAX)
         return pdk_error_set(err, PDK_INVALID, "merges", "%zu merges; the limit is %d", merges, MERGES_MAX);
-    *bpe = (struct bpe){.vocabulary = vocabulary, .spelled = spelled, .unknown = BPE_NONE, .room = 64};
-    while (bpe->room < merges * 2)
-        bpe->room *= 2;
     struct siphash_key key = siphash_random_key();
-    bpe->seed = key.a | 1;
-    bpe->merges = calloc(bpe->room, sizeof *bpe->merges);
-    if (bpe->merges == NULL)
+    size_t room = 64;
+    while (room < merges * 2)
+        room *= 2;
+    *bpe = (struct bpe){.vocabulary = vocabulary, .spelled = spelled, .unknown = BPE_NONE, .seed = key.a | 1};
+    if (!table_make(bpe, room))
         return pdk_error_set(err, PDK_NO_MEMORY, "merges", "out of memory for %zu merges", merges);
-    for (size_t i = 0; i < bpe->room; i++)
-        bpe->merges[i].id = BPE_NONE;
     find_bytes(bpe);
     return PDK_OK;
 }
@@ -61,6 +72,35 @@ static pdk_status part_find(const struct bpe *bpe, uint32_t rank, const char *te
     return PDK_OK;
 }
 
+static void table_put(struct bpe *bpe, const struct merge *merge)
+{
+    size_t slot = bpe_slot(bpe, merge->pair);
+    while (bpe->merges[slot].id != BPE_NONE && bpe->merges[slot].pair != merge->pair)
+        slot = (slot + 1) & (bpe->room - 1);
+    bpe->count += bpe->merges[slot].id == BPE_NONE;
+    bpe->merges[slot] = *merge;
+}
+
+pdk_status bpe_put_merge(struct bpe *bpe, uint32_t rank, uint32_t left, uint32_t right, uint32_t id, pdk_error *err)
+{
+    struct merge merge = {.pair = (uint64_t)left << 32 | right, .rank = rank, .id = id};
+    if (bpe->count * 2 >= bpe->room) {
+        struct merge *old = bpe->merges;
+        size_t old_room = bpe->room;
+        if (bpe->count >= MERGES_MAX)
+            return pdk_error_set(err, PDK_INVALID, "merges", "more than %d merges", MERGES_MAX);
+        if (!table_make(bpe, bpe->room * 2))
+            return pdk_error_set(err, PDK_NO_MEMORY, "merges", "out of memory for %zu merges", bpe->count);
+        for (size_t i = 0; i < old_room; i++) {
+            if (old[i].id != BPE_NONE)
+                table_put(bpe, &old[i]);
+        }
+        free(old);
+    }
+    table_put(bpe, &merge);
+    return PDK_OK;
+}
+
 pdk_status bpe_add_merge(struct bpe *bpe, uint32_t rank, const char *left, size_t left_length, const char *right,
     size_t right_length, pdk_error *err)
 {
@@ -78,15 +118,7 @@ pdk_status bpe_add_merge(struct bpe *bpe, uint32_t rank, const char *left, size_
     status = part_find(bpe, rank, bpe->whole.data, bpe->whole.length, &id, err);
     if (status != PDK_OK)
         return status;
-    if (bpe->count * 2 >= bpe->room)
-        return pdk_error_set(err, PDK_INVALID, "merges", "more merges than were announced");
-    uint64_t pair = (uint64_t)left_id << 32 | right_id;
-    size_t slot = (pair * bpe->seed) >> 20 & (bpe->room - 1);
-    while (bpe->merges[slot].id != BPE_NONE && bpe->merges[slot].pair != pair)
-        slot = (slot + 1) & (bpe->room - 1);
-    bpe->count += bpe->merges[slot].id == BPE_NONE;
-    bpe->merges[slot] = (struct merge){.pair = pair, .rank = rank, .id = id};
-    return PDK_OK;
+    return bpe_put_merge(bpe, rank, left_id, right_id, id, err);
 }
 
 pdk_status bpe_add_merge_line(struct bpe *bpe, uint32_t rank, const char *line, size_t length, pdk_error *err)

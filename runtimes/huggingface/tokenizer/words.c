@@ -4,6 +4,7 @@
 #include "runtimes/huggingface/tokenizer/words.h"
 
 #include "core/base/error.h"
+#include "runtimes/huggingface/tokenizer/bytes.h"
 #include "runtimes/huggingface/tokenizer/unicode.h"
 
 #include <string.h>
@@ -35,7 +36,9 @@ static bool find_class(const struct word_step *step, struct word word, size_t fr
 {
     for (size_t i = from; i < word.length;) {
         uint32_t code = 0;
-        size_t size = utf8_decode(word.text + i, word.length - i, &code);
+        size_t size = step->spelled ? 1 : utf8_decode(word.text + i, word.length - i, &code);
+        if (step->spelled)
+            code = byte_to_char((uint8_t)word.text[i]);
         if (step->class(code)) {
             *ret_start = i;
             *ret_end = i + size;

@@ -71,6 +71,11 @@ static pdk_status add_regex(struct word_steps *steps, const char *pattern, size_
     return regex_compile(pattern, length, &step->regex, err);
 }
 
+pdk_status word_steps_isolate(struct word_steps *steps, const char *pattern, pdk_error *err)
+{
+    return add_regex(steps, pattern, strlen(pattern), SPLIT_ISOLATED, false, err);
+}
+
 static pdk_status add_class(struct word_steps *steps, bool (*class)(uint32_t), enum split_behavior behavior, pdk_error *err)
 {
     struct word_step *step;
@@ -81,6 +86,14 @@ static pdk_status add_class(struct word_steps *steps, bool (*class)(uint32_t), e
     step->class = class;
     step->behavior = behavior;
     return PDK_OK;
+}
+
+pdk_status word_steps_spelled_digits(struct word_steps *steps, pdk_error *err)
+{
+    pdk_status status = add_class(steps, char_is_number, SPLIT_CONTIGUOUS, err);
+    if (status == PDK_OK)
+        steps->steps[steps->count - 1].spelled = true;
+    return status;
 }
 
 static pdk_status load_split(struct word_steps *steps, const struct json *json, pdk_error *err)
