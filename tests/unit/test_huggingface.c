@@ -447,6 +447,7 @@ END_TEST
 int main(void)
 {
     desk_fixture("models/llama-gqa-tied/config.json");
+    desk_need_plugins();
     Suite *suite = suite_create("huggingface");
     TCase *tests = tcase_create("huggingface");
     tcase_set_timeout(tests, 120);
