@@ -28,11 +28,19 @@ struct bpe {
     bool spelled, byte_fallback, fuse_unknown, whole_words;
 };
 
+/* Candidates in order, of which those from `at` to `end` wait; before them, `pushed` new ones of which none is below `least`. */
+struct candidate_row {
+    bool active;
+    size_t at, end, pushed;
+    uint64_t least;
+};
+
 /* Memory of one encoding, kept from word to word. */
 struct bpe_work {
     uint32_t *symbols;
     uint64_t *starts, *heap;
     size_t symbol_room, start_room, heap_room, heap_count;
+    struct candidate_row row;
     struct buffer spelled;
     bool failed; /* out of memory */
 };

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { TEXT_MAX = 1 << 30 };
+enum { TEXT_MAX = 1 << 30, KEPT_MAX = 1 << 20 /* of a buffer that waits for the next stretch */ };
 
 struct encoder {
     const struct tokenizer *tokenizer;
@@ -151,6 +151,8 @@ static pdk_status encode_gap(struct encoder *encoder, const char *text, size_t o
     pdk_status status = normalizers_apply(&tokenizer->normalizers, &encoder->text, &encoder->other, encoder->length, err);
     if (status != PDK_OK)
         return status;
+    if (encoder->other.text.room > KEPT_MAX)
+        marked_text_done(&encoder->other);
     struct added_filter filter = {marks_allow, &encoder->text};
     return encode_normalized(encoder, encoder->text.text.data, encoder->text.text.length, offset == 0, &filter, err);
 }
