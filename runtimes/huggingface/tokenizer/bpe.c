@@ -1,11 +1,12 @@
-/* A word is an array of symbols, one slot each at first. A joined symbol keeps its slots: its id stands in the first, its
- * length in the second and in the last, and a bit tells which slots start a symbol; so neighbours are found in both directions
- * without links. Candidates wait in a heap ordered by (rank, place). Those whose pair has gone are dropped when they come
- * up, and all at once when the heap is full: there are never more live ones than symbols, so that its size is theirs.
+/* A word is an array of symbols, one slot each at first. A joined symbol keeps its slots: its id stands in the first,
+ * its length in the second and in the last, and a bit tells which slots start a symbol; so neighbours are found in both
+ * directions without links. Candidates wait in a heap ordered by (rank, place). Those whose pair has gone are dropped
+ * when they come up, and all at once when the heap is full: there are never more live ones than symbols, so that its
+ * size is theirs.
  *
- * A long run of one letter makes candidates that are in order already; a heap of millions would only cost cache misses. As
- * long as what is pushed comes behind all that waits, they are taken from the front of a sorted row, and the pushed ones are
- * kept in the room that this leaves, to be the next row. */
+ * A long run of one letter makes candidates that are in order already; a heap of millions would only cost cache misses.
+ * As long as what is pushed comes behind all that waits, they are taken from the front of a sorted row, and the pushed
+ * ones are kept in the room that this leaves, to be the next row. */
 #include "config.h"
 
 #include "runtimes/huggingface/tokenizer/bpe.h"
@@ -230,8 +231,8 @@ static void merge_all(const struct bpe *bpe, struct bpe_work *work, size_t count
         if (merge != NULL)
             work->heap[work->heap_count++] = (uint64_t)merge->rank << 32 | i;
     }
-    work->row = (struct candidate_row){.active = is_sorted(work->heap, work->heap_count), .end = work->heap_count,
-        .least = UINT64_MAX};
+    work->row = (struct candidate_row){
+        .active = is_sorted(work->heap, work->heap_count), .end = work->heap_count, .least = UINT64_MAX};
     if (!work->row.active)
         heap_order(work);
     while (pop(bpe, work, count, &entry)) {
@@ -291,7 +292,8 @@ static size_t fill_symbols(const struct bpe *bpe, struct bpe_work *work, const c
     for (size_t i = 0; i < length;) {
         uint32_t code;
         size_t step = bpe->spelled ? 1 : utf8_decode(word + i, length - i, &code);
-        int64_t id = bpe->spelled ? (int64_t)bpe->bytes[(uint8_t)word[i]] : vocabulary_find(bpe->vocabulary, word + i, step);
+        int64_t id =
+            bpe->spelled ? (int64_t)bpe->bytes[(uint8_t)word[i]] : vocabulary_find(bpe->vocabulary, word + i, step);
         if (id >= 0 && id != BPE_NONE)
             put_known(bpe, &fill, (uint32_t)id);
         else if (bpe->spelled || !bpe->byte_fallback || !put_bytes(bpe, &fill, word + i, step))
@@ -336,8 +338,8 @@ static int64_t whole_word(const struct bpe *bpe, struct bpe_work *work, const ch
     return vocabulary_find(bpe->vocabulary, work->spelled.data, work->spelled.length);
 }
 
-pdk_status bpe_encode(const struct bpe *bpe, struct bpe_work *work, const char *word, size_t length, struct token_list *list,
-    pdk_error *err)
+pdk_status bpe_encode(const struct bpe *bpe, struct bpe_work *work, const char *word, size_t length,
+    struct token_list *list, pdk_error *err)
 {
     int64_t whole = bpe->whole_words ? whole_word(bpe, work, word, length) : -1;
     if (whole >= 0)

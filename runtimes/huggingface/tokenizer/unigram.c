@@ -1,5 +1,5 @@
-/* Viterbi from left to right: at each character the pieces that start there are found by narrowing a range of the sorted
- * pieces, byte by byte. */
+/* Viterbi from left to right: at each character the pieces that start there are found by narrowing a range of the
+ * sorted pieces, byte by byte. */
 #include "config.h"
 
 #include "runtimes/huggingface/tokenizer/unigram.h"
@@ -17,7 +17,7 @@
 static const double unknown_penalty = 10;
 
 /* In unigram_work.last: no way leads here; a character that is no piece does. */
-#define NO_WAY (UINT32_MAX - 1)
+#define NO_WAY       (UINT32_MAX - 1)
 #define UNKNOWN_CHAR UINT32_MAX
 
 struct sort_by {
@@ -34,8 +34,8 @@ static int compare_pieces(const void *a, const void *b, void *context)
     return order != 0 ? order : (left.length > right.length) - (left.length < right.length);
 }
 
-/* A score as the reference library reads it: the digits as one integer, then one division or multiplication. That may be a
- * last bit away from the nearest double, and decides between ways that add up to the same. */
+/* A score as the reference library reads it: the digits as one integer, then one division or multiplication. That may
+ * be a last bit away from the nearest double, and decides between ways that add up to the same. */
 static bool score_read(const struct json *number, double *ret_score)
 {
     double nearest;
@@ -75,13 +75,15 @@ static bool score_read(const struct json *number, double *ret_score)
     return true;
 }
 
-static pdk_status load_pieces(struct unigram *model, struct vocabulary *vocabulary, const struct json *pieces, pdk_error *err)
+static pdk_status load_pieces(
+    struct unigram *model, struct vocabulary *vocabulary, const struct json *pieces, pdk_error *err)
 {
     double worst = 0;
     for (const struct json *at = pieces->child; at != NULL; at = at->next) {
         const struct json *piece = at->type == JSON_ARRAY && at->count == 2 ? at->child : NULL;
         if (piece == NULL || piece->type != JSON_STRING || !score_read(piece->next, &model->scores[model->count]))
-            return pdk_error_set(err, PDK_INVALID, "model.vocab", "entry %zu is not a piece and its score", model->count);
+            return pdk_error_set(
+                err, PDK_INVALID, "model.vocab", "entry %zu is not a piece and its score", model->count);
         pdk_status status = vocabulary_add(vocabulary, (int64_t)model->count, piece->text, piece->length, err);
         if (status != PDK_OK)
             return status;
@@ -205,13 +207,14 @@ static void extend(const struct unigram *model, struct unigram_work *work, const
 }
 
 /* Appends the pieces that end at `end`, last first; unknown neighbours are one. */
-static bool put_backwards(const struct unigram *model, const uint32_t *last, const char *word, size_t end,
-    struct token_list *list)
+static bool put_backwards(
+    const struct unigram *model, const uint32_t *last, const char *word, size_t end, struct token_list *list)
 {
     bool was_unknown = false;
     for (size_t at = end; at > 0;) {
         uint32_t code, id = last[at] == UNKNOWN_CHAR ? model->unknown : last[at];
-        size_t length = last[at] == UNKNOWN_CHAR ? utf8_before(word, at, &code) : vocabulary_piece(model->vocabulary, id).length;
+        size_t length =
+            last[at] == UNKNOWN_CHAR ? utf8_before(word, at, &code) : vocabulary_piece(model->vocabulary, id).length;
         bool unknown = id == model->unknown, bytes = unknown && model->byte_fallback;
         size_t count = bytes ? length : unknown && (was_unknown || id == UINT32_MAX) ? 0 : 1;
         if (!array_grow(&list->ids, &list->room, list->count + count))

@@ -16,7 +16,8 @@ struct unigram {
     bool byte_fallback;
 };
 
-/* Of the best way to each byte: the last piece, and the sum of its scores, which is kept only as far back as a piece is long. */
+/* Of the best way to each byte: the last piece, and the sum of its scores, which is kept only as far back as a piece is
+ * long. */
 struct unigram_work {
     uint32_t *last;
     double *scores;
