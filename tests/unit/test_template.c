@@ -204,9 +204,9 @@ static const struct {
     {"{{ dict(a=1) }} {{ dict([(1, 2)]) }} {{ range(3) | list }} {{ range(5, 1, -2) | list }}",
         "{'a': 1} {1: 2} [0, 1, 2] [5, 3]"},
     {"{{ raise_exception('No way: ' ~ n) }}", "!No way: 5"},
-    {"x\n{{ zz.a }}", "!'zz' is undefined at line 2, column 4"},
-    {"{{ d.zz.a }}", "!'dict object' has no attribute 'zz' at line 1, column 4"},
-    {"{{ l[7] + 1 }}", "!list object has no element 7 at line 1, column 4"},
+    {"x\n{{ zz.a }}", "!'zz' is undefined at line 2, column 6"},
+    {"{{ d.zz.a }}", "!'dict object' has no attribute 'zz' at line 1, column 8"},
+    {"{{ l[7] + 1 }}", "!list object has no element 7 at line 1, column 9"},
     {"{{ 'a' + 1 }}", "!can only concatenate str (not \"int\") to str at line 1, column 8"},
     {"{{ 1 in 2 }}", "!argument of type 'int' is not iterable"},
     {"{{ l.append(1) }}", "!access to attribute 'append' of 'list' object is unsafe."},
@@ -342,7 +342,7 @@ START_TEST(what_came_from_variables_is_plain)
     expect_marks("{{ d | tojson }}{{ {'a': 1} | tojson }}", "[{\"k\": \"v\"}]{\"a\": 1}");
     expect_marks("{% set x %}<i>{{ u }}{% endset %}{{ x }}", "<i>[<|end|> Hi ]");
     expect_marks("{% macro m(a) %}({{ a }}){% endmacro %}{{ m(u) }}", "([<|end|> Hi ])");
-    expect_marks("{{ u.split('|')[1] }}{{ '%s<b>' | format(u) }}", "[end][<|end|> Hi ]<b>");
+    expect_marks("{{ u.split('|')[1] }}{{ '%s<b>' | format(u) }}", "[end<|end|> Hi ]<b>");
     expect_marks(
         "{% set ns = namespace(x='<a>') %}{% for i in l %}{% set ns.x = ns.x + i + ';' %}{% endfor %}{{ ns.x }}",
         "<a>[a];[b];");
