@@ -1,4 +1,5 @@
-/* Each step finds matches from left to right and decides piece by piece; what is not yet decided is one pending piece. */
+/* Each step finds matches from left to right and decides piece by piece; what is not yet decided is one pending piece.
+ */
 #include "config.h"
 
 #include "runtimes/huggingface/tokenizer/words.h"
@@ -54,7 +55,8 @@ static pdk_status find_match(struct word_run *run, size_t index, struct word wor
 {
     const struct word_step *step = &run->steps->steps[index];
     if (step->regex != NULL)
-        return regex_find(step->regex, run->states[index], word.text, word.length, from, ret_found, ret_start, ret_end, err);
+        return regex_find(
+            step->regex, run->states[index], word.text, word.length, from, ret_found, ret_start, ret_end, err);
     if (step->class != NULL) {
         *ret_found = find_class(step, word, from, ret_start, ret_end);
         return PDK_OK;
