@@ -10,6 +10,7 @@
 #include "core/gateway/civet_head.h"
 #include "core/gateway/peer.h"
 #include "core/gateway/request.h"
+#include "core/gateway/stack.h"
 #include "core/gateway/status_map.h"
 #include "core/gateway/target.h"
 
@@ -371,6 +372,7 @@ static void connection_close(const struct mg_connection *http)
         return;
     atomic_fetch_sub_explicit(&connection->server->connections, 1, memory_order_relaxed);
     free(connection);
+    stack_release();
 }
 
 static int log_message(const struct mg_connection *http, const char *message)
