@@ -48,9 +48,9 @@ void admit(const struct machine *machine, struct admission *rows, size_t count, 
         if (row->plan == NULL)
             continue;
         admit_cpu(machine, row, warnings);
-        uint64_t need = row->plan->memory_request != 0 ? row->plan->memory_request : 0;
-        if (need > machine->memory_bytes)
-            refuse(row, need, machine->memory_bytes, " (the machine's memory)");
+        uint64_t need = row->plan->memory_request;
+        if (need > usable(machine))
+            refuse(row, need, usable(machine), " (a tenth of the machine is left to the system)");
         else if (need > left)
             refuse(row, need, left, " (what other services leave)");
         if (row->refused.status != PDK_OK)

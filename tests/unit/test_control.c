@@ -350,6 +350,33 @@ START_TEST(a_removed_service_drains)
 }
 END_TEST
 
+START_TEST(stops_by_annotation_and_starts_again)
+{
+    static const char stopped[] = "apiVersion: serving.kserve.io/v1beta1\nkind: InferenceService\n"
+                                  "metadata: {name: one, annotations: {serving.kserve.io/stop: 'true'}}\n"
+                                  "spec: {predictor: {model: {modelFormat: {name: echo}}}}\n";
+    char where[256];
+    put_service("one", "");
+    start();
+    const struct service_view *service;
+    routes_unref(wait_ready("one", &service));
+    snprintf(where, sizeof where, "%s/models.d", etc);
+    put_file(where, "one.yaml", stopped);
+    ck_assert_int_eq(control_reload(control, NULL), PDK_OK);
+    static const enum service_phase stopping = SERVICE_STOPPING;
+    wait_until("one", is_phase, &stopping);
+    const struct routes *routes = NULL;
+    pdk_error err = {0};
+    ck_assert_int_eq(
+        control_wait_ready(control, "default", "one", monotonic_ms() + 5000, &routes, &service, &err), PDK_UNAVAILABLE);
+    ck_assert_str_eq(err.message, "service one is not ready: stopped by its annotation serving.kserve.io/stop");
+    routes_unref(routes);
+    put_service("one", "");
+    ck_assert_int_eq(control_reload(control, NULL), PDK_OK);
+    wait_until("one", is_revision, "one-predictor-00001");
+}
+END_TEST
+
 START_TEST(says_why_a_service_cannot_run)
 {
     put_service("lost", ", storageUri: 'hf://nobody/nothing'");
@@ -418,7 +445,7 @@ START_TEST(checks_without_running)
     ck_assert_msg(control_check(&config, &report, &err) == PDK_OK, "%s", err.message);
     ck_assert_msg(
         strstr(report.data, "InferenceService lost cannot run: model /no/such/file") != NULL, "%s", report.data);
-    ck_assert_ptr_nonnull(strstr(report.data, "2 services, 1 of them cannot run"));
+    ck_assert_ptr_nonnull(strstr(report.data, "2 services; 1 cannot run as things are"));
     put_service("bad", ", modle: 1");
     ck_assert_int_eq(control_check(&config, &report, &err), PDK_INVALID);
     buffer_done(&report);
@@ -437,6 +464,7 @@ int main(void)
     tcase_add_test(tests, reload_is_all_or_nothing);
     tcase_add_test(tests, a_changed_predictor_is_a_new_revision);
     tcase_add_test(tests, a_removed_service_drains);
+    tcase_add_test(tests, stops_by_annotation_and_starts_again);
     tcase_add_test(tests, says_why_a_service_cannot_run);
     tcase_add_test(tests, a_runtime_that_crashes_is_tried_again_later);
     tcase_add_test(tests, one_served_name_has_one_owner);
