@@ -424,14 +424,15 @@ END_TEST
 START_TEST(one_served_name_has_one_owner)
 {
     put_service("one", "");
-    put_service("two", ", args: ['--model_name=one']");
+    put_service("two", ", args: ['--model_name=one'], storageUri: 'file:///no/such/file'");
     start();
-    const struct service_view *service;
-    /* The echo runtime serves under the service's name, so the conflict is there until `two` is ready. */
+    static const enum service_phase refused = SERVICE_REFUSED;
+    wait_until("two", is_phase, &refused);
     const struct routes *routes = control_routes(control);
-    routes_unref(routes);
-    routes = wait_ready("two", &service);
-    ck_assert(!service->name_conflict);
+    ck_assert_uint_eq(routes->count, 2);
+    ck_assert(!routes->services[0].name_conflict);
+    ck_assert(routes->services[1].name_conflict);
+    ck_assert_ptr_nonnull(strstr(routes->services[1].json, "\"ModelNameConflict\""));
     routes_unref(routes);
 }
 END_TEST
