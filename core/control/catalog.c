@@ -233,7 +233,8 @@ static pdk_status share_machine(struct catalog *catalog, pdk_error *err)
     if (rows == NULL)
         return out_of_memory(err);
     for (size_t i = 0; i < catalog->count; i++)
-        rows[i].plan = catalog->services[i].refused.status == PDK_OK ? catalog->services[i].plan : NULL;
+        if (catalog->services[i].refused.status == PDK_OK && !catalog->services[i].stopped)
+            rows[i].plan = catalog->services[i].plan;
     struct machine machine = machine_read();
     admit(&machine, rows, catalog->count, &catalog->warnings);
     for (size_t i = 0; i < catalog->count; i++) {
@@ -261,6 +262,8 @@ static pdk_status make_services(
             continue;
         struct catalog_service *service = &catalog->services[catalog->count++];
         service->resource = &catalog->set.items[i];
+        const char *stop = resource_meta(service->resource, "annotations", "serving.kserve.io/stop");
+        service->stopped = stop != NULL && strcmp(stop, "true") == 0;
         const char *reason = NULL;
         pdk_status status =
             plan_new(&catalog->set, service->resource, &catalog->warnings, &service->plan, &reason, &service->refused);
