@@ -39,8 +39,8 @@ struct options {
 /* An argument as it is taken apart. */
 struct argument {
     char name[NAME_MAX_BYTES]; /* without dashes, '_' as '-', up to a dot */
-    char shown[NAME_MAX_BYTES + 2];
-    const char *member; /* behind the dot, or NULL */
+    char shown[NAME_MAX_BYTES]; /* as it was written, without the value */
+    char member[NAME_MAX_BYTES]; /* behind the dot, or "" */
     const char *value;  /* behind '=', or NULL */
     bool negated;
 };
@@ -89,7 +89,7 @@ bool options_read_number(const char *text, double *ret_value)
     char *end;
     errno = 0;
     double value = strtod(text, &end), scale = 1;
-    if (end == text || errno == ERANGE || !isfinite(value))
+    if (end == text || (size_t)(end - text) > length || errno == ERANGE || !isfinite(value))
         return false;
     bool decimals = memchr(text, '.', (size_t)(end - text)) != NULL;
     switch (*end) {
@@ -213,9 +213,9 @@ static pdk_status set_member(struct value *value, const struct argument *argumen
     size_t depth = 1;
     for (const char *at = argument->member; *at != '\0'; at++)
         depth += *at == '.';
-    if (depth > 16 || strlen(argument->member) >= NAME_MAX_BYTES)
-        return pdk_error_set(err, PDK_INVALID, argument->shown, "%s: a member's path is at most 16 names and %d bytes long",
-            argument->shown, NAME_MAX_BYTES - 1);
+    if (depth > 16)
+        return pdk_error_set(
+            err, PDK_INVALID, argument->shown, "%s: a member's path is at most 16 names long", argument->shown);
     struct json_document *document = NULL;
     if (value->count > 0)
         (void)json_read(value->words[0], strlen(value->words[0]), &json_limits_default, &document, NULL);
@@ -278,6 +278,12 @@ static pdk_status unknown(const pdk_options *table, const struct argument *argum
         err, PDK_INVALID, argument->shown, "unknown argument %s%s", argument->shown, nearest_hint(&nearest));
 }
 
+/* One longer than any in a table is cut, and then unknown. */
+static void copy_name(char *to, const char *from, size_t length)
+{
+    snprintf(to, NAME_MAX_BYTES, "%.*s", (int)(length < NAME_MAX_BYTES ? length : NAME_MAX_BYTES - 1), from);
+}
+
 /* Takes "--a_b.c=v" apart; false when it is no argument but a word. */
 static bool take_apart(const char *text, struct argument *argument)
 {
@@ -289,13 +295,11 @@ static bool take_apart(const char *text, struct argument *argument)
     const char *name = text + dashes;
     size_t length = strcspn(name, "=");
     argument->value = name[length] == '=' ? name + length + 1 : NULL;
-    snprintf(argument->shown, sizeof argument->shown, "%.*s", (int)(dashes + length < NAME_MAX_BYTES ? dashes + length : NAME_MAX_BYTES), text);
+    copy_name(argument->shown, text, dashes + length);
     size_t base = strcspn(name, ".");
     if (base < length)
-        argument->member = name + base + 1;
-    else
-        base = length;
-    snprintf(argument->name, sizeof argument->name, "%.*s", (int)(base < NAME_MAX_BYTES ? base : NAME_MAX_BYTES - 1), name);
+        copy_name(argument->member, name + base + 1, length - base - 1);
+    copy_name(argument->name, name, base < length ? base : length);
     for (char *c = argument->name; *c != '\0'; c++)
         *c = *c == '_' ? '-' : *c;
     return true;
@@ -341,7 +345,7 @@ static pdk_status set_words(struct value *value, const pdk_option *option, const
     pdk_status status = check_word(option, argument->shown, first, &value->number, err);
     if (status != PDK_OK)
         return status;
-    if (argument->member != NULL)
+    if (argument->member[0] != '\0')
         return set_member(value, argument, first, err);
     if (is_json_option(option) && (status = check_json(argument->shown, first, err)) != PDK_OK)
         return status;
@@ -365,7 +369,7 @@ static pdk_status read_argument(
         return pdk_error_value(err, PDK_INVALID, "args", arguments[at], "'%.64s' is no argument; they begin with --", arguments[at]);
     ptrdiff_t found = find_argument(options->table, &argument);
     const pdk_option *option = found >= 0 ? row(options->table, (size_t)found) : NULL;
-    if (option == NULL || (argument.member != NULL && !is_json_option(option)))
+    if (option == NULL || (argument.member[0] != '\0' && !is_json_option(option)))
         return unknown(options->table, &argument, err);
     struct value *value = &options->values[found];
     value->given = true;

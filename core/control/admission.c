@@ -21,8 +21,9 @@ static void admit_cpu(const struct machine *machine, struct admission *row, stru
     uint64_t milli = plan->cpu_limit != 0 ? plan->cpu_limit : plan->cpu_request;
     uint64_t threads = milli == 0 ? machine->cpus : (milli + 999) / 1000;
     if (threads > machine->cpus) {
-        buffer_printf(warnings, "%s: InferenceService %s: spec.predictor.model.resources: wants %" PRIu64 ".%" PRIu64
-                      " CPUs, this machine has %" PRIu32 "; it gets those\n",
+        buffer_printf(warnings,
+            "%s: InferenceService %s: spec.predictor.model.resources: wants %" PRIu64 ".%" PRIu64
+            " CPUs, this machine has %" PRIu32 "; it gets those\n",
             plan->service->file, plan->service->name, milli / 1000, milli % 1000 / 100, machine->cpus);
         threads = machine->cpus;
     }

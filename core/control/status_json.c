@@ -1,5 +1,5 @@
-/* KServe's status for what is here, and the pod that a cluster would show. The document's own parts are printed as they are
- * kept, the rest is put together with cJSON. */
+/* KServe's status for what is here, and the pod that a cluster would show. The document's own parts are printed as they
+ * are kept, the rest is put together with cJSON. */
 #include "config.h"
 
 #include "core/control/state.h"
@@ -105,7 +105,8 @@ static void put_why(cJSON *condition, const struct picture *picture, enum condit
 {
     if (type == CONDITION_MODEL_NAME_CONFLICT) {
         cJSON_AddStringToObject(condition, "reason", "ServedNameTaken");
-        cJSON_AddStringToObject(condition, "message", "an older service answers to its model name; it is reached by Host or path");
+        cJSON_AddStringToObject(
+            condition, "message", "an older service answers to its model name; it is reached by Host or path");
         return;
     }
     if (type == CONDITION_INGRESS_READY) {

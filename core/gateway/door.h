@@ -19,8 +19,16 @@ pdk_status door_listen_take(struct door *door, int fd, bool local, pdk_error *er
 void door_drain(struct door *door);
 struct door *door_stop(struct door *door); /* takes NULL, returns NULL. [main-thread] */
 
-/* Who stands behind the inner connection that comes from `port`. *ret_fd: a duplicate of the client's socket, to be closed
- * by the caller. False: the door opened no such connection. [gateway-thread] */
-bool door_client(struct door *door, uint16_t port, int *ret_fd, bool *ret_local);
-/* The answer on `port` is whole, and the client's connection may serve another request. [gateway-thread] */
-void door_keep(struct door *door, uint16_t port);
+/* Who stands behind an inner connection. */
+struct door_client {
+    uint16_t port;
+    bool local;      /* came over a unix socket */
+    uint64_t serial; /* of the connection, as ports come again */
+    int fd;          /* a duplicate of the client's socket, for the caller to close */
+};
+
+/* The client behind the inner connection that comes from `address`:`port`. False: the door opened no such connection.
+ * [gateway-thread] */
+bool door_client(struct door *door, const char *address, uint16_t port, struct door_client *ret_client);
+/* The answer to `client` is whole, and its connection may serve another request. [gateway-thread] */
+void door_keep(struct door *door, const struct door_client *client);

@@ -107,8 +107,8 @@ static void refuse(struct relay_host *host, struct relay *relay, const struct he
     if (!relay->answered) {
         buffer_clear(&relay->out);
         buffer_printf(&relay->out,
-            "HTTP/1.1 %d %s\r\nContent-Type: application/json\r\nContent-Length: %zu\r\nConnection: close\r\n\r\n", fault->status,
-            status_phrase(fault->status), body.length);
+            "HTTP/1.1 %d %s\r\nContent-Type: application/json\r\nContent-Length: %zu\r\n%sConnection: close\r\n\r\n",
+            fault->status, status_phrase(fault->status), body.length, fault->status == 503 ? "Retry-After: 1\r\n" : "");
         buffer_put(&relay->out, body.data, body.length);
         if (!flush_out(host, relay))
             return;
@@ -127,13 +127,18 @@ static bool open_inner(struct relay_host *host, struct relay *relay)
         .sin_family = AF_INET, .sin_port = htons(host->inner_port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     int on = 1;
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    struct sockaddr_in own;
+    /* Peers of unix sockets come from an address of their own, so that none can be taken for one of the network. */
+    struct sockaddr_in own = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK + (relay->local ? 1 : 0))};
     socklen_t length = sizeof own;
+    setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof on);
+    if (bind(fd, (struct sockaddr *)&own, sizeof own) != 0)
+        return false;
     if ((connect(fd, (struct sockaddr *)&address, sizeof address) != 0 && errno != EINPROGRESS) ||
         getsockname(fd, (struct sockaddr *)&own, &length) != 0)
         return false;
     relay->inner.fd = PDK_STEAL_FD(fd);
     relay->port = ntohs(own.sin_port);
+    relay->serial = ++host->serial;
     relay->keep = false;
     relay->inner_ended = false;
     relay->answered = false;

@@ -30,7 +30,8 @@ struct relay {
     struct relay_end client, inner;
     struct relay *previous, *next;
     enum relay_state state;
-    uint16_t port; /* of our end of the inner connection; 0: not in the table */
+    uint16_t port;   /* of our end of the inner connection; 0: not in the table */
+    uint64_t serial; /* of that connection: its port may be another's before CivetWeb is through with it */
     bool local;
     bool keep;        /* the gateway's word: the answer is whole and the client may go on */
     bool inner_ended; /* CivetWeb has closed its end */
@@ -49,6 +50,7 @@ struct relay_host {
     int epoll;
     uint16_t inner_port;
     bool draining;
+    uint64_t serial;
     size_t answering, answers_max; /* requests that are with CivetWeb */
     void *context;
     /* Enters or leaves the table of ports. */

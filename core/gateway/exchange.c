@@ -45,6 +45,7 @@ struct exchange *exchange_free(struct exchange *exchange)
         routes_unref(exchange->routes[i]);
     keys_unref(exchange->keys);
     head_done(&exchange->head);
+    atomic_fetch_sub_explicit(&exchange->gateway->body_bytes, exchange->body.length, memory_order_relaxed);
     buffer_done(&exchange->body);
     buffer_done(&exchange->headers);
     free(exchange->path);
@@ -180,8 +181,11 @@ bool exchange_write(struct exchange *exchange, const void *bytes, size_t length)
 /* A body that was not read must not be taken for the next request. */
 static void settle_close(struct exchange *exchange, int status)
 {
+    const struct server *server = exchange->server;
     bool body = exchange->head.body != HEAD_BODY_NONE;
-    if (!exchange->head.keep_alive || (status >= 400 && body) || gateway_is_draining(exchange->gateway))
+    /* When threads run short, idle clients must not hold them. */
+    bool crowded = !server->inner && server_connections(server) > server->threads - server->threads / 4;
+    if (!exchange->head.keep_alive || (status >= 400 && body) || crowded || gateway_is_draining(exchange->gateway))
         exchange->close = true;
 }
 

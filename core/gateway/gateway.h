@@ -13,7 +13,7 @@ enum { GATEWAY_LISTENERS_MAX = 16 };
 struct gateway_listener {
     char address[256]; /* "127.0.0.1:8080", "[::1]:8080", "unix:/run/paddock/paddock.sock" */
     bool door;         /* many idle clients: accepted by the door's thread */
-    char certificate[256]; /* PEM with key and chain; "": plain HTTP */
+    char certificate[256]; /* PEM with key and chain; refused by this release; "": plain HTTP */
 };
 
 /* From paddock.conf (core/spec/daemon_config.h). Borrowed until gateway_stop. */

@@ -140,8 +140,7 @@ static void serve(struct exchange *exchange)
         exchange_fault(exchange, &draining);
         return;
     }
-    unsigned connections = atomic_load_explicit(&exchange->gateway->connections, memory_order_relaxed);
-    if (!exchange->server->inner && !direct && connections > exchange->gateway->config->connections) {
+    if (!direct && server_connections(exchange->server) > exchange->server->threads) {
         exchange_fault(exchange, &full);
         return;
     }
@@ -171,10 +170,9 @@ static size_t row_index(const struct exchange *exchange)
 static void settle(struct exchange *exchange)
 {
     bool keep = exchange->finished && !exchange->close && !exchange->broken;
-    const struct mg_request_info *info = mg_get_request_info(exchange->http);
     if (exchange->server->inner) {
         if (keep)
-            door_keep(exchange->gateway->door, (uint16_t)info->remote_port);
+            door_keep(exchange->gateway->door, &exchange->door_client);
         keep = false; /* the door opens a connection for each request */
     }
     if (!keep)
@@ -210,7 +208,11 @@ static bool identify(struct exchange *exchange, const struct mg_request_info *in
 {
     if (!exchange->server->inner)
         return true;
-    return door_client(exchange->gateway->door, (uint16_t)info->remote_port, &exchange->client_fd, &exchange->from_unix);
+    if (!door_client(exchange->gateway->door, info->remote_addr, (uint16_t)info->remote_port, &exchange->door_client))
+        return false;
+    exchange->client_fd = exchange->door_client.fd;
+    exchange->from_unix = exchange->door_client.local;
+    return true;
 }
 
 static const struct head_fault *check_head(struct exchange *exchange, const struct mg_request_info *info)
@@ -249,7 +251,7 @@ static void take_rest(struct exchange *exchange)
 {
     enum { REST_MS = 1000, REST_BYTES = 16 << 20, PIECE = 16384 };
     int fd = exchange->server->inner ? -1 : exchange->client_fd;
-    if (fd < 0 || exchange->broken || mg_get_request_info(exchange->http)->is_ssl)
+    if (fd < 0 || exchange->broken)
         return;
     PDK_AUTO_FREE char *piece = malloc(PIECE);
     shutdown(fd, SHUT_WR);
@@ -356,8 +358,7 @@ static int init_connection(const struct mg_connection *http, void **ret_data)
         connection->server = server;
         connection->fd = -1;
         connection->since_ms = monotonic_ms();
-        if (!server->inner)
-            atomic_fetch_add_explicit(&server->gateway->connections, 1, memory_order_relaxed);
+        atomic_fetch_add_explicit(&server->connections, 1, memory_order_relaxed);
     }
     *ret_data = connection;
     return 0;
@@ -368,8 +369,7 @@ static void connection_close(const struct mg_connection *http)
     struct connection *connection = mg_get_user_connection_data(http);
     if (connection == NULL)
         return;
-    if (!connection->server->inner)
-        atomic_fetch_sub_explicit(&connection->server->gateway->connections, 1, memory_order_relaxed);
+    atomic_fetch_sub_explicit(&connection->server->connections, 1, memory_order_relaxed);
     free(connection);
 }
 
@@ -383,10 +383,11 @@ static int log_message(const struct mg_connection *http, const char *message)
     return 1;
 }
 
-pdk_status http_start(struct server *server, const char *ports, unsigned threads, const char *certificate, pdk_error *err)
+pdk_status http_start(struct server *server, const char *ports, unsigned threads, pdk_error *err)
 {
-    /* Threads beyond `connections` answer those above it with 503. */
+    /* Threads beyond `threads` answer the connections above it with 503. */
     enum { SPARE_THREADS = 8 };
+    server->threads = threads;
     char thread_text[16], head_text[16], request_ms[24], idle_ms[24];
     snprintf(thread_text, sizeof thread_text, "%u", threads + SPARE_THREADS);
     snprintf(head_text, sizeof head_text, "%u", (unsigned)limit_get(LIMIT_HEAD_BYTES) + HEAD_SLACK);
@@ -395,7 +396,7 @@ pdk_status http_start(struct server *server, const char *ports, unsigned threads
     const char *options[] = {"listening_ports", ports, "num_threads", thread_text, "max_request_size", head_text,
         "request_timeout_ms", request_ms, "keep_alive_timeout_ms", idle_ms, "enable_keep_alive", "yes", "tcp_nodelay", "1",
         "decode_url", "no", "decode_query_string", "no", "enable_auth_domain_check", "no", "enable_directory_listing", "no",
-        "connection_queue", "64", "listen_backlog", "1024", certificate != NULL ? "ssl_certificate" : NULL, certificate, NULL};
+        "connection_queue", "64", "listen_backlog", "1024", NULL};
     const struct mg_callbacks callbacks = {
         .begin_request = begin_request,
         .http_error = http_error,

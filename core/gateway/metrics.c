@@ -181,7 +181,10 @@ static void write_gateway(struct gateway *gateway, struct buffer *out)
     head(out, "paddock_http_requests_in_flight", "gauge", "Requests being answered.");
     buffer_printf(out, "paddock_http_requests_in_flight %u\n", atomic_load_explicit(&gateway->in_flight, memory_order_relaxed));
     head(out, "paddock_http_connections", "gauge", "Open connections of the direct listeners.");
-    buffer_printf(out, "paddock_http_connections %u\n", atomic_load_explicit(&gateway->connections, memory_order_relaxed));
+    unsigned connections = 0;
+    for (size_t i = 0; i < gateway->server_count; i++)
+        connections += gateway->servers[i].inner ? 0 : server_connections(&gateway->servers[i]);
+    buffer_printf(out, "paddock_http_connections %u\n", connections);
     write_services(gateway->control, out);
 }
 

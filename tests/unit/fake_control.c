@@ -1,7 +1,7 @@
 /* Control as the gateway sees it, with services that never change, so that HTTP is tested without workers. */
 #include "config.h"
 
-#include "fake_control.h"
+#include "tests/unit/fake_control.h"
 
 #include "core/base/clock.h"
 #include "core/base/error.h"

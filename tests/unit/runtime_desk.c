@@ -149,16 +149,29 @@ static void host_finish(pdk_response *response, const pdk_error *err)
     mutex_unlock(&desk->lock);
 }
 
-static const void *open_plugin(const char *file, const char *symbol)
+static const char cpu_file[] = "plugins/cpu/.libs/cpu.so", runtime_file[] = "runtimes/huggingface/.libs/huggingface.so";
+
+/* NULL: it cannot be opened; dlerror tells. Never closed, as in the worker. */
+static void *open_plugin(const char *file)
 {
     const char *top = getenv("top_builddir");
     char path[4096];
     snprintf(path, sizeof path, "%s/%s", top != NULL ? top : ".", file);
-    void *handle = dlopen(path, RTLD_NOW | RTLD_LOCAL);
-    if (handle == NULL) {
-        fprintf(stderr, "skipped: %s\n", dlerror());
-        exit(77);
-    }
+    return dlopen(path, RTLD_NOW | RTLD_LOCAL);
+}
+
+void desk_need_plugins(void)
+{
+    if (open_plugin(cpu_file) != NULL && open_plugin(runtime_file) != NULL)
+        return;
+    fprintf(stderr, "skipped: %s\n", dlerror());
+    exit(77);
+}
+
+static const void *plugin_entry(const char *file, const char *symbol)
+{
+    void *handle = open_plugin(file);
+    ck_assert_ptr_nonnull(handle);
     const void *entry = dlsym(handle, symbol);
     ck_assert_ptr_nonnull(entry);
     return entry;
@@ -169,8 +182,8 @@ void desk_open(struct desk *desk)
     memset(desk, 0, sizeof *desk);
     mutex_init(&desk->lock);
     condition_init(&desk->changed);
-    desk->compute = open_plugin("plugins/cpu/.libs/cpu.so", "pdk_compute_entry");
-    desk->runtime = open_plugin("runtimes/huggingface/.libs/huggingface.so", "pdk_runtime_entry");
+    desk->compute = plugin_entry(cpu_file, "pdk_compute_entry");
+    desk->runtime = plugin_entry(runtime_file, "pdk_runtime_entry");
     pdk_compute_config config = {.size = sizeof config, .threads = 2};
     ck_assert_int_eq(desk->compute->init(&config, &desk->compute_self, NULL), PDK_OK);
     desk->host_compute = (pdk_host_compute){

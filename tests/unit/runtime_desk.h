@@ -56,7 +56,9 @@ struct desk {
     uint32_t metric_count;
 };
 
-/* Opens both plugins of the build tree; ends the program with 77 where they are not built. */
+/* Ends the program with 77 (skipped) where a plugin of the build tree is missing: before Check forks. */
+void desk_need_plugins(void);
+/* Opens both plugins of the build tree. */
 void desk_open(struct desk *desk);
 /* Loads `path` with arguments and environment, each list ended by NULL (may be NULL itself). */
 pdk_status desk_load(struct desk *desk, const char *path, const char *const *arguments, const char *const *environment,
@@ -68,5 +70,5 @@ void desk_wait(struct desk_answer *answer); /* until it was finished; a minute a
 void desk_wait_parts(struct desk_answer *answer, uint32_t parts);
 void desk_answer_done(struct desk_answer *answer);
 double desk_metric(struct desk *desk, const char *name);
-/* "$PADDOCK_FIXTURES/NAME"; ends the program with 77 where it is missing. */
+/* "$PADDOCK_FIXTURES/NAME"; ends the program with 77 (skipped) where it is missing. */
 const char *desk_fixture(const char *name);

@@ -1,4 +1,5 @@
-/* core/control with real workers that run the echo runtime: what a service goes through from its document to its end. */
+/* core/control with real workers that run the echo runtime: what a service goes through from its document to its end.
+ */
 #include "config.h"
 
 #include "core/control/control.h"
@@ -42,8 +43,10 @@ static void put_file(const char *where, const char *name, const char *text)
 static void put_service(const char *name, const char *more)
 {
     char text[1024], file[128], where[256];
-    snprintf(text, sizeof text, "apiVersion: serving.kserve.io/v1beta1\nkind: InferenceService\nmetadata: {name: %s}\n"
-        "spec: {predictor: {model: {modelFormat: {name: echo}%s}}}\n", name, more);
+    snprintf(text, sizeof text,
+        "apiVersion: serving.kserve.io/v1beta1\nkind: InferenceService\nmetadata: {name: %s}\n"
+        "spec: {predictor: {model: {modelFormat: {name: echo}%s}}}\n",
+        name, more);
     snprintf(file, sizeof file, "%s.yaml", name);
     snprintf(where, sizeof where, "%s/models.d", etc);
     put_file(where, file, text);
@@ -79,9 +82,19 @@ static void set_up(void)
     snprintf(shipped_runtimes, sizeof shipped_runtimes, "%s/runtimes.d", shipped);
     put_file(shipped_runtimes, "echo.yaml", runtime_document);
     copy_plugin("echo");
-    config = (struct control_config){.etc = etc, .state = state, .run = run, .shipped = shipped, .runtimes = runtimes,
-        .compute = compute, .worker = worker, .domain = "example.com", .ping_deadline_ms = 1000, .step_deadline_ms = 60000,
-        .load_deadline_ms = 2000, .drain_ms = 2000, .sandbox_off = true};
+    config = (struct control_config){.etc = etc,
+        .state = state,
+        .run = run,
+        .shipped = shipped,
+        .runtimes = runtimes,
+        .compute = compute,
+        .worker = worker,
+        .domain = "example.com",
+        .ping_deadline_ms = 1000,
+        .step_deadline_ms = 60000,
+        .load_deadline_ms = 2000,
+        .drain_ms = 2000,
+        .sandbox_off = true};
     log_open("test", LOG_LEVEL_ERROR);
     thread_adopt(THREAD_MAIN);
     ck_assert_int_eq(channel_loop_start(&loop, &err), PDK_OK);
@@ -100,7 +113,8 @@ static void tear_down(void)
     char command[128];
     snprintf(command, sizeof command, "%s", folder);
     /* Small and ours: removed by hand, folder by folder. */
-    const char *const all[] = {"etc/models.d", "etc/runtimes.d", "etc", "state", "run", "shipped/runtimes.d", "shipped", "runtimes", "compute", ""};
+    const char *const all[] = {"etc/models.d", "etc/runtimes.d", "etc", "state", "run", "shipped/runtimes.d", "shipped",
+        "runtimes", "compute", ""};
     for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
         char path[256];
         snprintf(path, sizeof path, "%s/%s", folder, all[i]);
@@ -121,7 +135,8 @@ static const struct routes *wait_ready(const char *name, const struct service_vi
 {
     const struct routes *routes = NULL;
     pdk_error err = {0};
-    pdk_status status = control_wait_ready(control, "default", name, monotonic_ms() + 20000, &routes, ret_service, &err);
+    pdk_status status =
+        control_wait_ready(control, "default", name, monotonic_ms() + 20000, &routes, ret_service, &err);
     ck_assert_msg(status == PDK_OK, "%s", err.message);
     return routes;
 }
@@ -145,7 +160,8 @@ static pid_t worker_pid(void)
 }
 
 /* Waits until something of the service is as wanted. */
-static void wait_until(const char *name, bool (*is)(const struct service_view *service, const void *what), const void *what)
+static void wait_until(
+    const char *name, bool (*is)(const struct service_view *service, const void *what), const void *what)
 {
     for (int i = 0; i < 1000; i++) {
         const struct routes *routes = control_routes(control);
@@ -185,11 +201,13 @@ START_TEST(serves_what_its_document_says)
     ck_assert_ptr_nonnull(service->ready);
     struct json_document *tree = NULL;
     pdk_error err = {0};
-    ck_assert_msg(json_read(service->json, strlen(service->json), &json_limits_default, &tree, &err) == PDK_OK, "%s", err.message);
+    ck_assert_msg(json_read(service->json, strlen(service->json), &json_limits_default, &tree, &err) == PDK_OK, "%s",
+        err.message);
     const char *text;
     const struct json *root = json_root(tree);
     ck_assert(json_string(json_path(root, "metadata.uid"), &text) && strlen(text) == 36);
-    ck_assert(json_string(json_path(root, "status.modelStatus.transitionStatus"), &text) && strcmp(text, "UpToDate") == 0);
+    ck_assert(
+        json_string(json_path(root, "status.modelStatus.transitionStatus"), &text) && strcmp(text, "UpToDate") == 0);
     ck_assert(json_string(json_path(root, "status.clusterServingRuntimeName"), &text) && strcmp(text, "echo") == 0);
     bool ready = false;
     for (const struct json *at = json_path(root, "status.conditions")->child; at != NULL; at = at->next)
@@ -197,7 +215,8 @@ START_TEST(serves_what_its_document_says)
             ready = json_string(json_get(at, "status"), &text) && strcmp(text, "True") == 0;
     ck_assert(ready);
     json_document_free(tree);
-    ck_assert_msg(json_read(service->pod_json, strlen(service->pod_json), &json_limits_default, &tree, &err) == PDK_OK, "%s", err.message);
+    ck_assert_msg(json_read(service->pod_json, strlen(service->pod_json), &json_limits_default, &tree, &err) == PDK_OK,
+        "%s", err.message);
     ck_assert(json_string(json_path(json_root(tree), "status.phase"), &text) && strcmp(text, "Running") == 0);
     ck_assert(json_string(json_path(json_root(tree), "metadata.name"), &text) && strcmp(text, service->pod_name) == 0);
     json_document_free(tree);
@@ -341,7 +360,8 @@ START_TEST(says_why_a_service_cannot_run)
     const struct routes *routes = NULL;
     const struct service_view *service = NULL;
     pdk_error err = {0};
-    ck_assert_int_eq(control_wait_ready(control, "default", "lost", monotonic_ms() + 5000, &routes, &service, &err), PDK_UNAVAILABLE);
+    ck_assert_int_eq(control_wait_ready(control, "default", "lost", monotonic_ms() + 5000, &routes, &service, &err),
+        PDK_UNAVAILABLE);
     ck_assert_msg(strstr(service->message, "paddock pull hf://nobody/nothing") != NULL, "%s", service->message);
     ck_assert_msg(strstr(err.message, "paddock pull") != NULL, "%s", err.message);
     routes_unref(routes);
@@ -366,7 +386,8 @@ START_TEST(a_runtime_that_crashes_is_tried_again_later)
     static const enum service_phase backoff = SERVICE_BACKOFF;
     wait_until("one", is_phase, &backoff);
     const struct routes *routes = control_routes(control);
-    ck_assert_msg(strstr(routes->services[0].message, "signal") != NULL || strstr(routes->services[0].message, "exit status") != NULL,
+    ck_assert_msg(strstr(routes->services[0].message, "signal") != NULL ||
+                      strstr(routes->services[0].message, "exit status") != NULL,
         "%s", routes->services[0].message);
     ck_assert_ptr_nonnull(strstr(routes->services[0].json, "ModelLoadFailed"));
     routes_unref(routes);
@@ -395,7 +416,8 @@ START_TEST(checks_without_running)
     struct buffer report = {0};
     pdk_error err = {0};
     ck_assert_msg(control_check(&config, &report, &err) == PDK_OK, "%s", err.message);
-    ck_assert_msg(strstr(report.data, "InferenceService lost cannot run: model /no/such/file") != NULL, "%s", report.data);
+    ck_assert_msg(
+        strstr(report.data, "InferenceService lost cannot run: model /no/such/file") != NULL, "%s", report.data);
     ck_assert_ptr_nonnull(strstr(report.data, "2 services, 1 of them cannot run"));
     put_service("bad", ", modle: 1");
     ck_assert_int_eq(control_check(&config, &report, &err), PDK_INVALID);

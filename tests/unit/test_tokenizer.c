@@ -11,8 +11,8 @@
 #include <stdio.h>
 #include <string.h>
 
-static const char *const families[] = {"bert-cased", "bert-uncased", "deepseek", "gemma", "gpt2", "llama2", "llama3", "mistral",
-    "o200k", "opt", "qwen2", "roberta", "smollm", "t5", "xlm-roberta"};
+static const char *const families[] = {"bert-cased", "bert-uncased", "deepseek", "gemma", "gpt2", "llama2", "llama3",
+    "mistral", "o200k", "opt", "qwen2", "roberta", "smollm", "t5", "xlm-roberta"};
 
 static const char *fixtures(void)
 {
@@ -40,16 +40,16 @@ static void expect_ids(const char *what, const struct json *want, const struct t
     for (size_t i = 0; i < got->count || at != NULL; i++, at = at->next) {
         int64_t id = -1;
         json_int64(at, &id);
-        ck_assert_msg(at != NULL && i < got->count && got->ids[i] == id, "%s: token %zu is %d, not %d (%zu of %u)", what, i,
-            i < got->count ? (int)got->ids[i] : -1, (int)id, got->count, want->count);
+        ck_assert_msg(at != NULL && i < got->count && got->ids[i] == id, "%s: token %zu is %d, not %d (%zu of %u)",
+            what, i, i < got->count ? (int)got->ids[i] : -1, (int)id, got->count, want->count);
     }
 }
 
 static void expect_text(const char *what, const struct json *want, const struct buffer *got)
 {
     const char *text = got->data != NULL ? got->data : "";
-    ck_assert_msg(want->length == got->length && memcmp(want->text, text, got->length) == 0, "%s: '%s', not '%s'", what, text,
-        want->text);
+    ck_assert_msg(want->length == got->length && memcmp(want->text, text, got->length) == 0, "%s: '%s', not '%s'", what,
+        text, want->text);
 }
 
 static void run_case(const struct tokenizer *tokenizer, const char *family, unsigned number, const struct json *test)

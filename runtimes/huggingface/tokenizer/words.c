@@ -1,9 +1,11 @@
-/* Each step finds matches from left to right and decides piece by piece; what is not yet decided is one pending piece. */
+/* Each step finds matches from left to right and decides piece by piece; what is not yet decided is one pending piece.
+ */
 #include "config.h"
 
 #include "runtimes/huggingface/tokenizer/words.h"
 
 #include "core/base/error.h"
+#include "runtimes/huggingface/tokenizer/bytes.h"
 #include "runtimes/huggingface/tokenizer/unicode.h"
 
 #include <string.h>
@@ -35,7 +37,9 @@ static bool find_class(const struct word_step *step, struct word word, size_t fr
 {
     for (size_t i = from; i < word.length;) {
         uint32_t code = 0;
-        size_t size = utf8_decode(word.text + i, word.length - i, &code);
+        size_t size = step->spelled ? 1 : utf8_decode(word.text + i, word.length - i, &code);
+        if (step->spelled)
+            code = byte_to_char((uint8_t)word.text[i]);
         if (step->class(code)) {
             *ret_start = i;
             *ret_end = i + size;
@@ -51,7 +55,8 @@ static pdk_status find_match(struct word_run *run, size_t index, struct word wor
 {
     const struct word_step *step = &run->steps->steps[index];
     if (step->regex != NULL)
-        return regex_find(step->regex, run->states[index], word.text, word.length, from, ret_found, ret_start, ret_end, err);
+        return regex_find(
+            step->regex, run->states[index], word.text, word.length, from, ret_found, ret_start, ret_end, err);
     if (step->class != NULL) {
         *ret_found = find_class(step, word, from, ret_start, ret_end);
         return PDK_OK;
