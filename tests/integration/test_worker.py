@@ -320,7 +320,6 @@ class Refusals(WorkerTest):
         self.assertIsNone(worker.process.poll())  # the daemon's load deadline ends it
         worker.socket.close()
 
-    @unittest.skipIf(SANITIZERS, "counts threads, and a sanitizer may have its own")
     def test_thread_at_load(self):
         self.refused("started 1 threads when it was loaded; they would escape the sandbox", "early_thread")
 
@@ -411,8 +410,6 @@ class Example(WorkerTest):
         shutil.copytree(os.path.join(SOURCE, "docs", "examples", "runtime-echo"), source)
         subprocess.run(["make", "-s", "-C", source, "WARNINGS=-Wall -Wextra -Werror"], check=True, stdout=subprocess.DEVNULL,
                        env={**make, "PKG_CONFIG_LIBDIR": found, "PKG_CONFIG_SYSROOT_DIR": root})
-        if SANITIZERS:
-            self.skipTest("built, but a plugin without sanitizers is not what this build is to run")
         worker = self.started("echo", folder=source)
         self.assertEqual(worker.ask("one two three", max_tokens=2), (["one", " two"], None))
 
