@@ -1,6 +1,6 @@
-/* Pieces are small, so that the clock is looked at between them; each piece has a deadline that core/gateway/watch.h keeps.
- * CivetWeb does not show a chunked body's chunks and reads their heads byte by byte, so half a million one-byte chunks are
- * told from a body worth having by what they cost: this thread's CPU time. */
+/* Pieces are small, so that the clock is looked at between them; each piece has a deadline that core/gateway/watch.h
+ * keeps. CivetWeb does not show a chunked body's chunks and reads their heads byte by byte, so half a million one-byte
+ * chunks are told from a body worth having by what they cost: this thread's CPU time. */
 #include "config.h"
 
 #include "core/base/clock.h"
@@ -11,11 +11,11 @@
 
 enum {
     PIECE = 16384,
-    DROPPED_MAX = 65536, /* of a body that nobody reads */
+    DROPPED_MAX = 65536,        /* of a body that nobody reads */
     ALL_BODIES_MAX = 512 << 20, /* of all requests in flight */
-    GRACE_MS = 10000,     /* before the minimum rate counts */
-    CHUNK_CPU_MS = 100,   /* for a chunked body of any length … */
-    CHUNK_CPU_RATE = 4000 /* … and a millisecond more for each 4,000 bytes */
+    GRACE_MS = 10000,           /* before the minimum rate counts */
+    CHUNK_CPU_MS = 100,         /* for a chunked body of any length … */
+    CHUNK_CPU_RATE = 4000       /* … and a millisecond more for each 4,000 bytes */
 };
 
 static const struct head_fault

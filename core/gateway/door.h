@@ -1,7 +1,7 @@
 /* core/gateway/door.h: the door: one thread that accepts what CivetWeb cannot listen on (unix sockets, IPv6, inherited
  * sockets) and listeners with thousands of idle clients. It waits for a whole head, checks it, and only then opens a
- * connection of its own to CivetWeb's loopback end, one for each request, and relays. An idle client costs it a few hundred
- * bytes and no thread. */
+ * connection of its own to CivetWeb's loopback end, one for each request, and relays. An idle client costs it a few
+ * hundred bytes and no thread. */
 #pragma once
 
 #include <paddock/abi.h>
@@ -11,7 +11,8 @@
 
 struct door;
 
-/* `inner_port` is where CivetWeb listens on 127.0.0.1; above `answers_max` requests at once the door says 503. [init] */
+/* `inner_port` is where CivetWeb listens on 127.0.0.1; above `answers_max` requests at once the door says 503. [init]
+ */
 pdk_status door_start(uint16_t inner_port, size_t answers_max, struct door **ret_door, pdk_error *err);
 /* Takes a listening socket. `local`: a unix socket. [init] */
 pdk_status door_listen_take(struct door *door, int fd, bool local, pdk_error *err);

@@ -1,5 +1,5 @@
-/* An answer goes out once: head and body in one write where it is whole, chunks where it is a stream. What a handler forgets
- * is made good at the end, so that no client waits for ever: no answer is a 500, an open stream is cut. */
+/* An answer goes out once: head and body in one write where it is whole, chunks where it is a stream. What a handler
+ * forgets is made good at the end, so that no client waits for ever: no answer is a 500, an open stream is cut. */
 #include "config.h"
 
 #include "core/gateway/exchange.h"
@@ -77,7 +77,8 @@ const char *exchange_segment(const struct exchange *exchange, const char *name)
 {
     const struct endpoint_segments *segments = &exchange->segments;
     for (size_t i = 0; i < segments->count; i++)
-        if (strlen(name) == segments->name_lengths[i] && memcmp(name, segments->names[i], segments->name_lengths[i]) == 0)
+        if (strlen(name) == segments->name_lengths[i] &&
+            memcmp(name, segments->names[i], segments->name_lengths[i]) == 0)
             return segments->values[i];
     return NULL;
 }
@@ -158,7 +159,8 @@ void exchange_add_header(struct exchange *exchange, const char *name, const char
         buffer_printf(&exchange->headers, "%s: %s\r\n", name, value);
 }
 
-/* CivetWeb gives up a write after its own limit without progress, which may be shorter than ours: then it is asked again. */
+/* CivetWeb gives up a write after its own limit without progress, which may be shorter than ours: then it is asked
+ * again. */
 bool exchange_write(struct exchange *exchange, const void *bytes, size_t length)
 {
     const char *at = bytes;
@@ -241,7 +243,8 @@ static void reply_error(
         else
             buffer_printf(&out, "%s\n", message.data != NULL ? message.data : "");
     }
-    exchange_reply(exchange, http, exchange->shape == SHAPE_PLAIN ? "text/plain; charset=utf-8" : json_type, out.data, out.length);
+    exchange_reply(
+        exchange, http, exchange->shape == SHAPE_PLAIN ? "text/plain; charset=utf-8" : json_type, out.data, out.length);
 }
 
 void exchange_fail(struct exchange *exchange, const pdk_error *err)

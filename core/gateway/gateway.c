@@ -1,5 +1,5 @@
-/* Which listener is whose: IPv4 without `door` is CivetWeb's own; IPv6, unix sockets, what systemd hands over and `door`
- * come through the door, which needs CivetWeb's loopback end. */
+/* Which listener is whose: IPv4 without `door` is CivetWeb's own; IPv6, unix sockets, what systemd hands over and
+ * `door` come through the door, which needs CivetWeb's loopback end. */
 #include "config.h"
 
 #include "core/gateway/gateway.h"
@@ -85,17 +85,18 @@ static pdk_status open_listener(struct gateway *gateway, const struct gateway_li
     if (status != PDK_OK)
         return status;
     bool door = listener->door || address.kind != LISTENER_IPV4;
-    /* Debian's CivetWeb 1.15 looks SSL_get_peer_certificate up in libssl at run time; OpenSSL 3 has no such symbol, and the
-     * first TLS connection calls NULL. */
+    /* Debian's CivetWeb 1.15 looks SSL_get_peer_certificate up in libssl at run time; OpenSSL 3 has no such symbol, and
+     * the first TLS connection calls NULL. */
     if (listener->certificate[0] != '\0')
         return pdk_error_value(err, PDK_UNSUPPORTED, "listen", listener->address,
-            "%s: TLS is not served by this release (CivetWeb 1.15 crashes with OpenSSL 3): leave out `certificate` and put a "
+            "%s: TLS is not served by this release (CivetWeb 1.15 crashes with OpenSSL 3): leave out `certificate` and "
+            "put a "
             "proxy in front",
             listener->address);
     if (!address.local && keys_count(gateway->keys) == 0)
         return pdk_error_value(err, PDK_DENIED, "listen", listener->address,
-            "%s is not a loopback address and there is no API key: put one into %s, or listen on 127.0.0.1", listener->address,
-            gateway->config->keys != NULL ? gateway->config->keys : "the folder of keys");
+            "%s is not a loopback address and there is no API key: put one into %s, or listen on 127.0.0.1",
+            listener->address, gateway->config->keys != NULL ? gateway->config->keys : "the folder of keys");
     gateway->public_address = gateway->public_address || !address.local;
     int port = 0;
     if (door) {
@@ -133,8 +134,8 @@ static pdk_status take_inherited(struct gateway *gateway, pdk_error *err)
         int port;
         status = listener_describe(fds[i], &is_unix, &local, &port, err);
         if (status == PDK_OK && !local && keys_count(gateway->keys) == 0)
-            status = pdk_error_set(err, PDK_DENIED, "listen",
-                "systemd hands over a socket that is not loopback and there is no API key");
+            status = pdk_error_set(
+                err, PDK_DENIED, "listen", "systemd hands over a socket that is not loopback and there is no API key");
         if (status == PDK_OK && gateway->door == NULL)
             status = start_door(gateway, err);
         if (status == PDK_OK)
@@ -219,8 +220,8 @@ static void cut(struct gateway *gateway)
     mutex_unlock(&gateway->lock);
 }
 
-/* CivetWeb's threads are left to the end of the process: it has no way to stop listening alone, and mg_stop takes 2 s. They
- * find `closed` and touch nothing but the gateway itself, which therefore stays. */
+/* CivetWeb's threads are left to the end of the process: it has no way to stop listening alone, and mg_stop takes 2 s.
+ * They find `closed` and touch nothing but the gateway itself, which therefore stays. */
 struct gateway *gateway_stop(struct gateway *gateway, int64_t drain_ms)
 {
     if (gateway == NULL)

@@ -1,5 +1,6 @@
-/* CivetWeb as the one who listens and reads heads; nothing else of it is used. begin_request answers every request, so that
- * none of its file, CGI or WebSocket code is ever reached. Its worker stacks are 100 KiB: big things are on the heap. */
+/* CivetWeb as the one who listens and reads heads; nothing else of it is used. begin_request answers every request, so
+ * that none of its file, CGI or WebSocket code is ever reached. Its worker stacks are 100 KiB: big things are on the
+ * heap. */
 #include "config.h"
 
 #include "core/base/cleanup.h"
@@ -25,9 +26,11 @@
 enum { HEAD_SLACK = 1024 };
 
 static const struct head_fault
-    bad_path = {.status = 400, .message = "the path holds a bad escape, an escaped '/', a '..' or bytes that are not UTF-8"},
+    bad_path = {.status = 400,
+        .message = "the path holds a bad escape, an escaped '/', a '..' or bytes that are not UTF-8"},
     coded_body = {.status = 415, .message = "Content-Encoding is not supported: send the body as it is"},
-    wrong_type = {.status = 400, .message = "1 validation error:\n  Unsupported Media Type: Only 'application/json' is allowed"},
+    wrong_type = {.status = 400,
+        .message = "1 validation error:\n  Unsupported Media Type: Only 'application/json' is allowed"},
     draining = {.status = 503, .message = "the server is shutting down"},
     full = {.status = 503, .message = "all connections are in use (connections)"};
 
@@ -133,7 +136,8 @@ static void serve(struct exchange *exchange)
         return;
     }
     char allow[ENDPOINT_ALLOW_MAX];
-    exchange->endpoint = endpoint_find(exchange->head.method, exchange->rest, &exchange->segments, allow, &exchange->shape);
+    exchange->endpoint =
+        endpoint_find(exchange->head.method, exchange->rest, &exchange->segments, allow, &exchange->shape);
     if (exchange->endpoint != NULL)
         exchange->shape = exchange->endpoint->shape;
     bool direct = exchange->endpoint != NULL && exchange->endpoint->direct;
@@ -179,7 +183,8 @@ static void settle(struct exchange *exchange)
     if (!keep)
         mg_disable_connection_keep_alive(exchange->http);
     int64_t took_us = monotonic_us() - exchange->started_us;
-    metrics_count(exchange->gateway->metrics, row_index(exchange), exchange->status, took_us, exchange->body.length, exchange->sent);
+    metrics_count(exchange->gateway->metrics, row_index(exchange), exchange->status, took_us, exchange->body.length,
+        exchange->sent);
     access_log(exchange, took_us);
 }
 
@@ -341,7 +346,8 @@ static int http_error(struct mg_connection *http, int status, const char *messag
     head_fault_text(fault, err.message, sizeof err.message);
     PDK_CLEANUP(buffer_done) struct buffer body = {0}, out = {0};
     status_openai(&body, fault->status, status_type(fault->status), &err);
-    buffer_printf(&out, "HTTP/1.1 %d %s\r\nContent-Type: application/json\r\nContent-Length: %zu\r\nConnection: close\r\n\r\n",
+    buffer_printf(&out,
+        "HTTP/1.1 %d %s\r\nContent-Type: application/json\r\nContent-Length: %zu\r\nConnection: close\r\n\r\n",
         fault->status, status_phrase(fault->status), body.length);
     buffer_put(&out, body.data, body.length);
     mg_disable_connection_keep_alive(http);
@@ -396,9 +402,9 @@ pdk_status http_start(struct server *server, const char *ports, unsigned threads
     snprintf(request_ms, sizeof request_ms, "%" PRIu64, limit_get(LIMIT_HEAD_MS));
     snprintf(idle_ms, sizeof idle_ms, "%" PRIu64, limit_get(LIMIT_KEEP_ALIVE_MS));
     const char *options[] = {"listening_ports", ports, "num_threads", thread_text, "max_request_size", head_text,
-        "request_timeout_ms", request_ms, "keep_alive_timeout_ms", idle_ms, "enable_keep_alive", "yes", "tcp_nodelay", "1",
-        "decode_url", "no", "decode_query_string", "no", "enable_auth_domain_check", "no", "enable_directory_listing", "no",
-        "connection_queue", "64", "listen_backlog", "1024", NULL};
+        "request_timeout_ms", request_ms, "keep_alive_timeout_ms", idle_ms, "enable_keep_alive", "yes", "tcp_nodelay",
+        "1", "decode_url", "no", "decode_query_string", "no", "enable_auth_domain_check", "no",
+        "enable_directory_listing", "no", "connection_queue", "64", "listen_backlog", "1024", NULL};
     const struct mg_callbacks callbacks = {
         .begin_request = begin_request,
         .http_error = http_error,
@@ -408,8 +414,8 @@ pdk_status http_start(struct server *server, const char *ports, unsigned threads
     };
     server->context = mg_start(&callbacks, server, options);
     if (server->context == NULL)
-        return pdk_error_value(err, PDK_IO, "listen", ports, "cannot listen on %s: the address is in use or not this machine's",
-            ports);
+        return pdk_error_value(
+            err, PDK_IO, "listen", ports, "cannot listen on %s: the address is in use or not this machine's", ports);
     return PDK_OK;
 }
 

@@ -36,12 +36,12 @@ struct gateway {
     struct watch *watch;
     struct metrics *metrics;
     int port;
-    bool public_address; /* a listener that strangers reach: keys must stay */
+    bool public_address;  /* a listener that strangers reach: keys must stay */
     atomic_bool draining; /* what comes new is turned away */
     atomic_bool closed;   /* nothing behind the gateway may be touched any more */
     atomic_uint in_flight;
     atomic_size_t body_bytes; /* of all requests in flight */
-    struct mutex lock;       /* keys, waiting, exchanges and their links */
+    struct mutex lock;        /* keys, waiting, exchanges and their links */
     struct keys *keys;
     struct exchange *exchanges;
     struct waiting *waiting; /* core/gateway/routing.c: requests that wait for a service to wake */
@@ -74,7 +74,7 @@ struct exchange {
     const char *rest; /* without a service's prefix */
     struct buffer body;
     struct keys *keys;
-    const struct key *key; /* NULL: none is needed */
+    const struct key *key;                                                      /* NULL: none is needed */
     char service_namespace[ENDPOINT_NAME_MAX], service_name[ENDPOINT_NAME_MAX]; /* by path, else "" */
     char request_id[129];
     bool request_id_given;

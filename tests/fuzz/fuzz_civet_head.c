@@ -1,5 +1,5 @@
-/* A head cut up as CivetWeb 1.15 does it and put together again is, wherever it is taken, the head that came: nothing that
- * CivetWeb overlooked is lost on the way. */
+/* A head cut up as CivetWeb 1.15 does it and put together again is, wherever it is taken, the head that came: nothing
+ * that CivetWeb overlooked is lost on the way. */
 #include "config.h"
 
 #include "core/base/cleanup.h"
@@ -120,8 +120,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         civet_head(&info, 16384, &out);
         struct head head;
         if (head_read(&head, out.data, out.length) == NULL) {
-            /* The two bytes behind the version are white space of some kind, of which CivetWeb leaves no trace; so is all
-             * that follows where there is no field. */
+            /* The two bytes behind the version are white space of some kind, of which CivetWeb leaves no trace; so is
+             * all that follows where there is no field. */
             size_t version = (size_t)(info.http_version - text) + strlen(info.http_version);
             bool bare = memcmp(data + end - 2, "\n\n", 2) == 0 || info.num_headers == 0;
             assert(bare || (out.length == end && memcmp(out.data, data, version) == 0 &&
