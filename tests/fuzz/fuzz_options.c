@@ -1,5 +1,5 @@
-/* Arguments, a line each, by the huggingface runtime's table: an error names its field and says something, and what is read
- * is within the table's limits. */
+/* Arguments, a line each, by the huggingface runtime's table: an error names its field and says something, and what is
+ * read is within the table's limits. */
 #include "config.h"
 
 #include "core/base/options.h"
@@ -17,13 +17,15 @@ static void read_back(const struct options *options)
 {
     for (size_t i = 0; i < huggingface_options.count; i++) {
         const pdk_option *row = &huggingface_options.options[i];
+        if (!options_given(options, row->name))
+            continue;
         size_t count = 0;
         const char *const *words = options_words(options, row->name, &count);
         for (size_t k = 0; k < count; k++)
             assert(words[k] != NULL && strlen(words[k]) < 1 << 20);
         bool numeric = row->type == PDK_OPTION_INTEGER || row->type == PDK_OPTION_NUMBER;
         double number = options_number(options, row->name);
-        if (numeric && options_given(options, row->name))
+        if (numeric)
             assert(number >= row->minimum && number <= row->maximum);
         if (row->type == PDK_OPTION_INTEGER)
             assert((double)options_integer(options, row->name) == number);

@@ -1,5 +1,5 @@
-/* A stream of operations on a scheduler: after each, every invariant of scheduler and block pool holds, and what runs is
- * never written to a block that another reads. */
+/* A stream of operations on a scheduler: after each, every invariant of scheduler and block pool holds, and what runs
+ * is never written to a block that another reads. */
 #include "config.h"
 
 #include "runtimes/huggingface/engine/scheduler.h"
@@ -50,8 +50,13 @@ static void add(struct game *game, uint32_t i, uint8_t a, uint8_t b)
     }
     if (limit == prompt && prompt == 1)
         limit++;
-    *sequence = (struct sequence){.tokens = game->tokens[i], .prompt_count = prompt, .limit = limit, .total = prompt,
-        .tenant = a % 5, .priority = follows ? leader->priority : b % 2, .scores = limit == prompt || b % 7 == 0,
+    *sequence = (struct sequence){.tokens = game->tokens[i],
+        .prompt_count = prompt,
+        .limit = limit,
+        .total = prompt,
+        .tenant = a % 5,
+        .priority = follows ? leader->priority : b % 2,
+        .scores = limit == prompt || b % 7 == 0,
         .leader = follows ? leader : NULL};
     for (uint32_t k = 0; k < prompt; k++)
         game->tokens[i][k] = follows ? leader->tokens[k] : a % 4 * 1000 + k;
@@ -83,8 +88,8 @@ static void step(struct game *game)
             sequence->scored = done < sequence->prompt_count - 1 ? done : sequence->prompt_count - 1;
         if (done == sequence->total && sequence->total < sequence->limit)
             sequence->tokens[sequence->total++] = 5;
-        ends[sequence - game->live] = sequence->total == sequence->limit && sequence_goal(sequence) <= sequence->computed + 0u;
-        ends[sequence - game->live] |= sequence->total == sequence->limit && sequence->limit > sequence->prompt_count;
+        bool answered = sequence->total == sequence->limit && sequence->limit > sequence->prompt_count;
+        ends[sequence - game->live] = answered || sequence_goal(sequence) == sequence->computed;
     }
     for (uint32_t i = 0; i < LIVE; i++)
         if (ends[i])
@@ -98,17 +103,23 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     struct game *game = calloc(1, sizeof *game);
     assert(game != NULL);
-    struct scheduler_config config = {.max_sequences = 1 + data[0] % 8, .max_rows = 16 + data[1] % 100, .max_length = LENGTH,
-        .prefill_interval = 1 + data[2] % 3, .watermark = data[2] % 4 * 0.1, .reserve_prompt = data[3] % 2 == 0,
-        .long_prefill = data[3] % 3 * 16, .chunked = true};
+    struct scheduler_config config = {.max_sequences = 1 + data[0] % 8,
+        .max_rows = 16 + data[1] % 100,
+        .max_length = LENGTH,
+        .prefill_interval = 1 + data[2] % 3,
+        .watermark = data[2] % 4 * 0.1,
+        .reserve_prompt = data[3] % 2 == 0,
+        .long_prefill = data[3] % 3 * 16,
+        .chunked = true};
     config.max_outputs = config.max_sequences + BLOCK_TOKENS;
     bool made = block_pool_new(11 + data[1] % 20, data[0] % 5 != 0, &key, &game->pool, NULL) == PDK_OK &&
-        scheduler_new(&config, game->pool, &game->scheduler, NULL) == PDK_OK;
+                scheduler_new(&config, game->pool, &game->scheduler, NULL) == PDK_OK;
     assert(made);
     for (size_t at = 4; at + 3 <= size && at < 3000; at += 3) {
         uint32_t i = data[at + 1] % LIVE;
         switch (data[at] % 8) {
-        case 0: case 1: add(game, i, data[at + 1], data[at + 2]); break;
+        case 0:
+        case 1: add(game, i, data[at + 1], data[at + 2]); break;
         case 2:
             if (game->live[i].state != SEQUENCE_NEW)
                 end(game, i);

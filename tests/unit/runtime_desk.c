@@ -186,12 +186,21 @@ void desk_open(struct desk *desk)
     desk->runtime = plugin_entry(runtime_file, "pdk_runtime_entry");
     pdk_compute_config config = {.size = sizeof config, .threads = 2};
     ck_assert_int_eq(desk->compute->init(&config, &desk->compute_self, NULL), PDK_OK);
-    desk->host_compute = (pdk_host_compute){
-        .size = sizeof desk->host_compute, .compute = desk->compute, .self = desk->compute_self};
-    desk->host = (pdk_host){.size = sizeof desk->host, .threads = 2, .context = desk, .log = host_log,
-        .progress = host_progress, .metric = host_metric, .metric_add = host_add, .metric_set = host_set,
-        .metric_observe = host_observe, .get_extension = host_extension, .part_send = host_part_send,
-        .finish = host_finish, .alive = host_alive};
+    desk->host_compute =
+        (pdk_host_compute){.size = sizeof desk->host_compute, .compute = desk->compute, .self = desk->compute_self};
+    desk->host = (pdk_host){.size = sizeof desk->host,
+        .threads = 2,
+        .context = desk,
+        .log = host_log,
+        .progress = host_progress,
+        .metric = host_metric,
+        .metric_add = host_add,
+        .metric_set = host_set,
+        .metric_observe = host_observe,
+        .get_extension = host_extension,
+        .part_send = host_part_send,
+        .finish = host_finish,
+        .alive = host_alive};
     ck_assert_int_eq(desk->runtime->init(&desk->host, &desk->self, NULL), PDK_OK);
     desk->model = desk->runtime->get_extension(desk->self, PDK_EXT_MODEL);
     desk->generate = desk->runtime->get_extension(desk->self, PDK_EXT_GENERATE);
@@ -201,8 +210,8 @@ void desk_open(struct desk *desk)
 pdk_status desk_load(
     struct desk *desk, const char *path, const char *const *arguments, const char *const *environment, pdk_error *err)
 {
-    pdk_model_spec spec = {.size = sizeof spec, .name = "service", .path = path, .arguments = arguments,
-        .environment = environment};
+    pdk_model_spec spec = {
+        .size = sizeof spec, .name = "service", .path = path, .arguments = arguments, .environment = environment};
     while (arguments != NULL && arguments[spec.argument_count] != NULL)
         spec.argument_count++;
     while (environment != NULL && environment[spec.environment_count] != NULL)
@@ -230,8 +239,9 @@ void desk_submit(struct desk *desk, const pdk_request *request, struct desk_answ
     answer->cancel_at = cancel_at;
     pdk_error err = {0};
     pdk_response *response = (pdk_response *)(void *)answer;
-    pdk_status status = request->kind == PDK_KIND_GENERATE ? desk->generate->submit(desk->self, request, response, &err)
-                                                           : desk->tokenize->submit(desk->self, request, response, &err);
+    pdk_status status = request->kind == PDK_KIND_GENERATE
+                            ? desk->generate->submit(desk->self, request, response, &err)
+                            : desk->tokenize->submit(desk->self, request, response, &err);
     if (status != PDK_OK)
         host_finish(response, &err);
 }

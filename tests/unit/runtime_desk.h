@@ -1,5 +1,5 @@
-/* tests/unit/runtime_desk.h: a host for tests of a runtime as it is built: both plugins are opened as the worker opens them,
- * requests are submitted, their parts are put together. */
+/* tests/unit/runtime_desk.h: a host for tests of a runtime as it is built: both plugins are opened as the worker opens
+ * them, requests are submitted, their parts are put together. */
 #pragma once
 
 #include "core/base/buffer.h"
@@ -35,7 +35,7 @@ struct desk_answer {
     uint32_t full_at;   /* this part is answered PDK_FULL; 0: none */
     uint32_t cancel_at; /* this part is answered PDK_CANCELLED */
     bool is_full;
-    bool broken; /* a part after the end, or one while full */
+    bool broken;     /* a part after the end, or one while full */
     pdk_error error; /* status PDK_OK: it ended well */
 };
 
@@ -61,8 +61,8 @@ void desk_need_plugins(void);
 /* Opens both plugins of the build tree. */
 void desk_open(struct desk *desk);
 /* Loads `path` with arguments and environment, each list ended by NULL (may be NULL itself). */
-pdk_status desk_load(struct desk *desk, const char *path, const char *const *arguments, const char *const *environment,
-    pdk_error *err);
+pdk_status desk_load(
+    struct desk *desk, const char *path, const char *const *arguments, const char *const *environment, pdk_error *err);
 void desk_close(struct desk *desk);
 
 void desk_submit(struct desk *desk, const pdk_request *request, struct desk_answer *answer);
