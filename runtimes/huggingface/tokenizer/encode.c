@@ -227,7 +227,7 @@ pdk_status tokenizer_encode(const struct tokenizer *tokenizer, const char *text,
     encoder.words.sink = encode_word;
     encoder.words.to = &encoder;
     size_t before = list->count;
-    pdk_status status = word_run_init(&encoder.words, &tokenizer->words, err);
+    pdk_status status = word_run_init(&encoder.words, &tokenizer->words, length, err);
     if (status == PDK_OK)
         status = take_runs(&encoder, runs, run_count, length, err);
     if (status == PDK_OK)

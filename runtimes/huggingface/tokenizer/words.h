@@ -53,10 +53,11 @@ struct word_run {
     const struct word_steps *steps;
     struct regex_state *states[WORD_STEPS_MAX];
     struct buffer texts[WORD_STEPS_MAX];
+    int64_t started_ns, budget_ns; /* of this thread's processor time, for expressions that are slow again and again */
     pdk_status (*sink)(void *to, const char *text, size_t length, pdk_error *err);
     void *to;
 };
 
-pdk_status word_run_init(struct word_run *run, const struct word_steps *steps, pdk_error *err);
+pdk_status word_run_init(struct word_run *run, const struct word_steps *steps, size_t length, pdk_error *err);
 void word_run_done(struct word_run *run);
 pdk_status word_run_cut(struct word_run *run, struct word text, pdk_error *err);
