@@ -6,6 +6,7 @@
 #include "core/base/clock.h"
 #include "core/base/error.h"
 #include "core/base/log.h"
+#include "core/base/utf8.h"
 #include "core/control/messages.h"
 #include "core/control/metrics.h"
 #include "core/control/state.h"
@@ -51,6 +52,7 @@ static void remember_failure(struct service *service, const struct replica *repl
     struct failure *failure = &service->failure;
     failure->reason = REASON_LOAD;
     snprintf(failure->message, sizeof failure->message, "%s", message);
+    utf8_make_plain(failure->message); /* cut, and a worker's words */
     failure->revision_name[0] = '\0';
     if (replica != NULL)
         snprintf(failure->revision_name, sizeof failure->revision_name, "%s", replica->pod->revision_name);
@@ -157,6 +159,8 @@ void replica_bury(struct control *control, struct service *service, size_t index
         control->config.step_deadline_ms, control->config.drain_ms};
     PDK_CLEANUP(buffer_done) struct buffer cause = {0};
     put_cause(replica, &deadlines, &cause);
+    if (cause.data != NULL)
+        utf8_make_plain(cause.data);
     const char *text = cause.data != NULL ? cause.data : "";
     if (replica->expected) {
         struct log_fields fields = fields_of(replica, MESSAGE_REPLICA_STOPPED);
