@@ -133,8 +133,10 @@ static void put_cause(const struct replica *replica, const struct reconcile_dead
     default:
         if (replica->load_error.status != PDK_OK)
             buffer_puts(out, replica->load_error.message);
+        else if (replica->channel_error.status == PDK_INVALID) /* a breach, after which it may have left by itself */
+            buffer_puts(out, replica->channel_error.message);
         else if (replica->killed_for == REASON_CHANNEL_LOST && replica->channel_error.status != PDK_OK)
-            buffer_printf(out, "the worker broke the protocol: %s", replica->channel_error.message);
+            buffer_printf(out, "the worker stayed when its channel was gone: %s", replica->channel_error.message);
         else if (replica->exit_signal != 0)
             buffer_printf(
                 out, "the worker was ended by signal %d (%s)", replica->exit_signal, strsignal(replica->exit_signal));

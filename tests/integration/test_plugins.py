@@ -12,7 +12,7 @@ import unittest
 import harness
 
 BUILT = harness.BUILD / "tests/plugins/.libs"
-CONF = "load_deadline_s = 2;\nping_deadline_s = 2;\nstep_deadline_s = 2;\n"
+CONF = "load_deadline_s = 2;\nping_deadline_s = 2;\nstep_deadline_s = 4;\n"
 
 
 def setUpModule():
@@ -231,12 +231,12 @@ class AtWork(PluginTest):
             "crash": r"the worker was ended by signal 11 \(Segmentation fault\)",
             "exit": "the worker ended with exit status 0",
             "hang": "the worker answered no ping in 2 s, and was killed",
-            "hang-engine": "the engine made no step in 2 s with requests waiting, and was killed",
-            "never": "the engine made no step in 2 s with requests waiting, and was killed",
-            "garbage": "the worker broke the protocol: a frame starts with 0x73696874",
-            "huge": "the worker broke the protocol: a frame of 4294967295 bytes",
-            "unknown-id": r"the worker broke the protocol: .*not in flight",
-            "unsealed": "the worker broke the protocol: .*seal",
+            "hang-engine": "the engine made no step in 4 s with requests waiting, and was killed",
+            "never": "the engine made no step in 4 s with requests waiting, and was killed",
+            "garbage": "the replica broke the protocol: a frame starts with 0x73696874",
+            "huge": "the replica broke the protocol: a frame of 4294967295 bytes",
+            "unknown-id": r"the replica broke the protocol: .*not in flight",
+            "unsealed": "the replica broke the protocol: .*seal",
         }
         d, names = self.act(wants)
         with d:
