@@ -254,7 +254,7 @@ class AtWork(PluginTest):
 
     def test_finishes_twice(self):
         """The first finish is the answer; the second one ends the worker."""
-        wants = {"twice": "the runtime finished request 1 twice", "late-part": "the runtime sent a part of request 1, which it had finished"}
+        wants = {"twice": r"the runtime finished request \d+ twice", "late-part": r"the runtime sent a part of request \d+, which it had finished"}
         d, names = self.act(wants, stream=(False,))
         with d:
             for name, (act, _) in names.items():
