@@ -1,6 +1,8 @@
 """The real Kubernetes Python client, and the requests that kubectl sends, against a real daemon."""
 import json
+import os
 import re
+import signal
 import threading
 import unittest
 
@@ -100,16 +102,20 @@ class PythonClient(KubernetesTest):
         self.assertEqual(sorted(n.metadata.name for n in self.core.list_namespace().items), ["default", "other"])
         self.assertEqual(self.core.list_namespaced_event("default").items, [])
 
+    def log(self, name, namespace="default", **more):
+        """The client's own decoding gives the text of a Python bytes object."""
+        return self.core.read_namespaced_pod_log(name, namespace, _preload_content=False, **more).data.decode()
+
     def test_logs(self):
         name = self.pod().metadata.name
-        whole = self.core.read_namespaced_pod_log(name, "default")
-        lines = whole.splitlines()
-        self.assertGreater(len(lines), 0)
-        self.assertEqual(self.core.read_namespaced_pod_log(name, "default", tail_lines=1).splitlines(), lines[-1:])
-        self.assertEqual(self.core.read_namespaced_pod_log(name, "default", tail_lines=0), "")
-        self.assertEqual(self.core.read_namespaced_pod_log(name, "default", limit_bytes=7), whole[:7])
-        self.assertEqual(self.core.read_namespaced_pod_log(name, "default", container="kserve-container"), whole)
-        self.assertEqual(self.core.read_namespaced_pod_log(name, "default", previous=True), "", "no worker ran before")
+        whole = self.log(name)
+        lines = whole.splitlines(keepends=True)
+        self.assertGreater(len(lines), 1)
+        self.assertEqual(self.log(name, tail_lines=1), lines[-1])
+        self.assertEqual(self.log(name, tail_lines=0), "")
+        self.assertEqual(self.log(name, limit_bytes=7), whole[:7])
+        self.assertEqual(self.log(name, container="kserve-container"), whole)
+        self.assertEqual(self.log(name, previous=True), "", "no worker ran before")
         self.assertIn("other-container", self.refused(400, "BadRequest", self.core.read_namespaced_pod_log, name, "default", container="other-container")["message"])
         self.refused(404, "NotFound", self.core.read_namespaced_pod_log, name, "other")
 
@@ -127,14 +133,12 @@ class PythonClient(KubernetesTest):
         self.assertEqual(self.daemon.get("/healthz")[0], 200)
 
     def test_previous_log(self):
-        import os
-        import signal
         name = self.pod("second", "other").metadata.name
-        before = self.core.read_namespaced_pod_log(name, "other")
+        before = self.log(name, "other")
         worker = next(w for w in self.daemon.workers() if f" {w}" in next(l for l in (self.daemon.folder / "log").read_text().splitlines() if re.search("second.*started worker", l)))
         os.kill(worker, signal.SIGKILL)
         self.daemon.wait_for(lambda: self.pod("second", "other").status.container_statuses[0].restart_count == 1 and self.pod("second", "other").status.container_statuses[0].ready)
-        self.assertEqual(self.core.read_namespaced_pod_log(name, "other", previous=True), before)
+        self.assertEqual(self.log(name, "other", previous=True), before)
         self.assertEqual(self.pod("second", "other").metadata.name, name, "a restart keeps the name")
         ended = self.pod("second", "other").status.container_statuses[0].last_state.terminated
         self.assertEqual((ended.exit_code, ended.reason), (128 + 9, "Error"))
