@@ -38,6 +38,7 @@ struct daemon {
     struct channel_loop *loop;
     struct control *control;
     struct gateway *gateway;
+    struct mutex reloading; /* one at a time, by signal or by request */
 };
 
 static const char usage[] =
@@ -92,6 +93,31 @@ static pdk_status read_config(struct daemon *daemon, struct daemon_config *ret_c
     return status;
 }
 
+/* All of it, or nothing of it. Listeners and folders are settled at start. [main-thread], [gateway-thread] */
+static pdk_status reload(void *context, pdk_error *err)
+{
+    struct daemon *daemon = context;
+    struct daemon_config config;
+    pdk_error own = {0};
+    mutex_lock(&daemon->reloading);
+    sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%lld", (long long)monotonic_us());
+    pdk_status status = read_config(daemon, &config, &own);
+    if (status == PDK_OK)
+        status = gateway_reload(daemon->gateway, &own);
+    if (status == PDK_OK)
+        status = control_reload(daemon->control, &own);
+    if (status == PDK_OK) {
+        log_set_level((enum log_level)config.log_level);
+        log_event(LOG_LEVEL_NOTICE, NULL, "configuration read again");
+    } else {
+        log_event(LOG_LEVEL_ERROR, NULL, "configuration left as it was: %s", own.message);
+        *err = own;
+    }
+    sd_notify(0, "READY=1");
+    mutex_unlock(&daemon->reloading);
+    return status;
+}
+
 /* Fills what control and gateway are told from the command line and paddock.conf. */
 static pdk_status prepare(struct daemon *daemon, pdk_error *err)
 {
@@ -124,6 +150,8 @@ static pdk_status prepare(struct daemon *daemon, pdk_error *err)
     g->connections = c->connections;
     g->keys = daemon->keys;
     g->access_log = c->access_log;
+    g->reload = reload;
+    g->reload_context = daemon;
     if (daemon->listen != NULL) {
         if (strlen(daemon->listen) >= sizeof g->listeners[0].address)
             return pdk_error_set(err, PDK_INVALID, "listen", "--listen is longer than %zu bytes", sizeof g->listeners[0].address - 1);
@@ -158,6 +186,20 @@ static void protect(void)
     }
 }
 
+/* glibc keeps freed chunks for each thread; with hundreds of threads that take turns, that is memory which only grows until
+ * all have had theirs. The setting is read before main, so this program starts itself again with it, once. */
+static void bound_thread_caches(char **argv)
+{
+#if defined(__GLIBC__) && !defined(PADDOCK_SANITIZERS)
+    static const char name[] = "GLIBC_TUNABLES";
+    if (getenv(name) != NULL || setenv(name, "glibc.malloc.tcache_count=0:glibc.malloc.arena_max=4", 1) != 0)
+        return;
+    execv("/proc/self/exe", argv);
+#else
+    (void)argv;
+#endif
+}
+
 static pdk_status start(struct daemon *daemon, pdk_error *err)
 {
     pdk_status status = folder_make(daemon->paths.state, 0750, err);
@@ -176,26 +218,6 @@ static pdk_status start(struct daemon *daemon, pdk_error *err)
     return file_replace(daemon->port_file, port, (size_t)length, 0644, err);
 }
 
-/* All of it, or nothing of it. */
-static void reload(struct daemon *daemon)
-{
-    pdk_error err = {0};
-    struct daemon_config config;
-    sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%lld", (long long)monotonic_us());
-    pdk_status status = read_config(daemon, &config, &err);
-    if (status == PDK_OK)
-        status = gateway_reload(daemon->gateway, &err);
-    if (status == PDK_OK)
-        status = control_reload(daemon->control, &err);
-    if (status == PDK_OK) {
-        log_set_level((enum log_level)config.log_level);
-        log_event(LOG_LEVEL_NOTICE, NULL, "configuration read again");
-    } else {
-        log_event(LOG_LEVEL_ERROR, NULL, "configuration left as it was: %s", err.message);
-    }
-    sd_notify(0, "READY=1");
-}
-
 static void wait_for_signals(struct daemon *daemon, const sigset_t *signals)
 {
     uint64_t watchdog_us = 0;
@@ -206,7 +228,7 @@ static void wait_for_signals(struct daemon *daemon, const sigset_t *signals)
         if (number < 0 && errno == EAGAIN)
             sd_notify(0, "WATCHDOG=1");
         else if (number == SIGHUP)
-            reload(daemon);
+            reload(daemon, &(pdk_error){0});
         else if (number == SIGTERM || number == SIGINT)
             return;
     }
@@ -228,8 +250,10 @@ int main(int argc, char **argv)
 {
     static struct daemon daemon;
     pdk_error err = {0};
+    bound_thread_caches(argv);
     log_open("paddockd", LOG_LEVEL_INFO);
     thread_adopt(THREAD_MAIN);
+    mutex_init(&daemon.reloading);
     paths_find(&daemon.paths);
     if (!read_arguments(&daemon, argc, argv))
         return 2;

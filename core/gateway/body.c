@@ -1,6 +1,6 @@
-/* Pieces are small, so that the clock is looked at between them; each piece has a deadline that core/gateway/watch.h keeps.
- * CivetWeb does not show a chunked body's chunks and reads their heads byte by byte, so half a million one-byte chunks are
- * told from a body worth having by what they cost: this thread's CPU time. */
+/* Pieces are small, so that the clock is looked at between them; each piece has a deadline that core/gateway/watch.h
+ * keeps. CivetWeb does not show a chunked body's chunks and reads their heads byte by byte, so half a million one-byte
+ * chunks are told from a body worth having by what they cost: this thread's CPU time. */
 #include "config.h"
 
 #include "core/base/clock.h"
@@ -11,17 +11,22 @@
 
 enum {
     PIECE = 16384,
-    GRACE_MS = 10000,     /* before the minimum rate counts */
-    CHUNK_CPU_MS = 250,   /* for a chunked body of any length … */
-    CHUNK_CPU_RATE = 4000 /* … and a millisecond more for each 4,000 bytes */
+    DROPPED_MAX = 65536,        /* of a body that nobody reads */
+    ALL_BODIES_MAX = 512 << 20, /* of all requests in flight */
+    GRACE_MS = 10000,           /* before the minimum rate counts */
+    CHUNK_CPU_MS = 100,         /* for a chunked body of any length … */
+    CHUNK_CPU_RATE = 4000       /* … and a millisecond more for each 4,000 bytes */
 };
 
 static const struct head_fault
-    too_large = {413, "the body is over this endpoint's limit"},
-    late = {408, "the body did not arrive in time (body_idle_ms, body_rate)"},
-    broken = {400, "the body ended early or its chunks are malformed"},
-    tiny_chunks = {413, "the body's chunks are too small to be worth their work"},
-    no_memory = {503, "out of memory"};
+    too_large = {.status = 413, .message = "the body is too large", .over = true, .limit = LIMIT_BODY_OPENAI_BYTES},
+    unwanted = {.status = 413, .message = "this endpoint takes no body"},
+    late = {.status = 408, .message = "the body stopped coming", .over = true, .limit = LIMIT_BODY_IDLE_MS},
+    slow = {.status = 408, .message = "the body comes too slowly", .over = true, .limit = LIMIT_BODY_RATE},
+    broken = {.status = 400, .message = "the body ended early or its chunks are malformed"},
+    tiny_chunks = {.status = 413, .message = "the body's chunks are too small to be worth their work"},
+    too_many = {.status = 503, .message = "the bodies of all requests together take too much memory"},
+    no_memory = {.status = 503, .message = "out of memory"};
 
 static int64_t cpu_ms(void)
 {
@@ -31,6 +36,7 @@ static int64_t cpu_ms(void)
 struct reading {
     struct exchange *exchange;
     uint64_t limit;
+    const struct head_fault *over; /* said above it */
     int64_t started_ms, started_cpu_ms;
 };
 
@@ -39,7 +45,7 @@ static const struct head_fault *check_pace(const struct reading *reading)
     int64_t now_ms = monotonic_ms(), took_ms = now_ms - reading->started_ms;
     uint64_t got = reading->exchange->body.length;
     if (took_ms > GRACE_MS && got < (uint64_t)(took_ms - GRACE_MS) * limit_get(LIMIT_BODY_RATE) / 1000)
-        return &late;
+        return &slow;
     if (reading->exchange->head.body == HEAD_BODY_CHUNKED &&
         cpu_ms() - reading->started_cpu_ms > CHUNK_CPU_MS + (int64_t)(got / CHUNK_CPU_RATE))
         return &tiny_chunks;
@@ -52,7 +58,7 @@ static const struct head_fault *read_piece(struct reading *reading, char *to, si
     struct exchange *exchange = reading->exchange;
     bool sized = exchange->head.body == HEAD_BODY_LENGTH;
     int64_t deadline_ms = monotonic_ms() + (int64_t)limit_get(LIMIT_BODY_IDLE_MS);
-    struct watched watched = {.fd = exchange->connection->fd, .deadline_ms = deadline_ms};
+    struct watched watched = {.fd = exchange->client_fd, .deadline_ms = deadline_ms};
     bool armed = watched.fd >= 0;
     int got;
     if (armed)
@@ -91,24 +97,30 @@ static const struct head_fault *read_all(struct reading *reading)
         if (got == 0)
             return NULL;
         exchange->body.length += got;
+        if (atomic_fetch_add_explicit(&exchange->gateway->body_bytes, got, memory_order_relaxed) > ALL_BODIES_MAX)
+            return &too_many;
         exchange->body.data[exchange->body.length] = '\0';
         if (exchange->body.length > reading->limit)
-            return &too_large;
+            return reading->over;
         fault = check_pace(reading);
         if (fault != NULL)
             return fault;
     }
 }
 
-const struct head_fault *body_read(struct exchange *exchange, uint64_t limit)
+const struct head_fault *body_read(struct exchange *exchange)
 {
+    bool wanted = exchange->endpoint->body != BODY_NONE;
+    struct reading reading = {.exchange = exchange,
+        .limit = wanted ? limit_get(LIMIT_BODY_OPENAI_BYTES) : DROPPED_MAX,
+        .over = wanted ? &too_large : &unwanted,
+        .started_ms = monotonic_ms(),
+        .started_cpu_ms = cpu_ms()};
     if (exchange->head.body == HEAD_BODY_NONE)
         return NULL;
-    if (exchange->head.body == HEAD_BODY_LENGTH && exchange->head.content_length > limit)
-        return &too_large;
+    if (exchange->head.body == HEAD_BODY_LENGTH && exchange->head.content_length > reading.limit)
+        return reading.over;
     if (exchange->head.expect_continue && !exchange_write(exchange, "HTTP/1.1 100 Continue\r\n\r\n", 25))
         return &broken;
-    struct reading reading = {
-        .exchange = exchange, .limit = limit, .started_ms = monotonic_ms(), .started_cpu_ms = cpu_ms()};
     return read_all(&reading);
 }

@@ -1,12 +1,11 @@
-/* One inner connection for each request: CivetWeb closes it behind the answer, which is how the end of an answer is known
- * without reading it. The client's connection lives on when the gateway has said so through the table. */
+/* One inner connection for each request: CivetWeb closes it behind the answer, which is how the end of an answer is
+ * known without reading it. The client's connection lives on when the gateway has said so through the table. */
 #include "config.h"
 
 #include "core/gateway/door_relay.h"
 
 #include "core/base/cleanup.h"
 #include "core/base/clock.h"
-#include "core/base/error.h"
 #include "core/base/limits.h"
 #include "core/gateway/endpoints.h"
 #include "core/gateway/status_map.h"
@@ -19,10 +18,16 @@
 #include <sys/epoll.h>
 #include <sys/socket.h>
 
-enum { BUFFER_BYTES = 65536, CLOSING_MS = 2000 };
+enum {
+    BUFFER_BYTES = 65536,
+    CLOSING_MS = 2000,
+    DROP_HEAD_BYTES = 65536,   /* behind a refused head */
+    DROP_BODY_BYTES = 16 << 20 /* of a refused body: its sender reads our answer only behind it */
+};
 
-static const struct head_fault bad_body = {400, "the body's chunks are malformed or too small to be worth their work"},
-                               no_inner = {503, "the server has no connection left"};
+static const struct head_fault bad_body = {.status = 400,
+                                   .message = "the body's chunks are malformed or too small to be worth their work"},
+                               no_inner = {.status = 503, .message = "the server has no connection left"};
 
 /* Asks epoll for `events` at one end; 0 takes it out of the set. */
 static void want(struct relay_host *host, struct relay_end *end, uint32_t events)
@@ -85,6 +90,7 @@ static bool flush_out(struct relay_host *host, struct relay *relay)
 /* Nothing more will be said. */
 static void start_closing(struct relay_host *host, struct relay *relay)
 {
+    relay->drop_left = relay->state == RELAY_HEAD ? DROP_HEAD_BYTES : DROP_BODY_BYTES;
     close_inner(host, relay);
     buffer_done(&relay->in);
     shutdown(relay->client.fd, SHUT_WR);
@@ -95,15 +101,15 @@ static void start_closing(struct relay_host *host, struct relay *relay)
 /* The door's own answer to what CivetWeb never sees. */
 static void refuse(struct relay_host *host, struct relay *relay, const struct head_fault *fault)
 {
-    pdk_error err = {0};
-    pdk_error_set(&err, PDK_INVALID, NULL, "%s", fault->message);
+    pdk_error err = {.status = PDK_INVALID};
+    head_fault_text(fault, err.message, sizeof err.message);
     PDK_CLEANUP(buffer_done) struct buffer body = {0};
     status_openai(&body, fault->status, status_type(fault->status), &err);
     if (!relay->answered) {
         buffer_clear(&relay->out);
         buffer_printf(&relay->out,
-            "HTTP/1.1 %d %s\r\nContent-Type: application/json\r\nContent-Length: %zu\r\nConnection: close\r\n\r\n", fault->status,
-            status_phrase(fault->status), body.length);
+            "HTTP/1.1 %d %s\r\nContent-Type: application/json\r\nContent-Length: %zu\r\n%sConnection: close\r\n\r\n",
+            fault->status, status_phrase(fault->status), body.length, fault->status == 503 ? "Retry-After: 1\r\n" : "");
         buffer_put(&relay->out, body.data, body.length);
         if (!flush_out(host, relay))
             return;
@@ -122,13 +128,19 @@ static bool open_inner(struct relay_host *host, struct relay *relay)
         .sin_family = AF_INET, .sin_port = htons(host->inner_port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     int on = 1;
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    struct sockaddr_in own;
+    /* Peers of unix sockets come from an address of their own, so that none can be taken for one of the network. */
+    struct sockaddr_in own = {
+        .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK + (relay->local ? 1 : 0))};
     socklen_t length = sizeof own;
+    setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof on);
+    if (bind(fd, (struct sockaddr *)&own, sizeof own) != 0)
+        return false;
     if ((connect(fd, (struct sockaddr *)&address, sizeof address) != 0 && errno != EINPROGRESS) ||
         getsockname(fd, (struct sockaddr *)&own, &length) != 0)
         return false;
     relay->inner.fd = PDK_STEAL_FD(fd);
     relay->port = ntohs(own.sin_port);
+    relay->serial = ++host->serial;
     relay->keep = false;
     relay->inner_ended = false;
     relay->answered = false;
@@ -246,8 +258,9 @@ static void ask_events(struct relay_host *host, struct relay *relay)
     uint32_t client = EPOLLRDHUP, inner = 0;
     bool sending = relay->state == RELAY_ANSWER && relay->head_left + relay->body_ready > 0;
     bool ahead = relay->state == RELAY_ANSWER && relay->framing.state == FRAMING_DONE && !sending;
-    bool room = ahead ? count_ahead(relay) < limit_get(LIMIT_PIPELINED) && relay->in.length < limit_get(LIMIT_HEAD_BYTES)
-                      : relay->in.length < BUFFER_BYTES;
+    bool room = ahead
+                    ? count_ahead(relay) < limit_get(LIMIT_PIPELINED) && relay->in.length < limit_get(LIMIT_HEAD_BYTES)
+                    : relay->in.length < BUFFER_BYTES;
     if (room || relay->state == RELAY_CLOSING)
         client |= EPOLLIN;
     if (relay->out.length > 0)
@@ -296,10 +309,12 @@ static ssize_t read_some(int fd, struct buffer *to, size_t room)
 static void client_readable(struct relay_host *host, struct relay *relay)
 {
     if (relay->state == RELAY_CLOSING) {
-        char dropped[4096];
+        char dropped[16384];
         ssize_t got = recv(relay->client.fd, dropped, sizeof dropped, MSG_DONTWAIT);
-        if (got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR))
+        if (got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR) || (got > 0 && (size_t)got > relay->drop_left))
             gone(host, relay);
+        else if (got > 0)
+            relay->drop_left -= (size_t)got;
         return;
     }
     bool first = relay->state == RELAY_HEAD && relay->in.length == 0;

@@ -1,10 +1,12 @@
 /* core/gateway/head.h: a request's head, checked by RFC 9112 before anything believes it.
  *
- * One reader serves every way in: the door hands it the bytes as they came, and http.c puts CivetWeb's pieces back together
- * first. What two readers of HTTP could take in two ways is refused, so that no request hides inside another. */
+ * One reader serves every way in: the door hands it the bytes as they came, and http.c puts CivetWeb's pieces back
+ * together first. What two readers of HTTP could take in two ways is refused, so that no request hides inside another.
+ */
 #pragma once
 
 #include "core/base/buffer.h"
+#include "core/base/limits.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -12,11 +14,16 @@
 
 enum head_body { HEAD_BODY_NONE, HEAD_BODY_LENGTH, HEAD_BODY_CHUNKED };
 
-/* Why a head was refused. */
+/* Why a head or a body was refused. */
 struct head_fault {
     int status; /* of HTTP */
     const char *message;
+    bool over; /* it is over `limit`, which the answer names with its value */
+    enum limit limit;
 };
+
+/* The fault's sentence. */
+void head_fault_text(const struct head_fault *fault, char *text, size_t room);
 
 extern const struct head_fault head_fault_malformed, head_fault_too_large, head_fault_too_many, head_fault_timeout,
     head_fault_version;
@@ -42,8 +49,8 @@ struct head {
     bool expect_continue;
 };
 
-/* Reads `text`, which ends in the empty line, or is cut off where a reader gave up. NULL: it is fine, and head_done frees
- * it; else the fault, and `head` holds nothing. */
+/* Reads `text`, which ends in the empty line, or is cut off where a reader gave up. NULL: it is fine, and head_done
+ * frees it; else the fault, and `head` holds nothing. */
 const struct head_fault *head_read(struct head *head, const char *text, size_t length);
 void head_done(struct head *head);
 /* The first field called `name`, in any case, or NULL. */

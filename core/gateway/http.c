@@ -1,5 +1,6 @@
-/* CivetWeb as the one who listens and reads heads; nothing else of it is used. begin_request answers every request, so that
- * none of its file, CGI or WebSocket code is ever reached. Its worker stacks are 100 KiB: big things are on the heap. */
+/* CivetWeb as the one who listens and reads heads; nothing else of it is used. begin_request answers every request, so
+ * that none of its file, CGI or WebSocket code is ever reached. Its worker stacks are 100 KiB: big things are on the
+ * heap. */
 #include "config.h"
 
 #include "core/base/cleanup.h"
@@ -10,24 +11,28 @@
 #include "core/gateway/civet_head.h"
 #include "core/gateway/peer.h"
 #include "core/gateway/request.h"
+#include "core/gateway/stack.h"
 #include "core/gateway/status_map.h"
 #include "core/gateway/target.h"
 
-#include <arpa/inet.h>
 #include <inttypes.h>
-#include <netinet/in.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
 #include <sys/random.h>
+#include <sys/socket.h>
 
-enum { HEAD_SLACK = 1024, BODY_DROPPED_MAX = 65536 };
+enum { HEAD_SLACK = 1024 };
 
 static const struct head_fault
-    bad_path = {400, "the path holds a bad escape, an escaped '/', a '..' or bytes that are not UTF-8"},
-    coded_body = {415, "Content-Encoding is not supported: send the body as it is"},
-    wrong_type = {400, "1 validation error:\n  Unsupported Media Type: Only 'application/json' is allowed"},
-    full = {503, "all connections are in use (connections)"};
+    bad_path = {.status = 400,
+        .message = "the path holds a bad escape, an escaped '/', a '..' or bytes that are not UTF-8"},
+    coded_body = {.status = 415, .message = "Content-Encoding is not supported: send the body as it is"},
+    wrong_type = {.status = 400,
+        .message = "1 validation error:\n  Unsupported Media Type: Only 'application/json' is allowed"},
+    draining = {.status = 503, .message = "the server is shutting down"},
+    full = {.status = 503, .message = "all connections are in use (connections)"};
 
 /* ---- the exchange from head to handler ---- */
 
@@ -116,8 +121,7 @@ static bool check_body_head(struct exchange *exchange)
 
 static bool read_body(struct exchange *exchange)
 {
-    uint64_t limit = exchange->endpoint->body == BODY_NONE ? BODY_DROPPED_MAX : limit_get(LIMIT_BODY_OPENAI_BYTES);
-    const struct head_fault *fault = body_read(exchange, limit);
+    const struct head_fault *fault = body_read(exchange);
     if (fault == NULL)
         return true;
     exchange_fault(exchange, fault);
@@ -132,12 +136,16 @@ static void serve(struct exchange *exchange)
         return;
     }
     char allow[ENDPOINT_ALLOW_MAX];
-    exchange->endpoint = endpoint_find(exchange->head.method, exchange->rest, &exchange->segments, allow, &exchange->shape);
+    exchange->endpoint =
+        endpoint_find(exchange->head.method, exchange->rest, &exchange->segments, allow, &exchange->shape);
     if (exchange->endpoint != NULL)
         exchange->shape = exchange->endpoint->shape;
     bool direct = exchange->endpoint != NULL && exchange->endpoint->direct;
-    unsigned connections = atomic_load_explicit(&exchange->gateway->connections, memory_order_relaxed);
-    if (!exchange->server->inner && !direct && connections > exchange->gateway->config->connections) {
+    if (!direct && gateway_is_draining(exchange->gateway)) {
+        exchange_fault(exchange, &draining);
+        return;
+    }
+    if (!direct && server_connections(exchange->server) > exchange->server->threads) {
         exchange_fault(exchange, &full);
         return;
     }
@@ -167,32 +175,38 @@ static size_t row_index(const struct exchange *exchange)
 static void settle(struct exchange *exchange)
 {
     bool keep = exchange->finished && !exchange->close && !exchange->broken;
-    const struct mg_request_info *info = mg_get_request_info(exchange->http);
     if (exchange->server->inner) {
         if (keep)
-            door_keep(exchange->gateway->door, (uint16_t)info->remote_port);
+            door_keep(exchange->gateway->door, &exchange->door_client);
         keep = false; /* the door opens a connection for each request */
     }
     if (!keep)
         mg_disable_connection_keep_alive(exchange->http);
     int64_t took_us = monotonic_us() - exchange->started_us;
-    metrics_count(exchange->gateway->metrics, row_index(exchange), exchange->status, took_us, exchange->body.length, exchange->sent);
+    metrics_count(exchange->gateway->metrics, row_index(exchange), exchange->status, took_us, exchange->body.length,
+        exchange->sent);
     access_log(exchange, took_us);
 }
 
 /* ---- CivetWeb's callbacks ---- */
 
-static void find_client(struct exchange *exchange, const struct mg_request_info *info)
+/* Once a connection. */
+static int find_fd(struct connection *connection, const struct mg_request_info *info)
 {
-    struct connection *connection = exchange->connection;
     if (!connection->searched) {
         connection->searched = true;
         connection->fd = peer_find(info->remote_addr, (uint16_t)info->remote_port, (uint16_t)info->server_port);
     }
+    return connection->fd;
+}
+
+/* Behind the door it is the door's duplicate, set by identify: what is done to it the door sees. */
+static void find_client(struct exchange *exchange, const struct mg_request_info *info)
+{
     if (exchange->server->inner)
-        exchange->client_fd_owned = true; /* the door's duplicate, set by identify */
+        exchange->client_fd_owned = true;
     else
-        exchange->client_fd = connection->fd;
+        exchange->client_fd = find_fd(exchange->connection, info);
 }
 
 /* False: a peer of the loopback end that the door knows nothing of. */
@@ -200,7 +214,11 @@ static bool identify(struct exchange *exchange, const struct mg_request_info *in
 {
     if (!exchange->server->inner)
         return true;
-    return door_client(exchange->gateway->door, (uint16_t)info->remote_port, &exchange->client_fd, &exchange->from_unix);
+    if (!door_client(exchange->gateway->door, info->remote_addr, (uint16_t)info->remote_port, &exchange->door_client))
+        return false;
+    exchange->client_fd = exchange->door_client.fd;
+    exchange->from_unix = exchange->door_client.local;
+    return true;
 }
 
 static const struct head_fault *check_head(struct exchange *exchange, const struct mg_request_info *info)
@@ -210,49 +228,126 @@ static const struct head_fault *check_head(struct exchange *exchange, const stru
     return head_read(&exchange->head, text.data != NULL ? text.data : "", text.length);
 }
 
+static void enter_list(struct exchange *exchange)
+{
+    struct gateway *gateway = exchange->gateway;
+    mutex_lock(&gateway->lock);
+    exchange->next = gateway->exchanges;
+    if (exchange->next != NULL)
+        exchange->next->previous = exchange;
+    gateway->exchanges = exchange;
+    mutex_unlock(&gateway->lock);
+}
+
+static void leave_list(struct exchange *exchange)
+{
+    struct gateway *gateway = exchange->gateway;
+    mutex_lock(&gateway->lock);
+    if (exchange->previous != NULL)
+        exchange->previous->next = exchange->next;
+    else
+        gateway->exchanges = exchange->next;
+    if (exchange->next != NULL)
+        exchange->next->previous = exchange->previous;
+    mutex_unlock(&gateway->lock);
+}
+
+/* A client that still sends the body we refused would lose our answer to a reset: take some of it. */
+static void take_rest(struct exchange *exchange)
+{
+    enum { REST_MS = 1000, REST_BYTES = 16 << 20, PIECE = 16384 };
+    int fd = exchange->server->inner ? -1 : exchange->client_fd;
+    if (fd < 0 || exchange->broken)
+        return;
+    PDK_AUTO_FREE char *piece = malloc(PIECE);
+    shutdown(fd, SHUT_WR);
+    int64_t deadline_ms = monotonic_ms() + REST_MS;
+    for (size_t taken = 0; piece != NULL && taken < REST_BYTES;) {
+        struct pollfd poll_fd = {.fd = fd, .events = POLLIN};
+        int64_t left_ms = deadline_ms - monotonic_ms();
+        if (left_ms <= 0 || poll(&poll_fd, 1, (int)left_ms) <= 0)
+            return;
+        ssize_t got = recv(fd, piece, PIECE, MSG_DONTWAIT);
+        if (got <= 0)
+            return;
+        taken += (size_t)got;
+    }
+}
+
+/* Answers one request whose connection is known. */
+static void answer(struct exchange *exchange, const struct mg_request_info *info)
+{
+    find_client(exchange, info);
+    enter_list(exchange);
+    const struct head_fault *fault = check_head(exchange, info);
+    if (fault != NULL)
+        exchange_fault(exchange, fault);
+    else
+        serve(exchange);
+    leave_list(exchange);
+    settle(exchange);
+    if (fault == NULL && exchange->close && exchange->status >= 400 && exchange->head.body != HEAD_BODY_NONE)
+        take_rest(exchange);
+}
+
 static int begin_request(struct mg_connection *http)
 {
     const struct mg_request_info *info = mg_get_request_info(http);
     struct server *server = mg_get_user_context_data(http);
     struct connection *connection = mg_get_user_connection_data(http);
-    struct exchange *exchange = connection != NULL ? exchange_new(server, http) : NULL;
+    /* In this order, which gateway_stop has the other way round: either it sees this request, or this sees `closed`. */
+    atomic_fetch_add(&server->gateway->in_flight, 1);
+    struct exchange *exchange =
+        connection != NULL && !atomic_load(&server->gateway->closed) ? exchange_new(server, http) : NULL;
     if (exchange == NULL) {
         mg_disable_connection_keep_alive(http);
+        atomic_fetch_sub(&server->gateway->in_flight, 1);
         return 503;
     }
     thread_adopt(THREAD_GATEWAY);
     exchange->connection = connection;
-    atomic_fetch_add_explicit(&server->gateway->in_flight, 1, memory_order_relaxed);
-    if (identify(exchange, info)) {
-        find_client(exchange, info);
-        const struct head_fault *fault = check_head(exchange, info);
-        if (fault != NULL)
-            exchange_fault(exchange, fault);
-        else
-            serve(exchange);
-        settle(exchange);
-    } else {
+    if (identify(exchange, info))
+        answer(exchange, info);
+    else
         mg_disable_connection_keep_alive(http);
-    }
     int status = exchange->status != 0 ? exchange->status : 503;
-    atomic_fetch_sub_explicit(&server->gateway->in_flight, 1, memory_order_release);
+    connection->since_ms = monotonic_ms();
+    connection->consumed = peer_received(connection->fd);
     exchange_free(exchange);
+    atomic_fetch_sub(&server->gateway->in_flight, 1);
     return status;
+}
+
+/* CivetWeb calls a head that is too long or late malformed as well; sizes and the clock tell which it was. */
+static const struct head_fault *name_fault(const struct mg_connection *http, int status)
+{
+    struct connection *connection = mg_get_user_connection_data(http);
+    const struct mg_request_info *info = mg_get_request_info(http);
+    if (status == 505)
+        return &head_fault_version;
+    if (status == 413 || status == 414 || status == 431)
+        return &head_fault_too_large;
+    if (connection == NULL || info == NULL)
+        return &head_fault_malformed;
+    uint64_t received = peer_received(find_fd(connection, info));
+    if (received > connection->consumed && received - connection->consumed > limit_get(LIMIT_HEAD_BYTES) + HEAD_SLACK)
+        return &head_fault_too_large;
+    if (monotonic_ms() - connection->since_ms >= (int64_t)limit_get(LIMIT_HEAD_MS))
+        return &head_fault_timeout;
+    return &head_fault_malformed;
 }
 
 /* CivetWeb's own refusals, in our words. */
 static int http_error(struct mg_connection *http, int status, const char *message)
 {
     (void)message;
-    const struct head_fault *fault = status == 413 || status == 414 || status == 431 ? &head_fault_too_large
-                                     : status == 505                                 ? &head_fault_version
-                                     : status == 408                                 ? &head_fault_timeout
-                                                                                     : &head_fault_malformed;
+    const struct head_fault *fault = name_fault(http, status);
     pdk_error err = {0};
-    pdk_error_set(&err, PDK_INVALID, NULL, "%s", fault->message);
+    head_fault_text(fault, err.message, sizeof err.message);
     PDK_CLEANUP(buffer_done) struct buffer body = {0}, out = {0};
     status_openai(&body, fault->status, status_type(fault->status), &err);
-    buffer_printf(&out, "HTTP/1.1 %d %s\r\nContent-Type: application/json\r\nContent-Length: %zu\r\nConnection: close\r\n\r\n",
+    buffer_printf(&out,
+        "HTTP/1.1 %d %s\r\nContent-Type: application/json\r\nContent-Length: %zu\r\nConnection: close\r\n\r\n",
         fault->status, status_phrase(fault->status), body.length);
     buffer_put(&out, body.data, body.length);
     mg_disable_connection_keep_alive(http);
@@ -269,8 +364,8 @@ static int init_connection(const struct mg_connection *http, void **ret_data)
     if (connection != NULL) {
         connection->server = server;
         connection->fd = -1;
-        if (!server->inner)
-            atomic_fetch_add_explicit(&server->gateway->connections, 1, memory_order_relaxed);
+        connection->since_ms = monotonic_ms();
+        atomic_fetch_add_explicit(&server->connections, 1, memory_order_relaxed);
     }
     *ret_data = connection;
     return 0;
@@ -281,9 +376,9 @@ static void connection_close(const struct mg_connection *http)
     struct connection *connection = mg_get_user_connection_data(http);
     if (connection == NULL)
         return;
-    if (!connection->server->inner)
-        atomic_fetch_sub_explicit(&connection->server->gateway->connections, 1, memory_order_relaxed);
+    atomic_fetch_sub_explicit(&connection->server->connections, 1, memory_order_relaxed);
     free(connection);
+    stack_release();
 }
 
 static int log_message(const struct mg_connection *http, const char *message)
@@ -296,19 +391,20 @@ static int log_message(const struct mg_connection *http, const char *message)
     return 1;
 }
 
-pdk_status http_start(struct server *server, const char *ports, unsigned threads, const char *certificate, pdk_error *err)
+pdk_status http_start(struct server *server, const char *ports, unsigned threads, pdk_error *err)
 {
-    /* Threads beyond `connections` answer those above it with 503. */
+    /* Threads beyond `threads` answer the connections above it with 503. */
     enum { SPARE_THREADS = 8 };
+    server->threads = threads;
     char thread_text[16], head_text[16], request_ms[24], idle_ms[24];
     snprintf(thread_text, sizeof thread_text, "%u", threads + SPARE_THREADS);
     snprintf(head_text, sizeof head_text, "%u", (unsigned)limit_get(LIMIT_HEAD_BYTES) + HEAD_SLACK);
     snprintf(request_ms, sizeof request_ms, "%" PRIu64, limit_get(LIMIT_HEAD_MS));
     snprintf(idle_ms, sizeof idle_ms, "%" PRIu64, limit_get(LIMIT_KEEP_ALIVE_MS));
     const char *options[] = {"listening_ports", ports, "num_threads", thread_text, "max_request_size", head_text,
-        "request_timeout_ms", request_ms, "keep_alive_timeout_ms", idle_ms, "enable_keep_alive", "yes", "tcp_nodelay", "1",
-        "decode_url", "no", "decode_query_string", "no", "enable_auth_domain_check", "no", "enable_directory_listing", "no",
-        "connection_queue", "64", "listen_backlog", "1024", certificate != NULL ? "ssl_certificate" : NULL, certificate, NULL};
+        "request_timeout_ms", request_ms, "keep_alive_timeout_ms", idle_ms, "enable_keep_alive", "yes", "tcp_nodelay",
+        "1", "decode_url", "no", "decode_query_string", "no", "enable_auth_domain_check", "no",
+        "enable_directory_listing", "no", "connection_queue", "64", "listen_backlog", "1024", NULL};
     const struct mg_callbacks callbacks = {
         .begin_request = begin_request,
         .http_error = http_error,
@@ -318,8 +414,8 @@ pdk_status http_start(struct server *server, const char *ports, unsigned threads
     };
     server->context = mg_start(&callbacks, server, options);
     if (server->context == NULL)
-        return pdk_error_value(err, PDK_IO, "listen", ports, "cannot listen on %s: the address is in use or not this machine's",
-            ports);
+        return pdk_error_value(
+            err, PDK_IO, "listen", ports, "cannot listen on %s: the address is in use or not this machine's", ports);
     return PDK_OK;
 }
 

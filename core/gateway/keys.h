@@ -17,8 +17,8 @@ enum { KEYS_MAX = 4096, KEY_BYTES_MAX = 512 };
 struct keys;
 struct key;
 
-/* Reads every file of `folder` (NULL or not there: no keys). A file wider than 0640, or one that says nothing sensible, fails
- * all of it; the error names the file. */
+/* Reads every file of `folder` (NULL or not there: no keys). A file wider than 0640, or one that says nothing sensible,
+ * fails all of it; the error names the file. */
 pdk_status keys_load(const char *folder, struct keys **ret_keys, pdk_error *err);
 struct keys *keys_ref(struct keys *keys);
 struct keys *keys_unref(struct keys *keys); /* takes NULL, returns NULL */
@@ -28,6 +28,7 @@ const struct key *keys_find(const struct keys *keys, const char *shown, size_t l
 
 uint64_t key_tenant(const struct key *key); /* a hash, never 0 */
 bool key_allows(const struct key *key, const char *namespace_, const char *service);
+bool key_is_limited(const struct key *key); /* to some services */
 
 /* Reads one file's text; for keys_load, tests and fuzzing. `name` is the default tenant. */
 pdk_status key_read(const char *name, const char *text, size_t length, struct key **ret_key, pdk_error *err);

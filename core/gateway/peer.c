@@ -1,13 +1,15 @@
-/* CivetWeb tells no descriptor, and without one neither a deadline nor a client that leaves can be seen. A socket is known
- * by the addresses of its two ends, so descriptors are asked in order; once a connection. */
+/* CivetWeb tells no descriptor, and without one neither a deadline nor a client that leaves can be seen. A socket is
+ * known by the addresses of its two ends, so descriptors are asked in order; once a connection. */
 #include "config.h"
 
 #include "core/gateway/peer.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <linux/tcp.h>
 #include <netinet/in.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <sys/socket.h>
 
 static bool is_peer(int fd, in_addr_t address, uint16_t port, uint16_t own_port)
@@ -43,4 +45,14 @@ int peer_find(const char *address, uint16_t port, uint16_t own_port)
             return fd;
     }
     return -1;
+}
+
+uint64_t peer_received(int fd)
+{
+    struct tcp_info info;
+    socklen_t length = sizeof info;
+    if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &length) != 0 ||
+        length < offsetof(struct tcp_info, tcpi_bytes_received) + sizeof info.tcpi_bytes_received)
+        return 0;
+    return info.tcpi_bytes_received;
 }

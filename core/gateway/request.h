@@ -22,6 +22,8 @@ struct server {
     struct gateway *gateway;
     struct mg_context *context;
     bool inner; /* the door's loopback end */
+    unsigned threads;
+    atomic_uint connections; /* open ones */
 };
 
 struct gateway {
@@ -34,12 +36,14 @@ struct gateway {
     struct watch *watch;
     struct metrics *metrics;
     int port;
-    bool public_address; /* a listener that strangers reach: keys must stay */
-    atomic_bool draining;
+    bool public_address;  /* a listener that strangers reach: keys must stay */
+    atomic_bool draining; /* what comes new is turned away */
+    atomic_bool closed;   /* nothing behind the gateway may be touched any more */
     atomic_uint in_flight;
-    atomic_uint connections; /* of the direct listeners */
-    struct mutex lock;       /* keys, waiting */
+    atomic_size_t body_bytes; /* of all requests in flight */
+    struct mutex lock;        /* keys, waiting, exchanges and their links */
     struct keys *keys;
+    struct exchange *exchanges;
     struct waiting *waiting; /* core/gateway/routing.c: requests that wait for a service to wake */
 };
 
@@ -52,9 +56,12 @@ struct connection {
     struct server *server;
     int fd; /* -1: not found */
     bool searched;
+    int64_t since_ms;  /* CivetWeb waits for a head since then */
+    uint64_t consumed; /* bytes received by the end of the request before */
 };
 
 struct exchange {
+    struct exchange *previous, *next; /* in gateway->exchanges */
     struct gateway *gateway;
     struct server *server;
     struct connection *connection;
@@ -67,13 +74,14 @@ struct exchange {
     const char *rest; /* without a service's prefix */
     struct buffer body;
     struct keys *keys;
-    const struct key *key; /* NULL: none is needed */
+    const struct key *key;                                                      /* NULL: none is needed */
     char service_namespace[ENDPOINT_NAME_MAX], service_name[ENDPOINT_NAME_MAX]; /* by path, else "" */
     char request_id[129];
     bool request_id_given;
-    int client_fd; /* ours to close when `client_fd_owned` */
+    int client_fd; /* behind the door a duplicate, ours to close */
     bool client_fd_owned;
     bool from_unix;
+    struct door_client door_client;
     int64_t started_ms, started_us;
 
     const struct routes *routes[EXCHANGE_ROUTES_MAX];
@@ -89,6 +97,11 @@ struct exchange {
     uint64_t sent; /* bytes of the answer's body */
 };
 
+static inline unsigned server_connections(const struct server *server)
+{
+    return atomic_load_explicit(&server->connections, memory_order_relaxed);
+}
+
 struct exchange *exchange_new(struct server *server, struct mg_connection *http);
 /* Ends what the handler left open, gives the door its word, releases everything. */
 struct exchange *exchange_free(struct exchange *exchange);
@@ -97,8 +110,8 @@ void exchange_fault(struct exchange *exchange, const struct head_fault *fault);
 /* Writes all of it within the limits of time; false: the client is gone. */
 bool exchange_write(struct exchange *exchange, const void *bytes, size_t length);
 
-/* core/gateway/body.c: reads the body within `limit` bytes and the limits of time. NULL, or the fault. */
-const struct head_fault *body_read(struct exchange *exchange, uint64_t limit);
+/* core/gateway/body.c: reads the body within its endpoint's limits of size and time. NULL, or the fault. */
+const struct head_fault *body_read(struct exchange *exchange);
 
 /* core/gateway/auth.c: whether this request may go on. False: it was answered. */
 bool auth_admit(struct exchange *exchange);
@@ -109,7 +122,7 @@ struct waiting *waiting_free(struct waiting *waiting);
 /* core/gateway/access_log.c: one line for a finished request. */
 void access_log(const struct exchange *exchange, int64_t took_us);
 
-/* core/gateway/http.c: starts CivetWeb on `ports` with `threads`; `certificate` may be NULL. */
-pdk_status http_start(struct server *server, const char *ports, unsigned threads, const char *certificate, pdk_error *err);
+/* core/gateway/http.c: starts CivetWeb on `ports` with `threads`. */
+pdk_status http_start(struct server *server, const char *ports, unsigned threads, pdk_error *err);
 /* The port of its first socket. */
 int http_port(const struct server *server);

@@ -1,4 +1,4 @@
-/* One table of the sampling defaults, so that reading and writing cannot differ. */
+/* Reading keeps its first failure and goes on without effect, so that a payload reads as a list of fields. */
 #include "config.h"
 
 #include "core/ipc/ready.h"
@@ -17,32 +17,43 @@ static const struct {
     const char *name;
     enum ready_extension bit;
 } extensions[] = {
-    {"generate", READY_GENERATE}, {"tokenize", READY_TOKENIZE}, {"infer", READY_INFER}, {"embed", READY_EMBED},
+    {"generate", READY_GENERATE},
+    {"tokenize", READY_TOKENIZE},
+    {"infer", READY_INFER},
+    {"embed", READY_EMBED},
     {"score", READY_SCORE},
 };
 
-enum default_type { DOUBLE, INT64, INT32 };
-
-static const struct {
+/* The sampling defaults by type; one list for reading and writing. */
+struct default_field {
     const char *name;
     uint32_t has;
-    enum default_type type;
     size_t offset;
-} defaults[] = {
-    {"temperature", PDK_HAS_TEMPERATURE, DOUBLE, offsetof(pdk_sampling, temperature)},
-    {"top_p", PDK_HAS_TOP_P, DOUBLE, offsetof(pdk_sampling, top_p)},
-    {"top_k", PDK_HAS_TOP_K, INT32, offsetof(pdk_sampling, top_k)},
-    {"min_p", PDK_HAS_MIN_P, DOUBLE, offsetof(pdk_sampling, min_p)},
-    {"repetition_penalty", PDK_HAS_REPETITION_PENALTY, DOUBLE, offsetof(pdk_sampling, repetition_penalty)},
-    {"frequency_penalty", PDK_HAS_FREQUENCY_PENALTY, DOUBLE, offsetof(pdk_sampling, frequency_penalty)},
-    {"presence_penalty", PDK_HAS_PRESENCE_PENALTY, DOUBLE, offsetof(pdk_sampling, presence_penalty)},
-    {"seed", PDK_HAS_SEED, INT64, offsetof(pdk_sampling, seed)},
-    {"max_tokens", PDK_HAS_MAX_TOKENS, INT32, offsetof(pdk_sampling, max_tokens)},
-    {"min_tokens", PDK_HAS_MIN_TOKENS, INT32, offsetof(pdk_sampling, min_tokens)},
-    {"logprobs", PDK_HAS_LOGPROBS, INT32, offsetof(pdk_sampling, logprobs)},
-    {"prompt_logprobs", PDK_HAS_PROMPT_LOGPROBS, INT32, offsetof(pdk_sampling, prompt_logprobs)},
-    {"truncate_prompt", PDK_HAS_TRUNCATE_PROMPT, INT64, offsetof(pdk_sampling, truncate_prompt)},
 };
+
+static const struct default_field doubles[] = {
+    {"temperature", PDK_HAS_TEMPERATURE, offsetof(pdk_sampling, temperature)},
+    {"top_p", PDK_HAS_TOP_P, offsetof(pdk_sampling, top_p)},
+    {"min_p", PDK_HAS_MIN_P, offsetof(pdk_sampling, min_p)},
+    {"repetition_penalty", PDK_HAS_REPETITION_PENALTY, offsetof(pdk_sampling, repetition_penalty)},
+    {"frequency_penalty", PDK_HAS_FREQUENCY_PENALTY, offsetof(pdk_sampling, frequency_penalty)},
+    {"presence_penalty", PDK_HAS_PRESENCE_PENALTY, offsetof(pdk_sampling, presence_penalty)},
+};
+
+static const struct default_field wides[] = {
+    {"seed", PDK_HAS_SEED, offsetof(pdk_sampling, seed)},
+    {"truncate_prompt", PDK_HAS_TRUNCATE_PROMPT, offsetof(pdk_sampling, truncate_prompt)},
+};
+
+static const struct default_field narrows[] = {
+    {"top_k", PDK_HAS_TOP_K, offsetof(pdk_sampling, top_k)},
+    {"max_tokens", PDK_HAS_MAX_TOKENS, offsetof(pdk_sampling, max_tokens)},
+    {"min_tokens", PDK_HAS_MIN_TOKENS, offsetof(pdk_sampling, min_tokens)},
+    {"logprobs", PDK_HAS_LOGPROBS, offsetof(pdk_sampling, logprobs)},
+    {"prompt_logprobs", PDK_HAS_PROMPT_LOGPROBS, offsetof(pdk_sampling, prompt_logprobs)},
+};
+
+#define COUNT(table) (sizeof(table) / sizeof(table)[0])
 
 struct ready_info *ready_info_free(struct ready_info *info)
 {
@@ -58,175 +69,193 @@ struct ready_info *ready_info_free(struct ready_info *info)
     return NULL;
 }
 
-static pdk_status wrong(pdk_error *err, const char *field, const struct json *value, const char *wanted)
+/* A payload being read, and the first thing that is wrong with it. */
+struct reading {
+    const struct json *payload;
+    pdk_error *err;
+    pdk_status status;
+};
+
+static void wrong(struct reading *reading, const char *field, const struct json *value, const char *wanted)
 {
-    return pdk_error_set(err, PDK_INVALID, field, "ready: %s is %s, not %s", field, json_type_name(value), wanted);
+    if (reading->status == PDK_OK)
+        reading->status = pdk_error_set(
+            reading->err, PDK_INVALID, field, "ready: %s is %s, not %s", field, json_type_name(value), wanted);
 }
 
-static pdk_status read_string(const struct json *payload, const char *field, char **ret_text, pdk_error *err)
+static char *copy(struct reading *reading, const char *field, const char *text)
 {
-    const struct json *value = json_get(payload, field);
+    char *made = strdup(text);
+    if (made == NULL && reading->status == PDK_OK)
+        reading->status = pdk_error_set(reading->err, PDK_NO_MEMORY, field, "ready: no memory for %s", field);
+    return made;
+}
+
+static void read_string(struct reading *reading, const char *field, char **ret_text)
+{
+    const struct json *value = json_get(reading->payload, field);
     const char *text = "";
     if (value != NULL && (!json_string(value, &text) || value->length > STRING_MAX))
-        return wrong(err, field, value, "a string of at most 4096 bytes");
-    char *copy = strdup(text);
-    if (copy == NULL)
-        return pdk_error_set(err, PDK_NO_MEMORY, field, "ready: no memory for %s", field);
-    *ret_text = copy;
-    return PDK_OK;
+        wrong(reading, field, value, "a string of at most 4096 bytes");
+    else
+        *ret_text = copy(reading, field, text);
 }
 
-static pdk_status read_u32(const struct json *payload, const char *field, uint32_t *ret_number, pdk_error *err)
+static void read_u32(struct reading *reading, const char *field, uint32_t *ret_number)
 {
-    const struct json *value = json_get(payload, field);
+    const struct json *value = json_get(reading->payload, field);
     uint64_t number = 0;
     if (value != NULL && (!json_uint64(value, &number) || number > UINT32_MAX))
-        return wrong(err, field, value, "an integer of 0 to 4294967295");
+        wrong(reading, field, value, "an integer of 0 to 4294967295");
     *ret_number = (uint32_t)number;
-    return PDK_OK;
 }
 
-static pdk_status read_bool(const struct json *payload, const char *field, bool *ret_value, pdk_error *err)
+static void read_u64(struct reading *reading, const char *field, uint64_t *ret_number)
 {
-    const struct json *value = json_get(payload, field);
-    *ret_value = false;
-    return value == NULL || json_bool(value, ret_value) ? PDK_OK : wrong(err, field, value, "true or false");
+    const struct json *value = json_get(reading->payload, field);
+    if (value != NULL && !json_uint64(value, ret_number))
+        wrong(reading, field, value, "an integer of 0 to 18446744073709551615");
 }
 
-static pdk_status read_extensions(const struct json *payload, struct ready_info *info, pdk_error *err)
+static void read_bool(struct reading *reading, const char *field, bool *ret_value)
 {
-    const struct json *list = json_get(payload, "extensions");
-    if (list == NULL || list->type != JSON_ARRAY)
-        return wrong(err, "extensions", list, "a list");
+    const struct json *value = json_get(reading->payload, field);
+    if (value != NULL && !json_bool(value, ret_value))
+        wrong(reading, field, value, "true or false");
+}
+
+/* Names that are not known are those of a newer worker. */
+static void read_extensions(struct reading *reading, struct ready_info *info)
+{
+    const struct json *list = json_get(reading->payload, "extensions");
+    if (list == NULL || list->type != JSON_ARRAY) {
+        wrong(reading, "extensions", list, "a list");
+        return;
+    }
     for (const struct json *item = list->child; item != NULL; item = item->next) {
-        const char *name;
+        const char *name = "";
         if (!json_string(item, &name))
-            return wrong(err, "extensions", item, "a list of names");
-        for (size_t i = 0; i < sizeof extensions / sizeof extensions[0]; i++)
+            wrong(reading, "extensions", item, "a name");
+        for (size_t i = 0; i < COUNT(extensions); i++)
             if (strcmp(name, extensions[i].name) == 0)
                 info->extensions |= extensions[i].bit;
     }
-    return PDK_OK;
 }
 
-static pdk_status read_names(const struct json *payload, struct ready_info *info, pdk_error *err)
+static void read_names(struct reading *reading, struct ready_info *info)
 {
-    const struct json *list = json_get(payload, "names");
-    if (list == NULL || list->type != JSON_ARRAY || list->count == 0)
-        return wrong(err, "names", list, "a list of at least one name");
-    if (list->count > READY_NAMES_MAX)
-        return pdk_error_set(err, PDK_INVALID, "names", "ready: %u names; the limit is %d", list->count, (int)READY_NAMES_MAX);
-    for (const struct json *item = list->child; item != NULL; item = item->next) {
-        const char *name;
-        if (!json_string(item, &name) || item->length == 0 || item->length > STRING_MAX)
-            return wrong(err, "names", item, "a list of names");
-        info->names[info->name_count] = strdup(name);
-        if (info->names[info->name_count++] == NULL)
-            return pdk_error_set(err, PDK_NO_MEMORY, "names", "ready: no memory for names");
+    const struct json *list = json_get(reading->payload, "names");
+    if (list == NULL || list->type != JSON_ARRAY || list->count == 0 || list->count > READY_NAMES_MAX) {
+        wrong(reading, "names", list, "a list of 1 to 64 names");
+        return;
     }
-    return PDK_OK;
+    for (const struct json *item = list->child; item != NULL; item = item->next) {
+        const char *name = "";
+        if (!json_string(item, &name) || item->length == 0 || item->length > STRING_MAX)
+            wrong(reading, "names", item, "a name");
+        info->names[info->name_count++] = copy(reading, "names", name);
+    }
 }
 
-static pdk_status read_eos(const struct json *payload, struct ready_info *info, pdk_error *err)
+static void read_eos(struct reading *reading, struct ready_info *info)
 {
-    const struct json *list = json_get(payload, "eos_ids");
+    const struct json *list = json_get(reading->payload, "eos_ids");
     if (list == NULL)
-        return PDK_OK;
-    if (list->type != JSON_ARRAY || list->count > READY_EOS_MAX)
-        return wrong(err, "eos_ids", list, "a list of at most 64 ids");
+        return;
+    if (list->type != JSON_ARRAY || list->count > READY_EOS_MAX) {
+        wrong(reading, "eos_ids", list, "a list of at most 64 ids");
+        return;
+    }
     for (const struct json *item = list->child; item != NULL; item = item->next) {
-        uint64_t id;
+        uint64_t id = 0;
         if (!json_uint64(item, &id) || id > UINT32_MAX)
-            return wrong(err, "eos_ids", item, "a list of ids");
+            wrong(reading, "eos_ids", item, "an id");
         info->eos_ids[info->eos_count++] = (uint32_t)id;
     }
-    return PDK_OK;
 }
 
-static bool read_default(const struct json *value, size_t row, pdk_sampling *sampling)
+static void read_defaults(struct reading *reading, pdk_sampling *sampling)
 {
-    char *to = (char *)sampling + defaults[row].offset;
-    int64_t integer = 0;
-    double number = 0;
-    if (defaults[row].type == DOUBLE) {
-        if (!json_double(value, &number))
-            return false;
-        memcpy(to, &number, sizeof number);
-        return true;
-    }
-    if (!json_int64(value, &integer))
-        return false;
-    if (defaults[row].type == INT64) {
-        memcpy(to, &integer, sizeof integer);
-        return true;
-    }
-    int32_t narrow = (int32_t)integer;
-    memcpy(to, &narrow, sizeof narrow);
-    return integer >= INT32_MIN && integer <= INT32_MAX;
-}
-
-static pdk_status read_defaults(const struct json *payload, struct ready_info *info, pdk_error *err)
-{
-    const struct json *object = json_get(payload, "defaults");
-    info->defaults.size = sizeof info->defaults;
-    info->defaults.n = 1;
-    if (object == NULL)
-        return PDK_OK;
-    for (size_t i = 0; i < sizeof defaults / sizeof defaults[0]; i++) {
-        const struct json *value = json_get(object, defaults[i].name);
+    const struct json *object = json_get(reading->payload, "defaults");
+    char *base = (char *)sampling;
+    for (size_t i = 0; i < COUNT(doubles); i++) {
+        const struct json *value = json_get(object, doubles[i].name);
         if (value == NULL)
             continue;
-        if (!read_default(value, i, &info->defaults))
-            return wrong(err, defaults[i].name, value, "a number in range");
-        info->defaults.has |= defaults[i].has;
+        if (!json_double(value, (double *)(void *)(base + doubles[i].offset)))
+            wrong(reading, doubles[i].name, value, "a number");
+        sampling->has |= doubles[i].has;
     }
-    return PDK_OK;
+    for (size_t i = 0; i < COUNT(wides); i++) {
+        const struct json *value = json_get(object, wides[i].name);
+        if (value == NULL)
+            continue;
+        if (!json_int64(value, (int64_t *)(void *)(base + wides[i].offset)))
+            wrong(reading, wides[i].name, value, "an integer");
+        sampling->has |= wides[i].has;
+    }
+    for (size_t i = 0; i < COUNT(narrows); i++) {
+        const struct json *value = json_get(object, narrows[i].name);
+        int64_t number = 0;
+        if (value == NULL)
+            continue;
+        if (!json_int64(value, &number) || number < INT32_MIN || number > INT32_MAX)
+            wrong(reading, narrows[i].name, value, "an integer of 32 bits");
+        *(int32_t *)(void *)(base + narrows[i].offset) = (int32_t)number;
+        sampling->has |= narrows[i].has;
+    }
 }
 
 pdk_status ready_info_read(const struct json *payload, struct ready_info **ret_info, pdk_error *err)
 {
+    struct reading reading = {.payload = payload, .err = err, .status = PDK_OK};
     PDK_CLEANUP(ready_info_freep) struct ready_info *info = calloc(1, sizeof *info);
     if (info == NULL)
         return pdk_error_set(err, PDK_NO_MEMORY, "ready", "ready: no memory");
-    if (payload == NULL || payload->type != JSON_OBJECT)
-        return wrong(err, "ready", payload, "an object");
-    const struct json *memory = json_get(payload, "memory_bytes");
-    if (memory != NULL && !json_uint64(memory, &info->memory_bytes))
-        return wrong(err, "memory_bytes", memory, "a count of bytes");
-    pdk_status status;
-    if ((status = read_extensions(payload, info, err)) != PDK_OK || (status = read_names(payload, info, err)) != PDK_OK ||
-        (status = read_eos(payload, info, err)) != PDK_OK || (status = read_defaults(payload, info, err)) != PDK_OK ||
-        (status = read_u32(payload, "vocabulary_size", &info->vocabulary_size, err)) != PDK_OK ||
-        (status = read_u32(payload, "max_model_len", &info->max_model_len, err)) != PDK_OK ||
-        (status = read_u32(payload, "max_logprobs", &info->max_logprobs, err)) != PDK_OK ||
-        (status = read_bool(payload, "has_tokenizer", &info->has_tokenizer, err)) != PDK_OK ||
-        (status = read_bool(payload, "has_template", &info->has_template, err)) != PDK_OK ||
-        (status = read_string(payload, "root", &info->root, err)) != PDK_OK ||
-        (status = read_string(payload, "fingerprint", &info->fingerprint, err)) != PDK_OK ||
-        (status = read_string(payload, "runtime", &info->runtime, err)) != PDK_OK ||
-        (status = read_string(payload, "sandbox", &info->sandbox, err)) != PDK_OK)
-        return status;
+    info->defaults.size = sizeof info->defaults;
+    info->defaults.n = 1;
+    read_extensions(&reading, info);
+    read_names(&reading, info);
+    read_eos(&reading, info);
+    read_u32(&reading, "vocabulary_size", &info->vocabulary_size);
+    read_u32(&reading, "max_model_len", &info->max_model_len);
+    read_u32(&reading, "max_logprobs", &info->max_logprobs);
+    read_u64(&reading, "memory_bytes", &info->memory_bytes);
+    read_bool(&reading, "has_tokenizer", &info->has_tokenizer);
+    read_bool(&reading, "has_template", &info->has_template);
+    read_string(&reading, "root", &info->root);
+    read_string(&reading, "fingerprint", &info->fingerprint);
+    read_string(&reading, "runtime", &info->runtime);
+    read_string(&reading, "sandbox", &info->sandbox);
+    read_defaults(&reading, &info->defaults);
+    if (reading.status != PDK_OK)
+        return reading.status;
     *ret_info = PDK_STEAL(info);
     return PDK_OK;
 }
 
 static void write_defaults(struct json_writer *writer, const pdk_sampling *sampling)
 {
+    const char *base = (const char *)sampling;
     json_write_key(writer, "defaults");
     json_write_object(writer);
-    for (size_t i = 0; i < sizeof defaults / sizeof defaults[0]; i++) {
-        if ((sampling->has & defaults[i].has) == 0)
+    for (size_t i = 0; i < COUNT(doubles); i++) {
+        if ((sampling->has & doubles[i].has) == 0)
             continue;
-        const char *from = (const char *)sampling + defaults[i].offset;
-        double number;
-        int64_t wide;
-        int32_t narrow;
-        json_write_key(writer, defaults[i].name);
-        switch (defaults[i].type) {
-        case DOUBLE: memcpy(&number, from, sizeof number); json_write_double(writer, number); break;
-        case INT64: memcpy(&wide, from, sizeof wide); json_write_int(writer, wide); break;
-        case INT32: memcpy(&narrow, from, sizeof narrow); json_write_int(writer, narrow); break;
-        }
+        json_write_key(writer, doubles[i].name);
+        json_write_double(writer, *(const double *)(const void *)(base + doubles[i].offset));
+    }
+    for (size_t i = 0; i < COUNT(wides); i++) {
+        if ((sampling->has & wides[i].has) == 0)
+            continue;
+        json_write_key(writer, wides[i].name);
+        json_write_int(writer, *(const int64_t *)(const void *)(base + wides[i].offset));
+    }
+    for (size_t i = 0; i < COUNT(narrows); i++) {
+        if ((sampling->has & narrows[i].has) == 0)
+            continue;
+        json_write_key(writer, narrows[i].name);
+        json_write_int(writer, *(const int32_t *)(const void *)(base + narrows[i].offset));
     }
     json_write_end_object(writer);
 }
@@ -251,7 +280,7 @@ void ready_info_write(struct buffer *out, const struct ready_info *info)
     json_write_object(&writer);
     json_write_key(&writer, "extensions");
     json_write_array(&writer);
-    for (size_t i = 0; i < sizeof extensions / sizeof extensions[0]; i++)
+    for (size_t i = 0; i < COUNT(extensions); i++)
         if ((info->extensions & extensions[i].bit) != 0)
             json_write_string(&writer, extensions[i].name);
     json_write_end_array(&writer);

@@ -23,12 +23,13 @@ pdk_status alias_find(const char *path, const char *name, struct buffer *out, pd
         return pdk_error_wrap(err, "%s", path);
     const struct json *rows = json_get(json_root(tree), "aliases");
     for (const struct json *row = rows != NULL ? rows->child : NULL; row != NULL; row = row->next) {
-        const char *key, *model;
-        if (!json_string(json_get(row, "name"), &key) || !json_string(json_get(row, "model"), &model))
-            return pdk_error_set(err, PDK_INVALID, "aliases", "%s:%u: a row wants name and model, both texts", path, row->line);
+        const char *key, *uri;
+        if (!json_string(json_get(row, "name"), &key) || !json_string(json_get(row, "uri"), &uri))
+            return pdk_error_set(
+                err, PDK_INVALID, "aliases", "%s:%u: a row wants name and uri, both texts", path, row->line);
         if (strcmp(key, name) != 0)
             continue;
-        buffer_puts(out, model);
+        buffer_puts(out, uri);
         return PDK_OK;
     }
     return pdk_error_value(err, PDK_NOT_FOUND, "aliases", name, "%s has no name '%.64s'", path, name);

@@ -75,7 +75,7 @@ struct responses *responses_free(struct responses *responses)
     return NULL;
 }
 
-static void rest(struct responses *responses, struct pdk_response *response)
+static void rest(struct responses *responses, struct pdk_response *response) PDK_REQUIRES(responses->link->lock)
 {
     response->next = NULL;
     *responses->resting_last = response;
@@ -83,9 +83,10 @@ static void rest(struct responses *responses, struct pdk_response *response)
     responses->resting_count++;
 }
 
-static struct pdk_response *take_handle(struct responses *responses)
+/* The one that has rested longest. There are always so many that a late call meets its own request's handle. */
+static struct pdk_response *take_handle(struct responses *responses) PDK_REQUIRES(responses->link->lock)
 {
-    if (responses->resting_count < RESTING_MIN) {
+    while (responses->resting_count < RESTING_MIN) {
         struct chunk *chunk = calloc(1, sizeof *chunk);
         if (chunk == NULL)
             return NULL;
@@ -103,7 +104,7 @@ static struct pdk_response *take_handle(struct responses *responses)
     return response;
 }
 
-static struct pdk_response **find(struct responses *responses, uint64_t id)
+static struct pdk_response **find(struct responses *responses, uint64_t id) PDK_REQUIRES(responses->link->lock)
 {
     struct pdk_response **at = &responses->buckets[id % BUCKETS];
     while (*at != NULL && (*at)->id != id)
@@ -163,7 +164,7 @@ pdk_status responses_open(struct responses *responses, struct frame *frame, pdk_
 }
 
 /* Once as many have spoken as there are, the step is over; until then more is coming. The lock is held. */
-static void spoke(struct responses *responses)
+static void spoke(struct responses *responses) PDK_REQUIRES(responses->link->lock)
 {
     if (responses->link->urgency == LINK_IDLE)
         responses->gathered = 0;
@@ -176,6 +177,7 @@ static void spoke(struct responses *responses)
 
 /* Encodes a part as a frame; the lock is held. */
 static pdk_status put_part(struct pdk_response *response, const pdk_part *part, uint64_t *ret_bytes, pdk_error *err)
+    PDK_REQUIRES(response->responses->link->lock)
 {
     struct frame_writer *writer = &response->responses->link->gathered;
     pdk_part whole = {0};
@@ -194,6 +196,7 @@ static pdk_status put_part(struct pdk_response *response, const pdk_part *part, 
 
 /* What the runtime gets for a part; the lock is held. */
 static pdk_status send_part(struct pdk_response *response, const pdk_part *part)
+    PDK_REQUIRES(response->responses->link->lock)
 {
     if (response->cancelled || response->broken.status != PDK_OK)
         return PDK_CANCELLED;
@@ -201,7 +204,7 @@ static pdk_status send_part(struct pdk_response *response, const pdk_part *part)
         pdk_error_set(&response->broken, PDK_INTERNAL, NULL, "the runtime went on sending after it was told to wait");
         return PDK_CANCELLED;
     }
-    uint64_t bytes;
+    uint64_t bytes = 0;
     pdk_error err = {0};
     if (put_part(response, part, &bytes, &err) != PDK_OK) {
         pdk_error_wrap(&err, "the runtime sent a part that cannot be passed on");
@@ -217,16 +220,16 @@ static pdk_status send_part(struct pdk_response *response, const pdk_part *part)
 
 pdk_status response_send(pdk_response *response, const pdk_part *part)
 {
-    struct responses *responses = response->responses;
-    link_lock(responses->link);
+    link_lock(response->responses->link);
     if (!response->open)
         worker_blame_runtime("the runtime sent a part of request %" PRIu64 ", which it had finished", response->id);
     pdk_status status = send_part(response, part);
-    link_unlock(responses->link);
+    link_unlock(response->responses->link);
     return status;
 }
 
 static pdk_status put_finish(struct responses *responses, uint64_t id, const pdk_error *error)
+    PDK_REQUIRES(responses->link->lock)
 {
     struct frame_writer *writer = &responses->link->gathered;
     size_t start = frame_begin(writer, WIRE_FINISH, id);

@@ -1,5 +1,6 @@
-/* The system calls of a runtime on a CPU: reading, memory without code, threads, waiting. Everything else answers EPERM, so
- * that a library that tries its luck goes on without. Where glibc has an older way to fall back on, the answer is ENOSYS. */
+/* The system calls of a runtime on a CPU: reading, memory without code, threads, waiting. Everything else answers
+ * EPERM, so that a library that tries its luck goes on without. Where glibc has an older way to fall back on, the
+ * answer is ENOSYS. */
 #include "config.h"
 
 #include "core/worker/sandbox.h"
@@ -17,16 +18,89 @@
 
 /* By name, as some are missing on some machines. */
 static const char *const allowed[] = {
-    "access", "brk", "clock_getres", "clock_gettime", "clock_nanosleep", "close", "close_range", "epoll_create1",
-    "epoll_ctl", "epoll_pwait", "epoll_pwait2", "epoll_wait", "eventfd2", "exit", "exit_group", "faccessat", "faccessat2",
-    "fadvise64", "fcntl", "fstat", "fstatfs", "ftruncate", "futex", "futex_waitv", "get_mempolicy", "getcpu", "getcwd",
-    "getdents64", "getegid", "geteuid", "getgid", "getpid", "getppid", "getrandom", "getrusage", "gettid",
-    "gettimeofday", "getuid", "lseek", "lstat", "madvise", "mbind", "membarrier", "memfd_create", "mincore", "mremap",
-    "munmap", "nanosleep", "newfstatat", "poll", "ppoll", "pread64", "preadv", "pwrite64", "read", "readlink",
-    "readlinkat", "readv", "recvfrom", "recvmsg", "restart_syscall", "rseq", "rt_sigaction", "rt_sigpending",
-    "rt_sigprocmask", "rt_sigreturn", "rt_sigsuspend", "rt_sigtimedwait", "sched_getaffinity", "sched_setaffinity",
-    "sched_yield", "sendmsg", "sendto", "set_mempolicy", "set_robust_list", "sigaltstack", "stat", "statx", "sysinfo",
-    "time", "uname", "write", "writev",
+    "access",
+    "brk",
+    "clock_getres",
+    "clock_gettime",
+    "clock_nanosleep",
+    "close",
+    "close_range",
+    "epoll_create1",
+    "epoll_ctl",
+    "epoll_pwait",
+    "epoll_pwait2",
+    "epoll_wait",
+    "eventfd2",
+    "exit",
+    "exit_group",
+    "faccessat",
+    "faccessat2",
+    "fadvise64",
+    "fcntl",
+    "fstat",
+    "fstatfs",
+    "ftruncate",
+    "futex",
+    "futex_waitv",
+    "get_mempolicy",
+    "getcpu",
+    "getcwd",
+    "getdents64",
+    "getegid",
+    "geteuid",
+    "getgid",
+    "getpid",
+    "getppid",
+    "getrandom",
+    "getrusage",
+    "gettid",
+    "gettimeofday",
+    "getuid",
+    "lseek",
+    "lstat",
+    "madvise",
+    "mbind",
+    "membarrier",
+    "memfd_create",
+    "mincore",
+    "mremap",
+    "munmap",
+    "nanosleep",
+    "newfstatat",
+    "poll",
+    "ppoll",
+    "pread64",
+    "preadv",
+    "pwrite64",
+    "read",
+    "readlink",
+    "readlinkat",
+    "readv",
+    "recvfrom",
+    "recvmsg",
+    "restart_syscall",
+    "rseq",
+    "rt_sigaction",
+    "rt_sigpending",
+    "rt_sigprocmask",
+    "rt_sigreturn",
+    "rt_sigsuspend",
+    "rt_sigtimedwait",
+    "sched_getaffinity",
+    "sched_setaffinity",
+    "sched_yield",
+    "sendmsg",
+    "sendto",
+    "set_mempolicy",
+    "set_robust_list",
+    "sigaltstack",
+    "stat",
+    "statx",
+    "sysinfo",
+    "time",
+    "uname",
+    "write",
+    "writev",
 };
 
 static int allow_plain(scmp_filter_ctx filter)
@@ -55,10 +129,10 @@ static int allow_checked(scmp_filter_ctx filter)
         {SCMP_SYS(open), SCMP_A1(SCMP_CMP_MASKED_EQ, writing, O_RDONLY)},
         {SCMP_SYS(openat), SCMP_A2(SCMP_CMP_MASKED_EQ, writing, O_RDONLY)},
         {SCMP_SYS(clone), SCMP_A0(SCMP_CMP_MASKED_EQ, kinds, CLONE_THREAD | CLONE_VM)},
-        {SCMP_SYS(tgkill), SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)getpid())}, /* abort() */
-        {SCMP_SYS(prctl), SCMP_A0(SCMP_CMP_EQ, PR_SET_NAME)},
-        {SCMP_SYS(prctl), SCMP_A0(SCMP_CMP_EQ, PR_GET_NAME)},
-        {SCMP_SYS(prlimit64), SCMP_A2(SCMP_CMP_EQ, 0)}, /* reading */
+        {SCMP_SYS(tgkill), SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)getpid(), 0)}, /* abort() */
+        {SCMP_SYS(prctl), SCMP_A0(SCMP_CMP_EQ, PR_SET_NAME, 0)},
+        {SCMP_SYS(prctl), SCMP_A0(SCMP_CMP_EQ, PR_GET_NAME, 0)},
+        {SCMP_SYS(prlimit64), SCMP_A2(SCMP_CMP_EQ, 0, 0)}, /* reading */
     };
     int failed = 0;
     for (size_t i = 0; i < sizeof rules / sizeof rules[0] && failed == 0; i++)

@@ -5,6 +5,8 @@
 
 #include "core/base/error.h"
 #include "core/base/json.h"
+#include "core/gateway/routing.h"
+#include "core/gateway/status_map.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -36,8 +38,12 @@ void fake_init(struct exchange *exchange, const char *path, const char *body)
             .names = {(char *)"m"},
             .root = (char *)"/models/smollm2",
             .fingerprint = (char *)"97fbed86"},
-        .service = {.name = "m", .namespace_ = "default", .host = "m.default.example.com", .model_name = "m",
-            .created = 1700000000, .phase = SERVICE_READY}};
+        .service = {.name = "m",
+            .namespace_ = "default",
+            .host = "m.default.example.com",
+            .model_name = "m",
+            .created = 1700000000,
+            .phase = SERVICE_READY}};
     exchange->service.ready = &exchange->ready;
     exchange->routes = (struct routes){.count = 1, .services = &exchange->service};
 }
@@ -103,8 +109,8 @@ struct channel_loop *exchange_loop(const struct exchange *exchange)
     return (struct channel_loop *)(uintptr_t)exchange;
 }
 
-pdk_status exchange_route(struct exchange *exchange, const char *model, uint32_t extension, const struct service_view **ret_service,
-    pdk_error *err)
+pdk_status exchange_route(struct exchange *exchange, const char *model, uint32_t extension,
+    const struct service_view **ret_service, pdk_error *err)
 {
     snprintf(exchange->routed, sizeof exchange->routed, "%s", model == NULL ? "" : model);
     if (exchange->route_status != PDK_OK)
@@ -115,6 +121,18 @@ pdk_status exchange_route(struct exchange *exchange, const char *model, uint32_t
         return pdk_error_set(err, PDK_UNSUPPORTED, NULL, "The model does not support this API");
     *ret_service = &exchange->service;
     return PDK_OK;
+}
+
+bool exchange_may_use(const struct exchange *exchange, const struct service_view *service)
+{
+    (void)service;
+    return !exchange->denied;
+}
+
+const struct service_view *routing_named(const struct exchange *exchange, const struct routes *routes)
+{
+    bool named = exchange->host != NULL && strcmp(exchange->host, routes->services->host) == 0;
+    return named ? routes->services : NULL;
 }
 
 void exchange_warn(struct exchange *exchange, const char *format, ...)
@@ -136,27 +154,7 @@ void exchange_reply(struct exchange *exchange, int status, const char *content_t
 
 void exchange_error_object(struct buffer *out, int status, const char *type, const pdk_error *err)
 {
-    struct buffer message = {0};
-    buffer_puts(&message, err->message);
-    if (err->field[0] != '\0' && strcmp(type, "BadRequestError") == 0) {
-        buffer_printf(&message, " (parameter=%s", err->field);
-        buffer_printf(&message, err->value[0] != '\0' ? ", value=%s)" : ")", err->value);
-    }
-    struct json_writer writer = {.out = out};
-    json_write_object(&writer);
-    json_write_key(&writer, "error");
-    json_write_object(&writer);
-    json_write_key(&writer, "message");
-    json_write_text(&writer, message.data, message.length);
-    json_write_key(&writer, "type");
-    json_write_string(&writer, type);
-    json_write_key(&writer, "param");
-    json_write_string(&writer, err->field[0] != '\0' ? err->field : NULL);
-    json_write_key(&writer, "code");
-    json_write_int(&writer, status);
-    json_write_end_object(&writer);
-    json_write_end_object(&writer);
-    buffer_done(&message);
+    status_openai(out, status, type, err);
 }
 
 void exchange_fail_as(struct exchange *exchange, int status, const char *type, const pdk_error *err)
@@ -169,15 +167,8 @@ void exchange_fail_as(struct exchange *exchange, int status, const char *type, c
 
 void exchange_fail(struct exchange *exchange, const pdk_error *err)
 {
-    switch (err->status) {
-    case PDK_INVALID: exchange_fail_as(exchange, 400, "BadRequestError", err); break;
-    case PDK_NOT_FOUND: exchange_fail_as(exchange, 404, "NotFoundError", err); break;
-    case PDK_BUSY: exchange_fail_as(exchange, 429, "RateLimitError", err); break;
-    case PDK_CANCELLED: exchange_fail_as(exchange, 499, "ClientClosedRequest", err); break;
-    case PDK_UNSUPPORTED: exchange_fail_as(exchange, 501, "NotImplementedError", err); break;
-    case PDK_UNAVAILABLE: exchange_fail_as(exchange, 503, "ServiceUnavailableError", err); break;
-    default: exchange_fail_as(exchange, 500, "InternalServerError", err); break;
-    }
+    const struct status_row *row = status_row(err->status);
+    exchange_fail_as(exchange, row->http, row->type, err);
 }
 
 bool exchange_stream_begin(struct exchange *exchange, int status, const char *content_type)
@@ -242,8 +233,8 @@ struct answers *answers_free(struct answers *answers)
     return NULL;
 }
 
-pdk_status answers_add(struct answers *answers, struct channel *channel, const pdk_request *request, uint32_t queue_limit,
-    pdk_error *err)
+pdk_status answers_add(
+    struct answers *answers, struct channel *channel, const pdk_request *request, uint32_t queue_limit, pdk_error *err)
 {
     struct exchange *exchange = answers->exchange;
     (void)channel;
@@ -258,7 +249,8 @@ pdk_status answers_add(struct answers *answers, struct channel *channel, const p
     return PDK_OK;
 }
 
-pdk_status answers_next(struct answers *answers, int64_t deadline_ms, uint32_t *ret_index, const pdk_part **ret_part, pdk_error *err)
+pdk_status answers_next(
+    struct answers *answers, int64_t deadline_ms, uint32_t *ret_index, const pdk_part **ret_part, pdk_error *err)
 {
     struct exchange *exchange = answers->exchange;
     (void)deadline_ms;

@@ -1,5 +1,5 @@
-/* tests/unit/fake_exchange.h: an exchange, a control and a channel that play a script, for tests of protocols without HTTP
- * or workers. One at a time, in one thread. */
+/* tests/unit/fake_exchange.h: an exchange, a control and a channel that play a script, for tests of protocols without
+ * HTTP or workers. One at a time, in one thread. */
 #pragma once
 
 #include "core/gateway/exchange.h"
@@ -22,7 +22,7 @@ struct exchange {
     struct ready_info ready;
     struct service_view service;
     struct routes routes;
-    bool draining;
+    bool draining, denied; /* denied: the key may not use the service */
     pdk_status route_status, add_status;
     const struct fake_event *events;
     size_t event_count;

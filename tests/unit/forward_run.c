@@ -38,8 +38,8 @@ void run_open(struct run *run, const char *path)
     pdk_error err = {0};
     const struct model_request request = {.path = path, .use_generation_config = true};
     ck_assert_msg(run_try(run, &request, &err) == PDK_OK, "%s: %s", path, err.message);
-    ck_assert_msg(model_prepare(run->model, PDK_TYPE_F32, RUN_SEQUENCES_MAX * RUN_BLOCKS_EACH, ROWS_MAX, ROWS_MAX, &err) ==
-                      PDK_OK,
+    ck_assert_msg(model_prepare(run->model, PDK_TYPE_F32, RUN_SEQUENCES_MAX * RUN_BLOCKS_EACH, ROWS_MAX, ROWS_MAX,
+                      &err) == PDK_OK,
         "%s: %s", path, err.message);
 }
 
@@ -66,8 +66,8 @@ static uint32_t rows_of(const struct run_sequence *sequence, uint32_t chunk)
 {
     if (sequence->count == sequence->prompt + sequence->wanted)
         return sequence->computed < sequence->prompt && sequence->wanted == 0
-            ? (sequence->prompt - sequence->computed < chunk ? sequence->prompt - sequence->computed : chunk)
-            : 0;
+                   ? (sequence->prompt - sequence->computed < chunk ? sequence->prompt - sequence->computed : chunk)
+                   : 0;
     uint32_t left = sequence->count - sequence->computed;
     return left < chunk ? left : chunk;
 }
@@ -110,7 +110,8 @@ static bool run_step(struct run *run, uint32_t chunk)
             ck_assert_uint_lt(rows, ROWS_MAX);
             tokens[rows] = sequence->tokens[position];
             positions[rows] = position;
-            slots[rows] = block_of(i, position / PDK_KV_BLOCK_TOKENS) * PDK_KV_BLOCK_TOKENS + position % PDK_KV_BLOCK_TOKENS;
+            slots[rows] =
+                block_of(i, position / PDK_KV_BLOCK_TOKENS) * PDK_KV_BLOCK_TOKENS + position % PDK_KV_BLOCK_TOKENS;
             sequence_of[rows] = members;
             member[rows] = i;
             output_rows[rows] = rows;
@@ -118,16 +119,25 @@ static bool run_step(struct run *run, uint32_t chunk)
         sequence->computed += take;
         lengths[members++] = sequence->computed;
         if (sequence->computed == sequence->count && sequence->count < sequence->prompt + sequence->wanted) {
-            samples[sampled] = (pdk_sample_row){.logits_row = rows - 1, .temperature = 0, .top_p = 1, .repetition_penalty = 1};
+            samples[sampled] =
+                (pdk_sample_row){.logits_row = rows - 1, .temperature = 0, .top_p = 1, .repetition_penalty = 1};
             drawn[sampled++] = sequence;
         }
     }
     if (rows == 0)
         return false;
     row_starts[members] = rows;
-    const pdk_batch batch = {.row_count = rows, .sequence_count = members, .output_count = rows,
-        .table_stride = RUN_BLOCKS_EACH, .tokens = tokens, .positions = positions, .slots = slots,
-        .sequence_of = sequence_of, .row_starts = row_starts, .context_lengths = lengths, .tables = tables[0],
+    const pdk_batch batch = {.row_count = rows,
+        .sequence_count = members,
+        .output_count = rows,
+        .table_stride = RUN_BLOCKS_EACH,
+        .tokens = tokens,
+        .positions = positions,
+        .slots = slots,
+        .sequence_of = sequence_of,
+        .row_starts = row_starts,
+        .context_lengths = lengths,
+        .tables = tables[0],
         .output_rows = output_rows};
     pdk_error err = {0};
     ck_assert_msg(model_step(run->model, &batch, NULL, 0, samples, sampled, &err) == PDK_OK, "%s", err.message);

@@ -1,5 +1,5 @@
-/* tests/unit/forward_run.h: a small engine for tests of the forward: sequences with block tables, in steps of so many rows,
- * alone or together. It keeps every row's logits and goes on greedily. */
+/* tests/unit/forward_run.h: a small engine for tests of the forward: sequences with block tables, in steps of so many
+ * rows, alone or together. It keeps every row's logits and goes on greedily. */
 #pragma once
 
 #include "runtimes/huggingface/model/model.h"

@@ -55,7 +55,8 @@ void put_value_string(struct buffer *out, const char *key, const char *value)
     put_string(out, value);
 }
 
-void put_tensor(struct buffer *out, const char *name, uint32_t rank, const uint64_t *shape, uint32_t type, uint64_t offset)
+void put_tensor(
+    struct buffer *out, const char *name, uint32_t rank, const uint64_t *shape, uint32_t type, uint64_t offset)
 {
     put_string(out, name);
     put_u32(out, rank);
@@ -75,6 +76,16 @@ void put_padding(struct buffer *out, size_t alignment)
 {
     while (out->length % alignment != 0)
         buffer_putc(out, '\0');
+}
+
+uint16_t half_of(float value)
+{
+    uint32_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    int exponent = (int)(bits >> 23 & 255) - 112;
+    if (exponent <= 0)
+        return (uint16_t)(bits >> 16 & 0x8000u);
+    return (uint16_t)((bits >> 16 & 0x8000u) | (uint32_t)exponent << 10 | (bits >> 13 & 1023u));
 }
 
 static char folder[64];

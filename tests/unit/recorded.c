@@ -128,7 +128,8 @@ static void set_chat_logprobs(struct recording *recording, const struct json *li
     for (const struct json *token = content->child; token != NULL; token = token->next, counts++)
         for (const struct json *one = json_get(token, "top_logprobs")->child; one != NULL; one = one->next, ++*counts) {
             const struct json *text = json_get(one, "token");
-            set_entry(recording, &entries[part->logprob_count++], text->text, text->length, number(json_get(one, "logprob")));
+            set_entry(
+                recording, &entries[part->logprob_count++], text->text, text->length, number(json_get(one, "logprob")));
         }
 }
 
@@ -144,8 +145,10 @@ static void set_prompt_logprobs(struct recording *recording, const struct json *
             pdk_logprob *entry = &entries[part->logprob_count++];
             const struct json *text = json_get(one, "decoded_token");
             const struct json key = {.type = JSON_NUMBER, .text = one->key, .length = one->key_length};
-            *entry = (pdk_logprob){.token = whole(&key), .rank = (int32_t)whole(json_get(one, "rank")),
-                .logprob = number(json_get(one, "logprob")), .text = copy_json(recording, text)};
+            *entry = (pdk_logprob){.token = whole(&key),
+                .rank = (int32_t)whole(json_get(one, "rank")),
+                .logprob = number(json_get(one, "logprob")),
+                .text = copy_json(recording, text)};
             *ids = *counts == 0 ? entry->token : *ids;
         }
 }
@@ -169,7 +172,8 @@ static size_t prompt_count(const struct json *body)
 }
 
 /* The prompt of a plain answer, where it shows anything of it. */
-static void read_prompt(struct recording *recording, const struct json *body, const struct json *answer, const struct json *choice)
+static void read_prompt(
+    struct recording *recording, const struct json *body, const struct json *answer, const struct json *choice)
 {
     bool chat = json_get(body, "messages") != NULL;
     const struct json *holder = chat ? answer : choice;
@@ -200,7 +204,8 @@ static size_t echoed(const struct json *body)
     return text->length;
 }
 
-static void read_choice(struct recording *recording, const struct json *body, const struct json *answer, const struct json *choice)
+static void read_choice(
+    struct recording *recording, const struct json *body, const struct json *answer, const struct json *choice)
 {
     size_t prompts = prompt_count(body), choices = json_get(answer, "choices")->count, n = choices / prompts;
     uint32_t at = whole(json_get(choice, "index"));
@@ -226,7 +231,8 @@ static void read_choice(struct recording *recording, const struct json *body, co
         add_event(recording, at / (uint32_t)n, false);
 }
 
-static void read_chunk(struct recording *recording, const struct json *chunk, const struct json *usage, uint32_t *made, size_t n)
+static void read_chunk(
+    struct recording *recording, const struct json *chunk, const struct json *usage, uint32_t *made, size_t n)
 {
     const struct json *choice = element(json_get(chunk, "choices"), 0);
     const struct json *text = json_get(choice, "text"), *delta = json_get(choice, "delta");
@@ -273,7 +279,8 @@ static void read_stream(const struct json *body, const char *answer, struct reco
     for (const char *at = strstr(answer, "data: {"); at != NULL; at = strstr(at + 6, "data: {")) {
         ck_assert(count < CHUNKS_MAX);
         size_t length = (size_t)(strstr(at, "\n\n") - at) - 6;
-        ck_assert_msg(json_read(at + 6, length, &json_limits_default, &documents[count], &err) == PDK_OK, "%s", err.message);
+        ck_assert_msg(
+            json_read(at + 6, length, &json_limits_default, &documents[count], &err) == PDK_OK, "%s", err.message);
         uint32_t index = whole(json_get(element(json_get(json_root(documents[count++]), "choices"), 0), "index"));
         choices = index + 1 > choices ? index + 1 : choices;
     }

@@ -15,6 +15,6 @@ struct recording {
 bool recording_read(const struct json *body, const char *answer, bool stream, struct recording *recording);
 void recording_done(struct recording *recording);
 
-/* Appends a line for each place where `got` differs from `want` in keys, their order, nulls, types or values; ids, times and
- * who serves are left out. */
+/* Appends a line for each place where `got` differs from `want` in keys, their order, nulls, types or values; ids,
+ * times and who serves are left out. */
 void recording_compare(const char *path, const struct json *got, const struct json *want, struct buffer *differences);

@@ -1,5 +1,5 @@
-/* runtimes/huggingface/model/forward.c, weights.c, rope.c: the fixtures' logits and greedy ids, whatever the chunks and the
- * company. */
+/* runtimes/huggingface/model/forward.c, weights.c, rope.c: the fixtures' logits and greedy ids, whatever the chunks and
+ * the company. */
 #include "config.h"
 
 #include "check_main.h"
@@ -11,15 +11,15 @@
 
 /* One row of the table of architectures each; the seed's own four of llama and two of OPT first. */
 static const char *const models[] = {"llama-mha", "llama-gqa-tied", "llama3-rope", "llama-yarn", "opt-125m-like",
-    "opt-350m-like", "mistral", "qwen2", "qwen3", "smollm3", "granite", "olmo2", "stablelm", "starcoder2", "gemma", "gemma2",
-    "phi", "phi3"};
+    "opt-350m-like", "mistral", "qwen2", "qwen3", "smollm3", "granite", "olmo2", "stablelm", "starcoder2", "gemma",
+    "gemma2", "phi", "phi3", "../walkthrough/facebook/opt-125m", "cohere", "glm4"};
 
 enum { MODEL_COUNT = sizeof models / sizeof models[0], PROMPTS = 4 };
 
 static const float tolerance = 2e-4f;
 
-static void check_logits(const struct run_sequence *sequence, const struct safetensors *golden, uint32_t prompt, size_t vocabulary,
-    const char *model)
+static void check_logits(const struct run_sequence *sequence, const struct safetensors *golden, uint32_t prompt,
+    size_t vocabulary, const char *model)
 {
     char name[32];
     snprintf(name, sizeof name, "logits_%u", prompt);
@@ -30,8 +30,8 @@ static void check_logits(const struct run_sequence *sequence, const struct safet
     for (size_t i = 0; i < rows * vocabulary; i++) {
         float want, is = sequence->logits[first * vocabulary + i];
         memcpy(&want, (const uint8_t *)logits->data + i * sizeof want, sizeof want);
-        ck_assert_msg(fabsf(is - want) <= tolerance, "%s: prompt %u, row %zu, token %zu is %.7g, not %.7g", model, prompt,
-            first + i / vocabulary, i % vocabulary, (double)is, (double)want);
+        ck_assert_msg(fabsf(is - want) <= tolerance, "%s: prompt %u, row %zu, token %zu is %.7g, not %.7g", model,
+            prompt, first + i / vocabulary, i % vocabulary, (double)is, (double)want);
     }
 }
 
@@ -43,8 +43,8 @@ static void check_greedy(
     snprintf(name, sizeof name, "greedy_%u", prompt);
     uint32_t count = golden_ids(golden, name, want, 64);
     for (uint32_t i = 0; i < count; i++)
-        ck_assert_msg(sequence->tokens[sequence->prompt + i] == want[i], "%s: prompt %u, greedy %u is %u, not %u", model, prompt,
-            i, sequence->tokens[sequence->prompt + i], want[i]);
+        ck_assert_msg(sequence->tokens[sequence->prompt + i] == want[i], "%s: prompt %u, greedy %u is %u, not %u",
+            model, prompt, i, sequence->tokens[sequence->prompt + i], want[i]);
 }
 
 static void add_prompt(struct run *run, const struct safetensors *golden, uint32_t prompt)

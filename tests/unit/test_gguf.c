@@ -1,5 +1,5 @@
-/* runtimes/huggingface/model/gguf.c, gguf_values.c: what is read right, and how every wrong count, length, offset, type,
- * alignment and name is refused. */
+/* runtimes/huggingface/model/gguf.c, gguf_values.c: what is read right, and how every wrong count, length, offset,
+ * type, alignment and name is refused. */
 #include "config.h"
 
 #include "check_main.h"
@@ -424,6 +424,28 @@ START_TEST(parts_open_as_one)
 }
 END_TEST
 
+/* llama.cpp's own vocabularies, which hold no tensors. */
+START_TEST(real_vocabularies_open)
+{
+    static const char *const names[] = {"bert-bge", "deepseek-coder", "falcon", "gpt-2", "llama-spm", "phi-3", "qwen2"};
+    const char *fixtures = getenv("PADDOCK_FIXTURES");
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        char path[4096];
+        snprintf(path, sizeof path, "%s/gguf-vocab/ggml-vocab-%s.gguf", fixtures != NULL ? fixtures : "", names[i]);
+        if (access(path, R_OK) != 0)
+            continue; /* a lone clone has none */
+        struct gguf *gguf = NULL;
+        pdk_error err = {0};
+        size_t count = 0;
+        ck_assert_msg(gguf_open(path, &gguf, &err) == PDK_OK, "%s", err.message);
+        const struct gguf_array *tokens = gguf_array(gguf, "tokenizer.ggml.tokens", GGUF_STRING, &count);
+        ck_assert(tokens != NULL && count > 10000 && gguf_array_string(tokens, count - 1).length > 0);
+        ck_assert_ptr_nonnull(gguf_array(gguf, "tokenizer.ggml.token_type", GGUF_I32, &count));
+        gguf_close(gguf);
+    }
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("gguf");
@@ -432,6 +454,7 @@ int main(void)
     tcase_add_test(tests, every_cut_is_refused);
     tcase_add_test(tests, values_are_read_by_kind);
     tcase_add_test(tests, parts_open_as_one);
+    tcase_add_test(tests, real_vocabularies_open);
     suite_add_tcase(suite, tests);
     return check_main(suite);
 }

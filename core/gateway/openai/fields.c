@@ -9,6 +9,7 @@
 #include "core/gateway/openai/coerce.h"
 #include "core/gateway/openai/refusal.h"
 
+#include <inttypes.h>
 #include <stdatomic.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -31,7 +32,7 @@ struct field_row {
     enum field_class class;
     size_t to; /* USED: where in struct fields */
     bool bounded;
-    int64_t least;        /* bounded INT */
+    int64_t least;        /* bounded INT and INTS */
     const char *standard; /* the default as JSON, beside null, false, "" and what is empty */
     const char *refusal;  /* REFUSED: vLLM's own words, else ours */
 };
@@ -45,14 +46,15 @@ enum {
     ALL = C | H | T | D
 };
 
-#define TO(member)        .to = offsetof(struct fields, member)
-#define TEXT_MAX_LOCATION 96
+#define TO(member) .to = offsetof(struct fields, member)
+
+enum { LOCATION_MAX = 96 };
 
 static const struct field_row rows[] = {
     {"model", ALL, ALL, STRING, .class = USED, TO(model)},
     {"prompt", C | T, C, ANY, .class = USED, TO(prompt)},
     {"messages", H | T, 0, ANY, .class = USED, TO(messages)},
-    {"tokens", D, 0, INTS, .class = USED, TO(tokens)},
+    {"tokens", D, 0, INTS, .class = USED, TO(tokens), .bounded = true, .least = 0},
     {"echo", CH, C, BOOL, .class = USED, TO(echo)},
     {"frequency_penalty", CH, CH, REAL, .class = USED, TO(frequency_penalty)},
     {"logit_bias", CH, CH, REALS_BY_NAME, .class = USED, TO(logit_bias)},
@@ -194,82 +196,7 @@ static bool is_default(const struct field_row *row, const struct json *value, co
     return row->standard != NULL && prints_as(value, row->standard);
 }
 
-/* The checks below run on the raw values, before types: that is when vLLM makes them. */
-
-static bool is_true(const struct json *value)
-{
-    bool on;
-    return value != NULL && coerce_bool(value, "", &on, NULL) == PDK_OK && on;
-}
-
-static bool is_given(const struct json *value)
-{
-    return value != NULL && value->type != JSON_NULL;
-}
-
-/* -1 (the whole vocabulary) or more; `name` as vLLM quotes it. */
-static pdk_status check_count(const struct json *body, const char *name, pdk_error *err)
-{
-    int64_t count;
-    const struct json *value = json_get(body, name);
-    if (!json_int64(value, &count) || count >= -1)
-        return PDK_OK;
-    return refuse(err, name, value->text, "`%s` must be a positive value or -1.", name);
-}
-
-static pdk_status check_completion(const struct json *body, pdk_error *err)
-{
-    const struct json *logprobs = json_get(body, "logprobs"), *prompt = json_get(body, "prompt");
-    int64_t count;
-    if (is_given(logprobs) && coerce_int(logprobs, "", &count, NULL) != PDK_OK)
-        return refuse(err, "logprobs", logprobs->text, "`logprobs` must be an integer.");
-    pdk_status status = check_count(body, "logprobs", err);
-    if (status != PDK_OK)
-        return status;
-    if (!is_given(prompt) || (prompt->type == JSON_STRING && prompt->length == 0))
-        return refuse(err, "prompt", NULL, "Either prompt or prompt_embeds must be provided and non-empty.");
-    return PDK_OK;
-}
-
-static pdk_status check_chat(const struct json *body, pdk_error *err)
-{
-    const struct json *tools = json_get(body, "tools"), *choice = json_get(body, "tool_choice");
-    int64_t top;
-    pdk_status status = check_count(body, "top_logprobs", err);
-    if (status != PDK_OK)
-        return status;
-    if (json_int64(json_get(body, "top_logprobs"), &top) && top != 0 && !is_true(json_get(body, "logprobs")))
-        return refuse(err, "top_logprobs", NULL, "when using `top_logprobs`, `logprobs` must be set to true.");
-    if (tools != NULL && tools->type == JSON_ARRAY && tools->count == 0)
-        return refuse(err, "tools", NULL,
-            "`tools` must not be an empty array. Either provide at least one tool or omit the field entirely.");
-    if (is_given(choice) && !prints_as(choice, "\"none\"") && !is_given(tools))
-        return refuse(err, "tool_choice", NULL, "When using `tool_choice`, `tools` must be set.");
-    if (is_true(json_get(body, "continue_final_message")) && is_true(json_get(body, "add_generation_prompt")))
-        return refuse(err, NULL, NULL, "Cannot set both `continue_final_message` and `add_generation_prompt` to True.");
-    return PDK_OK;
-}
-
-static pdk_status check_generation(const struct json *body, pdk_error *err)
-{
-    int64_t count;
-    const struct json *salt = json_get(body, "cache_salt");
-    bool stream = is_true(json_get(body, "stream"));
-    if (is_given(json_get(body, "stream_options")) && !stream)
-        return refuse(err, "stream_options", NULL, "Stream options can only be defined when `stream=True`.");
-    if (stream && json_int64(json_get(body, "prompt_logprobs"), &count) && (count > 0 || count == -1))
-        return refuse(err, "prompt_logprobs", NULL, "`prompt_logprobs` are not available when `stream=True`.");
-    pdk_status status = check_count(body, "prompt_logprobs", err);
-    if (status != PDK_OK)
-        return status;
-    if (salt != NULL && salt->type == JSON_STRING && salt->length != 0 &&
-        (salt->length > 128 || strcspn(salt->text, "@/\\") != salt->length))
-        return refuse(err, "cache_salt", NULL,
-            "Parameter 'cache_salt' must be at most 128 characters and must not contain '@', '/', '\\', or NUL.");
-    return PDK_OK;
-}
-
-static pdk_status check_refused(const struct json *body, enum endpoint endpoint, pdk_error *err)
+pdk_status fields_refuse(const struct json *body, enum endpoint endpoint, pdk_error *err)
 {
     for (const struct json *member = body->child; member != NULL; member = member->next) {
         const struct field_row *row = row_find(member->key, endpoint);
@@ -282,71 +209,69 @@ static pdk_status check_refused(const struct json *body, enum endpoint endpoint,
     return PDK_OK;
 }
 
-pdk_status fields_check(const struct json *body, enum endpoint endpoint, pdk_error *err)
+static pdk_status read_int(
+    const struct field_row *row, const struct json *value, const char *location, int64_t *ret_value, pdk_error *err)
 {
-    pdk_status status = PDK_OK;
-    if ((endpoint & CH) != 0)
-        status = check_generation(body, err);
-    if (status == PDK_OK && endpoint == ENDPOINT_COMPLETIONS)
-        status = check_completion(body, err);
-    if (status == PDK_OK && endpoint == ENDPOINT_CHAT)
-        status = check_chat(body, err);
-    return status != PDK_OK ? status : check_refused(body, endpoint, err);
+    char least[64];
+    pdk_status status = coerce_int(value, location, ret_value, err);
+    if (status != PDK_OK || !row->bounded || *ret_value >= row->least)
+        return status;
+    snprintf(least, sizeof least, "Input should be greater than or equal to %" PRId64, row->least);
+    return refuse_type(err, location, "greater_than_equal", least);
 }
 
 /* The members of a list or an object, each of the same type. */
-static pdk_status check_members(const struct json *value, enum field_type type, const char *location, pdk_error *err)
+static pdk_status check_members(
+    const struct field_row *row, const struct json *value, const char *location, pdk_error *err)
 {
-    char place[TEXT_MAX_LOCATION];
+    char place[LOCATION_MAX];
     int64_t number;
     double real;
     size_t at = 0;
-    pdk_status status = coerce_type(value, type == REALS_BY_NAME ? JSON_OBJECT : JSON_ARRAY, location, err);
+    bool named = row->type == REALS_BY_NAME;
+    pdk_status status = coerce_type(value, named ? JSON_OBJECT : JSON_ARRAY, location, err);
     for (const struct json *member = value->child; member != NULL && status == PDK_OK; member = member->next, at++) {
-        if (type == REALS_BY_NAME) {
+        if (named)
             snprintf(place, sizeof place, "%s.%.48s", location, member->key);
+        else
+            snprintf(place, sizeof place, "%s.%zu", location, at);
+        if (named)
             status = coerce_real(member, place, &real, err);
-            continue;
-        }
-        snprintf(place, sizeof place, "%s.%zu", location, at);
-        status = type == INTS ? coerce_int(member, place, &number, err) : coerce_type(member, JSON_STRING, place, err);
+        else if (row->type == INTS)
+            status = read_int(row, member, place, &number, err);
+        else
+            status = coerce_type(member, JSON_STRING, place, err);
     }
     return status;
 }
 
 static pdk_status read_value(const struct field_row *row, const struct json *value, struct fields *to, pdk_error *err)
 {
-    char location[TEXT_MAX_LOCATION], least[64];
+    char location[LOCATION_MAX];
     snprintf(location, sizeof location, "body.%s", row->name);
-    void *place = (char *)to + row->to;
     struct given_bool flag = {.set = true};
     struct given_int number = {.set = true};
     struct given_real real = {.set = true};
     pdk_status status = PDK_OK;
     switch (row->type) {
     case BOOL: status = coerce_bool(value, location, &flag.value, err); break;
-    case INT: status = coerce_int(value, location, &number.value, err); break;
+    case INT: status = read_int(row, value, location, &number.value, err); break;
     case REAL: status = coerce_real(value, location, &real.value, err); break;
     case STRING: status = coerce_type(value, JSON_STRING, location, err); break;
     case ARRAY: status = coerce_type(value, JSON_ARRAY, location, err); break;
-    case INTS:
-    case STRINGS:
-    case REALS_BY_NAME: status = check_members(value, row->type, location, err); break;
+    case OBJECT: status = coerce_type(value, JSON_OBJECT, location, err); break;
     case STRING_OR_STRINGS:
-        status = value->type == JSON_ARRAY ? check_members(value, STRINGS, location, err)
+        status = value->type == JSON_ARRAY ? check_members(row, value, location, err)
                                            : coerce_type(value, JSON_STRING, location, err);
         break;
-    case OBJECT: status = coerce_type(value, JSON_OBJECT, location, err); break;
+    case INTS:
+    case STRINGS:
+    case REALS_BY_NAME: status = check_members(row, value, location, err); break;
     case ANY: break;
     }
-    if (status != PDK_OK)
+    if (status != PDK_OK || row->class != USED)
         return status;
-    if (row->type == INT && row->bounded && number.value < row->least) {
-        snprintf(least, sizeof least, "Input should be greater than or equal to %lld", (long long)row->least);
-        return refuse_type(err, location, "greater_than_equal", least);
-    }
-    if (row->class != USED)
-        return PDK_OK;
+    void *place = (char *)to + row->to;
     switch (row->type) {
     case BOOL: *(struct given_bool *)place = flag; break;
     case INT: *(struct given_int *)place = number; break;
@@ -354,6 +279,11 @@ static pdk_status read_value(const struct field_row *row, const struct json *val
     default: *(const struct json **)place = value; break;
     }
     return PDK_OK;
+}
+
+static bool is_given(const struct json *value)
+{
+    return value != NULL && value->type != JSON_NULL;
 }
 
 static pdk_status read_stream_options(const struct json *body, struct fields *to, pdk_error *err)

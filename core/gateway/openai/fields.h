@@ -43,8 +43,9 @@ struct fields {
     struct given_real temperature, top_p, min_p, repetition_penalty, frequency_penalty, presence_penalty;
 };
 
-/* Refuses by name what is known and not built here (unless null or its default), and what vLLM refuses before it looks
- * at types. [any-thread] */
+/* Refuses by name what is known and not built here, unless it is null or its default. [any-thread] */
+pdk_status fields_refuse(const struct json *body, enum endpoint endpoint, pdk_error *err);
+/* That, after what vLLM refuses before it looks at types (checks.c). [any-thread] */
 pdk_status fields_check(const struct json *body, enum endpoint endpoint, pdk_error *err);
 /* Reads all of `body`, an object. PDK_INVALID is a wrong type in the words of refuse_type. [any-thread] */
 pdk_status fields_read(const struct json *body, enum endpoint endpoint, struct fields *ret_fields, pdk_error *err);

@@ -43,11 +43,6 @@ static pdk_status send_requests(struct exchange *exchange, struct call *call, co
     return PDK_OK;
 }
 
-static void answers_freep(struct answers **answers)
-{
-    answers_free(*answers);
-}
-
 static pdk_status run(struct exchange *exchange, struct call *call, const struct service_view *service, pdk_error *err)
 {
     PDK_CLEANUP(answer_freep) struct answer *answer = NULL;

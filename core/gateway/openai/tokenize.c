@@ -39,11 +39,6 @@ static void tokens_take(struct tokens *tokens, const pdk_part *part)
     tokens->count += part->token_count;
 }
 
-static void answers_freep(struct answers **answers)
-{
-    answers_free(*answers);
-}
-
 static pdk_status ask(struct exchange *exchange, const struct service_view *service, const pdk_request *request,
     struct tokens *tokens, pdk_error *err)
 {

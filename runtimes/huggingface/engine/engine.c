@@ -49,8 +49,8 @@ static void note(struct engine *engine, struct generation *generation)
     engine->news = generation;
 }
 
-static void end_choice(struct engine *engine, struct generation *generation, struct choice *choice, int32_t finish,
-    int32_t stop_kind)
+static void end_choice(
+    struct engine *engine, struct generation *generation, struct choice *choice, int32_t finish, int32_t stop_kind)
 {
     if (choice->sequence.state == SEQUENCE_ENDED)
         return;
@@ -95,11 +95,15 @@ static void take_in(struct engine *engine, struct generation *generation)
         if (generation->added)
             end_all(engine, generation);
         note(engine, generation);
-    } else if (!generation->added) {
-        add(engine, generation);
-    } else if (generation->open_choices == 0) {
-        note(engine, generation); /* it was queued here when it should have been released */
+        return;
     }
+    if (!generation->added)
+        add(engine, generation);
+    for (uint32_t i = 0; i < generation->choice_count; i++)
+        if (atomic_load_explicit(&generation->choices[i].dropped, memory_order_acquire))
+            end_choice(engine, generation, &generation->choices[i], PDK_FINISH_STOP, PDK_STOP_STRING);
+    if (generation->open_choices == 0)
+        note(engine, generation); /* it was queued here when it should have been released */
 }
 
 /* Held by the reader, or too far ahead of the front. */
@@ -132,15 +136,28 @@ static bool drain_inbox(struct engine *engine)
     return any;
 }
 
+/* Times are for the front's metrics, which read them at any moment; no order hangs on them. */
+static int64_t get_time(const _Atomic int64_t *time)
+{
+    return atomic_load_explicit(time, memory_order_relaxed);
+}
+
+static void set_time(_Atomic int64_t *time, int64_t now_us)
+{
+    atomic_store_explicit(time, now_us, memory_order_relaxed);
+}
+
 static void take_token(struct engine *engine, struct choice *choice, uint32_t token, int64_t now_us)
 {
     struct sequence *sequence = &choice->sequence;
     struct generation *generation = choice->generation;
     sequence->tokens[sequence->total++] = token;
     sampler_add(&choice->sampler, token);
-    generation->last_token_us = now_us;
-    if (generation->first_token_us == 0)
-        generation->first_token_us = now_us;
+    set_time(&generation->last_token_us, now_us);
+    if (get_time(&generation->first_token_us) == 0)
+        set_time(&generation->first_token_us, now_us);
+    atomic_store_explicit(&choice->cached, sequence->cached, memory_order_relaxed);
+    atomic_store_explicit(&choice->preemptions, sequence->preemptions, memory_order_relaxed);
     atomic_store_explicit(&choice->published, sequence->total, memory_order_release); /* with the front's load */
     note(engine, generation);
 
@@ -201,8 +218,8 @@ static void stamp_scheduled(const struct plan *plan, int64_t now_us)
 {
     for (uint32_t i = 0; i < plan->entry_count; i++) {
         struct generation *generation = ((struct choice *)plan->entries[i].sequence)->generation;
-        if (generation->scheduled_us == 0)
-            generation->scheduled_us = now_us;
+        if (get_time(&generation->scheduled_us) == 0)
+            set_time(&generation->scheduled_us, now_us);
     }
 }
 
@@ -232,8 +249,9 @@ static bool make_step(struct engine *engine, struct engine_figures *figures)
     int64_t start_us = monotonic_us();
     stamp_scheduled(plan, start_us);
     batch_fill(&engine->batch, engine->scheduler, plan);
-    pdk_status status = engine->config.step(engine->config.context, &engine->batch.flat, (const uint32_t(*)[2])plan->copies,
-        plan->copy_count, engine->batch.samples, engine->batch.flat.output_count, &error);
+    pdk_status status =
+        engine->config.step(engine->config.context, &engine->batch.flat, (const uint32_t(*)[2])plan->copies,
+            plan->copy_count, engine->batch.samples, engine->batch.flat.output_count, &error);
     if (status != PDK_OK) {
         fail_step(engine, plan, &error);
         return true;

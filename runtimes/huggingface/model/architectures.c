@@ -7,29 +7,55 @@
 #include <string.h>
 
 #define LAYER "model.layers.%."
-#define ENDS [ROLE_EMBEDDING] = "model.embed_tokens", [ROLE_FINAL_NORM] = "model.norm", [ROLE_HEAD] = "lm_head"
-#define ATTENTION                                                                                                      \
-    [ROLE_Q] = LAYER "self_attn.q_proj", [ROLE_K] = LAYER "self_attn.k_proj", [ROLE_V] = LAYER "self_attn.v_proj",     \
+#define ENDS  [ROLE_EMBEDDING] = "model.embed_tokens", [ROLE_FINAL_NORM] = "model.norm", [ROLE_HEAD] = "lm_head"
+#define ATTENTION                                                                                                  \
+    [ROLE_Q] = LAYER "self_attn.q_proj", [ROLE_K] = LAYER "self_attn.k_proj", [ROLE_V] = LAYER "self_attn.v_proj", \
     [ROLE_O] = LAYER "self_attn.o_proj"
 #define HEAD_NORMS [ROLE_Q_NORM] = LAYER "self_attn.q_norm", [ROLE_K_NORM] = LAYER "self_attn.k_norm"
-#define NORMS [ROLE_ATTENTION_NORM] = LAYER "input_layernorm", [ROLE_MLP_NORM] = LAYER "post_attention_layernorm"
-#define GATED_MLP [ROLE_GATE] = LAYER "mlp.gate_proj", [ROLE_UP] = LAYER "mlp.up_proj", [ROLE_DOWN] = LAYER "mlp.down_proj"
+#define NORMS      [ROLE_ATTENTION_NORM] = LAYER "input_layernorm", [ROLE_MLP_NORM] = LAYER "post_attention_layernorm"
+#define GATED_MLP \
+    [ROLE_GATE] = LAYER "mlp.gate_proj", [ROLE_UP] = LAYER "mlp.up_proj", [ROLE_DOWN] = LAYER "mlp.down_proj"
 
 static const char *const llama_names[ROLE_COUNT] = {ENDS, ATTENTION, NORMS, GATED_MLP};
 static const char *const qwen3_names[ROLE_COUNT] = {ENDS, ATTENTION, HEAD_NORMS, NORMS, GATED_MLP};
-static const char *const olmo2_names[ROLE_COUNT] = {ENDS, ATTENTION, HEAD_NORMS, GATED_MLP,
-    [ROLE_ATTENTION_OUT_NORM] = LAYER "post_attention_layernorm", [ROLE_MLP_OUT_NORM] = LAYER "post_feedforward_layernorm"};
+static const char *const olmo2_names[ROLE_COUNT] = {ENDS, ATTENTION, HEAD_NORMS,
+    GATED_MLP, [ROLE_ATTENTION_OUT_NORM] = LAYER "post_attention_layernorm",
+    [ROLE_MLP_OUT_NORM] = LAYER "post_feedforward_layernorm"};
 static const char *const gemma2_names[ROLE_COUNT] = {ENDS, ATTENTION, GATED_MLP,
     [ROLE_ATTENTION_NORM] = LAYER "input_layernorm", [ROLE_ATTENTION_OUT_NORM] = LAYER "post_attention_layernorm",
     [ROLE_MLP_NORM] = LAYER "pre_feedforward_layernorm", [ROLE_MLP_OUT_NORM] = LAYER "post_feedforward_layernorm"};
 static const char *const starcoder2_names[ROLE_COUNT] = {
     ENDS, ATTENTION, NORMS, [ROLE_UP] = LAYER "mlp.c_fc", [ROLE_DOWN] = LAYER "mlp.c_proj"};
 static const char *const phi_names[ROLE_COUNT] = {[ROLE_EMBEDDING] = "model.embed_tokens",
-    [ROLE_FINAL_NORM] = "model.final_layernorm", [ROLE_HEAD] = "lm_head", [ROLE_ATTENTION_NORM] = LAYER "input_layernorm",
-    [ROLE_Q] = LAYER "self_attn.q_proj", [ROLE_K] = LAYER "self_attn.k_proj", [ROLE_V] = LAYER "self_attn.v_proj",
-    [ROLE_O] = LAYER "self_attn.dense", [ROLE_UP] = LAYER "mlp.fc1", [ROLE_DOWN] = LAYER "mlp.fc2"};
-static const char *const phi3_names[ROLE_COUNT] = {ENDS, NORMS, [ROLE_QKV] = LAYER "self_attn.qkv_proj",
-    [ROLE_O] = LAYER "self_attn.o_proj", [ROLE_GATE_UP] = LAYER "mlp.gate_up_proj", [ROLE_DOWN] = LAYER "mlp.down_proj"};
+    [ROLE_FINAL_NORM] = "model.final_layernorm",
+    [ROLE_HEAD] = "lm_head",
+    [ROLE_ATTENTION_NORM] = LAYER "input_layernorm",
+    [ROLE_Q] = LAYER "self_attn.q_proj",
+    [ROLE_K] = LAYER "self_attn.k_proj",
+    [ROLE_V] = LAYER "self_attn.v_proj",
+    [ROLE_O] = LAYER "self_attn.dense",
+    [ROLE_UP] = LAYER "mlp.fc1",
+    [ROLE_DOWN] = LAYER "mlp.fc2"};
+static const char *const phi3_names[ROLE_COUNT] = {ENDS,
+    NORMS, [ROLE_QKV] = LAYER "self_attn.qkv_proj", [ROLE_O] = LAYER "self_attn.o_proj",
+    [ROLE_GATE_UP] = LAYER "mlp.gate_up_proj", [ROLE_DOWN] = LAYER "mlp.down_proj"};
+
+static const char *const cohere_names[ROLE_COUNT] = {
+    ENDS,
+    ATTENTION,
+    GATED_MLP,
+    [ROLE_ATTENTION_NORM] = LAYER "input_layernorm",
+};
+static const char *const glm4_names[ROLE_COUNT] = {
+    ENDS,
+    ATTENTION,
+    [ROLE_ATTENTION_NORM] = LAYER "input_layernorm",
+    [ROLE_ATTENTION_OUT_NORM] = LAYER "post_self_attn_layernorm",
+    [ROLE_MLP_NORM] = LAYER "post_attention_layernorm",
+    [ROLE_GATE_UP] = LAYER "mlp.gate_up_proj",
+    [ROLE_DOWN] = LAYER "mlp.down_proj",
+    [ROLE_MLP_OUT_NORM] = LAYER "post_mlp_layernorm",
+};
 
 #define OPT "model.decoder."
 static const char *const opt_names[ROLE_COUNT] = {
@@ -71,9 +97,9 @@ const char *const gguf_names[ROLE_COUNT] = {
     [ROLE_MLP_OUT_NORM] = "blk.%.post_ffw_norm",
 };
 
-#define QKV_BITS (ROLE_BIT(ROLE_Q) | ROLE_BIT(ROLE_K) | ROLE_BIT(ROLE_V))
+#define QKV_BITS   (ROLE_BIT(ROLE_Q) | ROLE_BIT(ROLE_K) | ROLE_BIT(ROLE_V))
 #define GATED_BITS (ROLE_BIT(ROLE_GATE) | ROLE_BIT(ROLE_UP) | ROLE_BIT(ROLE_DOWN))
-#define NORM_BITS (ROLE_BIT(ROLE_ATTENTION_NORM) | ROLE_BIT(ROLE_MLP_NORM) | ROLE_BIT(ROLE_FINAL_NORM))
+#define NORM_BITS  (ROLE_BIT(ROLE_ATTENTION_NORM) | ROLE_BIT(ROLE_MLP_NORM) | ROLE_BIT(ROLE_FINAL_NORM))
 #define PLAIN_BITS (QKV_BITS | ROLE_BIT(ROLE_O) | ROLE_BIT(ROLE_UP) | ROLE_BIT(ROLE_DOWN))
 
 static const struct architecture rows[] = {
@@ -234,6 +260,32 @@ static const struct architecture rows[] = {
         .norm_epsilon = 1e-5,
         .gated = true,
         .activation = PDK_ACT_SILU,
+        .rope_theta = 10000,
+    },
+    {
+        .class_name = "CohereForCausalLM",
+        .model_type = "cohere",
+        .names = cohere_names,
+        .optional_biases = QKV_BITS | ROLE_BIT(ROLE_O),
+        .norm = PDK_NORM_LAYER,
+        .norm_epsilon = 1e-5,
+        .parallel = true,
+        .gated = true,
+        .tied = true,
+        .activation = PDK_ACT_SILU,
+        .rope_order = PDK_ROPE_PAIRS,
+        .rope_theta = 10000,
+    },
+    {
+        .class_name = "Glm4ForCausalLM",
+        .model_type = "glm4",
+        .names = glm4_names,
+        .optional_biases = QKV_BITS,
+        .norm = PDK_NORM_RMS,
+        .norm_epsilon = 1.5625e-7,
+        .gated = true,
+        .activation = PDK_ACT_SILU,
+        .rope_order = PDK_ROPE_PAIRS,
         .rope_theta = 10000,
     },
     {

@@ -1,5 +1,5 @@
-/* runtimes/huggingface/model/architectures.h: what makes a family of decoders differ from the next, as rows of a table. A
- * family is added by a row (and its fixture); nothing else asks for a family's name. */
+/* runtimes/huggingface/model/architectures.h: what makes a family of decoders differ from the next, as rows of a table.
+ * A family is added by a row (and its fixture); nothing else asks for a family's name. */
 #pragma once
 
 #include <paddock/draft/ops.h>
@@ -50,7 +50,7 @@ struct architecture {
     double norm_epsilon;      /* where the configuration does not say */
     bool norm_plus_one;       /* safetensors hold the norms' weights less 1 */
     bool norm_after;          /* norms stand behind the residual; the configuration may say (do_layer_norm_before) */
-    bool parallel;            /* attention and MLP read the same input; the configuration may say (use_parallel_residual) */
+    bool parallel; /* attention and MLP read the same input; the configuration may say (use_parallel_residual) */
     bool gated;
     bool tied;                /* where the configuration does not say */
     bool scaled_embedding;    /* embeddings times the square root of the width */
@@ -59,7 +59,8 @@ struct architecture {
     bool gelu_is_tanh;        /* "gelu" in the configuration means gelu_pytorch_tanh */
     bool alternate_windows;   /* without layer_types every other layer has the window, the first one on */
     int32_t activation;       /* PDK_ACT_…, where the configuration does not say */
-    uint32_t still_every;     /* every so many-th layer leaves queries and keys unturned, where the configuration does not say */
+    uint32_t
+        still_every; /* every so many-th layer leaves queries and keys unturned, where the configuration does not say */
     enum positions positions;
     uint32_t position_offset; /* of learned positions: the row of position 0 */
     int32_t rope_order;       /* PDK_ROPE_… in safetensors */

@@ -4,6 +4,7 @@
 #include "runtimes/huggingface/model/config_reader.h"
 
 #include "core/base/error.h"
+#include "runtimes/huggingface/model/printable.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -41,17 +42,19 @@ pdk_status config_reader_init(struct config_reader *reader, const struct json *c
 pdk_status config_reader_finish(const struct config_reader *reader, pdk_error *err)
 {
     size_t i = 0;
-    for (const struct json *at = reader->overrides != NULL ? reader->overrides->child : NULL; at != NULL; at = at->next, i++)
+    for (const struct json *at = reader->overrides != NULL ? reader->overrides->child : NULL; at != NULL;
+         at = at->next, i++)
         if (!reader->used[i])
             return pdk_error_value(err, PDK_INVALID, "hf-overrides", at->key,
-                "--hf-overrides: '%.64s' has no effect on this model", at->key);
+                "--hf-overrides: '%s' has no effect on this model", printable(at->key).text);
     return PDK_OK;
 }
 
 static const struct json *find_override(struct config_reader *reader, const char *name)
 {
     size_t i = 0;
-    for (const struct json *at = reader->overrides != NULL ? reader->overrides->child : NULL; at != NULL; at = at->next, i++) {
+    for (const struct json *at = reader->overrides != NULL ? reader->overrides->child : NULL; at != NULL;
+         at = at->next, i++) {
         if (strcmp(at->key, name) != 0)
             continue;
         reader->used[i] = true;
@@ -86,8 +89,8 @@ const struct json *config_find(struct config_reader *reader, const char *names)
 /* "hidden_size is 0; it may be 1 to 262144" */
 static pdk_status out_of_range(const char *name, double value, const struct config_field *field, pdk_error *err)
 {
-    return pdk_error_set(err, PDK_INVALID, name, "%s is %.17g; it may be %.17g to %.17g", name, value, field->minimum,
-        field->maximum);
+    return pdk_error_set(
+        err, PDK_INVALID, name, "%s is %.17g; it may be %.17g to %.17g", name, value, field->minimum, field->maximum);
 }
 
 static pdk_status not_a_number(const char *name, const char *what, const char *is, pdk_error *err)
@@ -142,8 +145,8 @@ static pdk_status read_number(const char *name, const struct json *json, const s
     return PDK_OK;
 }
 
-static pdk_status config_number(struct config_reader *reader, const struct config_field *field, bool whole, double *value,
-    bool *ret_found, pdk_error *err)
+static pdk_status config_number(struct config_reader *reader, const struct config_field *field, bool whole,
+    double *value, bool *ret_found, pdk_error *err)
 {
     char name[NAME_MAX_BYTES];
     first_name(field->names, name);

@@ -1,5 +1,6 @@
-/* runtimes/huggingface/model/config_reader.h: the fields of a model's configuration, from config.json or a GGUF's metadata,
- * with --hf-overrides before either. Every number has a range; a field's names are alternatives ("hidden_size|n_embd"). */
+/* runtimes/huggingface/model/config_reader.h: the fields of a model's configuration, from config.json or a GGUF's
+ * metadata, with --hf-overrides before either. Every number has a range; a field's names are alternatives
+ * ("hidden_size|n_embd"). */
 #pragma once
 
 #include "core/base/json.h"
@@ -26,8 +27,8 @@ const struct json *config_find(struct config_reader *reader, const char *names);
 const struct json *config_override(struct config_reader *reader, const char *names);
 
 struct config_field {
-    const char *names;   /* in config.json */
-    const char *gguf;    /* key behind the prefix; NULL: GGUF has no such field. With a '.' in front: the whole key */
+    const char *names; /* in config.json */
+    const char *gguf;  /* key behind the prefix; NULL: GGUF has no such field. With a '.' in front: the whole key */
     double minimum, maximum;
 };
 
@@ -40,7 +41,7 @@ pdk_status config_flag(struct config_reader *reader, const char *names, bool *va
 /* config.json only. */
 pdk_status config_text(struct config_reader *reader, const char *names, const char **value, pdk_error *err);
 
-/* A number of a JSON object that is not the configuration's own (rope parameters, generation_config.json). `context` stands
- * before the name in messages. */
+/* A number of a JSON object that is not the configuration's own (rope parameters, generation_config.json). `context`
+ * stands before the name in messages. */
 pdk_status json_real(const struct json *object, const char *context, const struct config_field *field, double *value,
     bool *ret_found, pdk_error *err);

@@ -1,9 +1,9 @@
-/* One step of a decoder, whatever its family. A layer reads top to bottom: norm, q k v, positions and cache, attention, output
- * added to the residual; norm, MLP, added to the residual. What differs between families is which norms there are (a weight
- * that is NULL is a norm that is not) and four flags of the row.
+/* One step of a decoder, whatever its family. A layer reads top to bottom: norm, q k v, positions and cache, attention,
+ * output added to the residual; norm, MLP, added to the residual. What differs between families is which norms there
+ * are (a weight that is NULL is a norm that is not) and four flags of the row.
  *
- * The backend fuses neighbours: a layer is qkv | rope, cache and attention | o and residual | norm and gate-up | down and
- * residual. Nothing here allocates; ops are recorded, then run as one. */
+ * The backend fuses neighbours: a layer is qkv | rope, cache and attention | o and residual | norm and gate-up | down
+ * and residual. Nothing here allocates; ops are recorded, then run as one. */
 #include "config.h"
 
 #include "runtimes/huggingface/model/decoder.h"
@@ -22,17 +22,33 @@ struct step {
 static void record_linear(const struct step *s, const pdk_rows *in, const struct linear *linear, pdk_rows *out,
     const pdk_rows *residual, int32_t activation, float scale, const pdk_weight *next)
 {
-    s->model->ops->linear(s->queue,
-        &(pdk_linear){.in = in, .weight = linear->weight, .bias = linear->bias, .residual = residual, .out = out,
-            .next = next, .activation = activation, .scale = scale});
+    const pdk_linear op = {
+        .in = in,
+        .weight = linear->weight,
+        .bias = linear->bias,
+        .residual = residual,
+        .out = out,
+        .next = next,
+        .activation = activation,
+        .scale = scale,
+    };
+    s->model->ops->linear(s->queue, &op);
 }
 
 static void record_norm(const struct step *s, pdk_rows *in, const pdk_rows *add, const struct norm *norm, pdk_rows *out,
     const pdk_weight *next)
 {
-    s->model->ops->norm(s->queue,
-        &(pdk_norm){.in = in, .add = add, .out = out, .weight = norm->weight, .bias = norm->bias, .next = next,
-            .kind = s->model->config.row->norm, .epsilon = (float)s->model->config.epsilon});
+    const pdk_norm op = {
+        .in = in,
+        .add = add,
+        .out = out,
+        .weight = norm->weight,
+        .bias = norm->bias,
+        .next = next,
+        .kind = s->model->config.row->norm,
+        .epsilon = (float)s->model->config.epsilon,
+    };
+    s->model->ops->norm(s->queue, &op);
 }
 
 /* What a block reads: the residual, normed where the family norms before. What was pending joins the residual here. */
@@ -69,10 +85,18 @@ static void record_head_norm(const struct step *s, const struct norm *norm, uint
 {
     if (norm->weight == NULL)
         return;
-    s->model->ops->norm(s->queue,
-        &(pdk_norm){.in = s->model->rows.qkv, .out = s->model->rows.qkv, .weight = norm->weight, .bias = norm->bias,
-            .kind = s->model->config.row->norm, .epsilon = (float)s->model->config.epsilon, .group = norm->group,
-            .first = first, .count = count});
+    const pdk_norm op = {
+        .in = s->model->rows.qkv,
+        .out = s->model->rows.qkv,
+        .weight = norm->weight,
+        .bias = norm->bias,
+        .kind = s->model->config.row->norm,
+        .epsilon = (float)s->model->config.epsilon,
+        .group = norm->group,
+        .first = first,
+        .count = count,
+    };
+    s->model->ops->norm(s->queue, &op);
 }
 
 /* From the block's input to the attended values of all heads. */
@@ -85,15 +109,33 @@ static void record_attention(const struct step *s, const struct layer *layer, ui
     record_linear(s, in, &layer->qkv, model->rows.qkv, NULL, PDK_ACT_NONE, 1.0f, NULL);
     record_head_norm(s, &layer->q_norm, 0, queries);
     record_head_norm(s, &layer->k_norm, queries, keys);
-    model->ops->rope_kv(s->queue,
-        &(pdk_rope_kv){.qkv = model->rows.qkv, .kv = model->kv, .frequencies = turned ? model->decoder.frequencies : NULL,
-            .layer = index, .heads = config->heads, .kv_heads = config->kv_heads, .head_dim = config->head_dim,
-            .rope_dims = turned ? config->rope.dims : 0, .order = config->rope_order, .magnitude = model->decoder.magnitude});
-    model->ops->attention(s->queue,
-        &(pdk_attention){.qkv = model->rows.qkv, .kv = model->kv, .out = model->rows.heads, .next = layer->o.weight,
-            .layer = index, .heads = config->heads, .kv_heads = config->kv_heads, .head_dim = config->head_dim,
-            .window = config->windowed[index] ? config->window : 0, .scale = (float)config->attention_scale,
-            .soft_cap = (float)config->attention_cap});
+    const pdk_rope_kv rope = {
+        .qkv = model->rows.qkv,
+        .kv = model->kv,
+        .frequencies = turned ? model->decoder.frequencies : NULL,
+        .layer = index,
+        .heads = config->heads,
+        .kv_heads = config->kv_heads,
+        .head_dim = config->head_dim,
+        .rope_dims = turned ? config->rope.dims : 0,
+        .order = config->rope_order,
+        .magnitude = model->decoder.magnitude,
+    };
+    model->ops->rope_kv(s->queue, &rope);
+    const pdk_attention attention = {
+        .qkv = model->rows.qkv,
+        .kv = model->kv,
+        .out = model->rows.heads,
+        .next = layer->o.weight,
+        .layer = index,
+        .heads = config->heads,
+        .kv_heads = config->kv_heads,
+        .head_dim = config->head_dim,
+        .window = config->windowed[index] ? config->window : 0,
+        .scale = (float)config->attention_scale,
+        .soft_cap = (float)config->attention_cap,
+    };
+    model->ops->attention(s->queue, &attention);
 }
 
 static void record_layer(struct step *s, uint32_t index)
@@ -108,8 +150,7 @@ static void record_layer(struct step *s, uint32_t index)
     block_output(s, model->rows.heads, &layer->o, &layer->attention_out_norm, &layer->attention_norm);
     if (!model->config.parallel)
         in = block_input(s, &layer->mlp_norm, layer->up.weight);
-    record_linear(
-        s, in, &layer->up, model->rows.inner, NULL, model->config.activation, 1.0f, layer->down.weight);
+    record_linear(s, in, &layer->up, model->rows.inner, NULL, model->config.activation, 1.0f, layer->down.weight);
     block_output(s, model->rows.inner, &layer->down, &layer->mlp_out_norm, &layer->mlp_norm);
 }
 
@@ -117,8 +158,13 @@ static void record_embedding(const struct step *s)
 {
     const struct model *model = s->model;
     const struct decoder *decoder = &model->decoder;
-    pdk_embed embed = {.out = s->residual, .table = decoder->embedding.weight, .positions = decoder->positions.weight,
-        .position_offset = model->config.row->position_offset, .scale = (float)model->config.embedding_scale};
+    pdk_embed embed = {
+        .out = s->residual,
+        .table = decoder->embedding.weight,
+        .positions = decoder->positions.weight,
+        .position_offset = model->config.row->position_offset,
+        .scale = (float)model->config.embedding_scale,
+    };
     if (model->rows.narrow == NULL) {
         model->ops->embed(s->queue, &embed);
         return;
@@ -142,9 +188,15 @@ static void record_head(struct step *s)
         record_linear(s, in, &decoder->project_out, model->rows.narrow, NULL, PDK_ACT_NONE, 1.0f, head);
         in = model->rows.narrow;
     }
-    model->ops->head(s->queue,
-        &(pdk_head){.in = in, .weight = head, .bias = decoder->head.bias, .logits = model->rows.logits,
-            .scale = (float)model->config.logit_scale, .soft_cap = (float)model->config.logit_cap});
+    const pdk_head op = {
+        .in = in,
+        .weight = head,
+        .bias = decoder->head.bias,
+        .logits = model->rows.logits,
+        .scale = (float)model->config.logit_scale,
+        .soft_cap = (float)model->config.logit_cap,
+    };
+    model->ops->head(s->queue, &op);
 }
 
 pdk_status model_step(struct model *model, const pdk_batch *batch, const uint32_t (*copies)[2], size_t copy_count,

@@ -18,12 +18,14 @@ static const struct {
     {{"temperature", NULL, 0, 2}, offsetof(pdk_sampling, temperature), PDK_HAS_TEMPERATURE, false},
     {{"top_p", NULL, 1e-9, 1}, offsetof(pdk_sampling, top_p), PDK_HAS_TOP_P, false},
     {{"min_p", NULL, 0, 1}, offsetof(pdk_sampling, min_p), PDK_HAS_MIN_P, false},
-    {{"repetition_penalty", NULL, 1e-9, 100}, offsetof(pdk_sampling, repetition_penalty), PDK_HAS_REPETITION_PENALTY, false},
+    {{"repetition_penalty", NULL, 1e-9, 100}, offsetof(pdk_sampling, repetition_penalty), PDK_HAS_REPETITION_PENALTY,
+        false},
     {{"top_k", NULL, -1, INT32_MAX}, offsetof(pdk_sampling, top_k), PDK_HAS_TOP_K, true},
     {{"max_new_tokens", NULL, 1, INT32_MAX}, offsetof(pdk_sampling, max_tokens), PDK_HAS_MAX_TOKENS, true},
 };
 
-pdk_status generation_config_read(const struct json *object, const char *context, pdk_sampling *sampling, pdk_error *err)
+pdk_status generation_config_read(
+    const struct json *object, const char *context, pdk_sampling *sampling, pdk_error *err)
 {
     for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++) {
         double value;

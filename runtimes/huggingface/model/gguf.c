@@ -1,6 +1,6 @@
 /* One pass over each part with a span: nothing is believed before it was compared with what is left of the file, and
- * nothing is allocated for a count that the file could not hold. Then values and tensors are sorted by name, which finds
- * duplicates and makes look-ups; tensors once more by place, which finds overlaps. */
+ * nothing is allocated for a count that the file could not hold. Then values and tensors are sorted by name, which
+ * finds duplicates and makes look-ups; tensors once more by place, which finds overlaps. */
 #include "config.h"
 
 #include "runtimes/huggingface/model/gguf_internal.h"
@@ -20,7 +20,7 @@ enum {
     NAME_BYTES_MAX = 255,
     ALIGNMENT_STANDARD = 32,
     ALIGNMENT_MAX = 1 << 20,
-    VALUE_BYTES_MIN = 14, /* key of one byte, type, value of one byte */
+    VALUE_BYTES_MIN = 14,  /* key of one byte, type, value of one byte */
     TENSOR_BYTES_MIN = 33, /* name of one byte, rank 1 */
     TYPE_BYTES = 4
 };
@@ -78,7 +78,8 @@ static pdk_status take_name(struct span *in, const char *what, pdk_string *ret_n
     return PDK_OK;
 }
 
-static pdk_status take_array(struct span *in, const struct gguf_value *value, struct gguf_array *ret_array, pdk_error *err)
+static pdk_status take_array(
+    struct span *in, const struct gguf_value *value, struct gguf_array *ret_array, pdk_error *err)
 {
     int length = (int)value->key.length;
     const char *key = value->key.data;
@@ -89,12 +90,13 @@ static pdk_status take_array(struct span *in, const struct gguf_value *value, st
     if (element == GGUF_ARRAY)
         return pdk_error_set(err, PDK_UNSUPPORTED, "metadata", "%.*s is an array of arrays", length, key);
     if (element > GGUF_F64)
-        return pdk_error_set(
-            err, PDK_INVALID, "metadata", "%.*s has elements of type %" PRIu32 "; types are 0 to 12", length, key, element);
+        return pdk_error_set(err, PDK_INVALID, "metadata", "%.*s has elements of type %" PRIu32 "; types are 0 to 12",
+            length, key, element);
     struct gguf_array array = {.element = (enum gguf_type)element, .count = count, .data = in->at};
     size_t size = element == GGUF_STRING ? sizeof(uint64_t) : gguf_scalar_bytes(element), bytes;
     if (__builtin_mul_overflow(count, size, &bytes) || bytes > in->left)
-        return pdk_error_set(err, PDK_INVALID, "metadata", "%.*s has %zu elements, more than the file holds", length, key, count);
+        return pdk_error_set(
+            err, PDK_INVALID, "metadata", "%.*s has %zu elements, more than the file holds", length, key, count);
     if (element != GGUF_STRING) {
         const uint8_t *data;
         span_take(in, bytes, &data);
@@ -103,10 +105,12 @@ static pdk_status take_array(struct span *in, const struct gguf_value *value, st
     }
     PDK_AUTO_FREE pdk_string *strings = calloc(count != 0 ? count : 1, sizeof *strings);
     if (strings == NULL)
-        return pdk_error_set(err, PDK_NO_MEMORY, "metadata", "no memory for the %zu strings of %.*s", count, length, key);
+        return pdk_error_set(
+            err, PDK_NO_MEMORY, "metadata", "no memory for the %zu strings of %.*s", count, length, key);
     for (size_t i = 0; i < count; i++)
         if (!take_string(in, &strings[i]))
-            return pdk_error_set(err, PDK_INVALID, "metadata", "the file ends inside string %zu of %.*s", i, length, key);
+            return pdk_error_set(
+                err, PDK_INVALID, "metadata", "the file ends inside string %zu of %.*s", i, length, key);
     array.strings = PDK_STEAL(strings);
     *ret_array = array;
     return PDK_OK;
@@ -146,8 +150,8 @@ static pdk_status measure(struct gguf_tensor *tensor, pdk_error *err)
     const char *name = tensor->name.data;
     const struct gguf_type_row *type = gguf_type_row(tensor->type);
     if (type == NULL)
-        return pdk_error_set(
-            err, PDK_INVALID, "tensors", "%.*s has type %" PRIu32 ", which is not in the format", length, name, tensor->type);
+        return pdk_error_set(err, PDK_INVALID, "tensors", "%.*s has type %" PRIu32 ", which is not in the format",
+            length, name, tensor->type);
     uint64_t elements = 1;
     for (uint32_t i = 0; i < tensor->rank; i++) {
         if (tensor->shape[i] == 0)
@@ -199,18 +203,20 @@ static pdk_status read_head(struct part *part, size_t *ret_values, size_t *ret_t
     if (!span_u32(&part->in, &version))
         return ends_early(err, "the header");
     if (version != 0 && (version & 0xffff) == 0)
-        return pdk_error_set(err, PDK_UNSUPPORTED, "version", "a big-endian GGUF file; only little-endian ones are read");
+        return pdk_error_set(
+            err, PDK_UNSUPPORTED, "version", "a big-endian GGUF file; only little-endian ones are read");
     if (version != 2 && version != 3)
-        return pdk_error_set(err, PDK_UNSUPPORTED, "version", "GGUF version %" PRIu32 "; versions 2 and 3 are read", version);
+        return pdk_error_set(
+            err, PDK_UNSUPPORTED, "version", "GGUF version %" PRIu32 "; versions 2 and 3 are read", version);
     size_t tensors, values;
     if (!span_u64_size(&part->in, &tensors) || !span_u64_size(&part->in, &values))
         return ends_early(err, "the header");
     if (tensors > part->in.left / TENSOR_BYTES_MIN)
-        return pdk_error_set(
-            err, PDK_INVALID, "tensor_count", "%zu tensors; the %zu bytes left cannot hold them", tensors, part->in.left);
+        return pdk_error_set(err, PDK_INVALID, "tensor_count", "%zu tensors; the %zu bytes left cannot hold them",
+            tensors, part->in.left);
     if (values > part->in.left / VALUE_BYTES_MIN)
-        return pdk_error_set(err, PDK_INVALID, "metadata_kv_count", "%zu metadata values; the %zu bytes left cannot hold them",
-            values, part->in.left);
+        return pdk_error_set(err, PDK_INVALID, "metadata_kv_count",
+            "%zu metadata values; the %zu bytes left cannot hold them", values, part->in.left);
     *ret_values = values;
     *ret_tensors = tensors;
     return PDK_OK;
@@ -283,8 +289,8 @@ static pdk_status place_tensors(
     for (size_t i = 1; i < part->tensor_count; i++) {
         const struct gguf_tensor *before = &part->tensors[i - 1], *tensor = &part->tensors[i];
         if ((const uint8_t *)before->data + before->bytes > (const uint8_t *)tensor->data)
-            return pdk_error_set(err, PDK_INVALID, "tensors", "%.*s and %.*s lie on each other", (int)before->name.length,
-                before->name.data, (int)tensor->name.length, tensor->name.data);
+            return pdk_error_set(err, PDK_INVALID, "tensors", "%.*s and %.*s lie on each other",
+                (int)before->name.length, before->name.data, (int)tensor->name.length, tensor->name.data);
     }
     return PDK_OK;
 }
@@ -368,8 +374,8 @@ static pdk_status check_split(const struct part *part, size_t number, size_t *re
         return pdk_error_set(
             err, PDK_INVALID, "split.count", "split.count is %" PRIu64 "; the limit is %d", count, PARTS_MAX);
     if (place != number)
-        return pdk_error_set(err, PDK_INVALID, "split.no", "this is part %" PRIu64 " of %" PRIu64 ", and part %zu is wanted",
-            place + 1, count, number + 1);
+        return pdk_error_set(err, PDK_INVALID, "split.no",
+            "this is part %" PRIu64 " of %" PRIu64 ", and part %zu is wanted", place + 1, count, number + 1);
     *ret_count = (size_t)count;
     return PDK_OK;
 }
@@ -403,11 +409,10 @@ static pdk_status open_rest(struct gguf *gguf, const char *path, size_t count, p
     snprintf(ending, sizeof ending, "-00001-of-%05zu.gguf", count);
     size_t length = strlen(path), tail = strlen(ending);
     if (length < tail || strcmp(path + length - tail, ending) != 0)
-        return pdk_error_set(err, PDK_INVALID, "split.count", "%s is the first of %zu parts, so its name must end in %s", path,
-            count, ending);
+        return pdk_error_set(err, PDK_INVALID, "split.count",
+            "%s is the first of %zu parts, so its name must end in %s", path, count, ending);
     for (size_t i = 1; i < count; i++) {
-        int written = snprintf(
-            name, sizeof name, "%.*s-%05zu-of-%05zu.gguf", (int)(length - tail), path, i + 1, count);
+        int written = snprintf(name, sizeof name, "%.*s-%05zu-of-%05zu.gguf", (int)(length - tail), path, i + 1, count);
         if (written < 0 || (size_t)written >= sizeof name)
             return pdk_error_set(err, PDK_INVALID, "path", "path too long: %.200s", path);
         size_t same;
@@ -415,8 +420,8 @@ static pdk_status open_rest(struct gguf *gguf, const char *path, size_t count, p
         if (status != PDK_OK)
             return status;
         if (same != count)
-            return pdk_error_set(
-                err, PDK_INVALID, "split.count", "%s says that there are %zu parts, the first part %zu", name, same, count);
+            return pdk_error_set(err, PDK_INVALID, "split.count",
+                "%s says that there are %zu parts, the first part %zu", name, same, count);
     }
     return PDK_OK;
 }

@@ -12,7 +12,18 @@
 struct gguf; /* owns the mappings */
 
 enum gguf_type {
-    GGUF_U8, GGUF_I8, GGUF_U16, GGUF_I16, GGUF_U32, GGUF_I32, GGUF_F32, GGUF_BOOL, GGUF_STRING, GGUF_ARRAY, GGUF_U64, GGUF_I64,
+    GGUF_U8,
+    GGUF_I8,
+    GGUF_U16,
+    GGUF_I16,
+    GGUF_U32,
+    GGUF_I32,
+    GGUF_F32,
+    GGUF_BOOL,
+    GGUF_STRING,
+    GGUF_ARRAY,
+    GGUF_U64,
+    GGUF_I64,
     GGUF_F64
 };
 
@@ -38,7 +49,8 @@ bool gguf_has(const struct gguf *gguf, const char *key); /* of whatever kind */
 
 /* Arrays: length, then elements by index. The array is indexed once, so that each look-up costs the same. */
 struct gguf_array; /* borrowed from the file's index */
-const struct gguf_array *gguf_array(const struct gguf *gguf, const char *key, enum gguf_type element, size_t *ret_count);
+const struct gguf_array *gguf_array(
+    const struct gguf *gguf, const char *key, enum gguf_type element, size_t *ret_count);
 pdk_string gguf_array_string(const struct gguf_array *array, size_t index);
 int64_t gguf_array_int(const struct gguf_array *array, size_t index);
 double gguf_array_double(const struct gguf_array *array, size_t index);

@@ -1,5 +1,5 @@
-/* See the header. Every type of the format is listed, so that a file is checked whole and a type that no backend computes
- * with is refused by its name. */
+/* See the header. Every type of the format is listed, so that a file is checked whole and a type that no backend
+ * computes with is refused by its name. */
 #include "config.h"
 
 #include "runtimes/huggingface/model/gguf_types.h"

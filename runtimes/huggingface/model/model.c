@@ -1,5 +1,5 @@
-/* Loading in the order of what can go wrong: the configuration is read and checked, then the backend's ops, then every tensor,
- * then the budget; only then is anything packed. */
+/* Loading in the order of what can go wrong: the configuration is read and checked, then the backend's ops, then every
+ * tensor, then the budget; only then is anything packed. */
 #include "config.h"
 
 #include "runtimes/huggingface/model/decoder.h"
@@ -67,8 +67,8 @@ static pdk_status read_generation(struct model *model, bool use, pdk_error *err)
     if (model->source.generation == NULL)
         return PDK_OK;
     const struct json *root = json_root(model->source.generation);
-    pdk_status status =
-        model_config_add_eos(&model->config, "generation_config.json: eos_token_id", json_get(root, "eos_token_id"), err);
+    pdk_status status = model_config_add_eos(
+        &model->config, "generation_config.json: eos_token_id", json_get(root, "eos_token_id"), err);
     if (status == PDK_OK && use)
         status = generation_config_read(root, "generation_config.json: ", &model->facts.defaults, err);
     return status;
@@ -82,8 +82,8 @@ static pdk_status read_config(struct model *model, const struct model_request *r
         return status;
     const struct json *config = model->source.config != NULL ? json_root(model->source.config) : NULL;
     struct config_reader reader;
-    status = config_reader_init(
-        &reader, config, model->source.gguf, overrides != NULL ? json_root(overrides) : NULL, err);
+    status =
+        config_reader_init(&reader, config, model->source.gguf, overrides != NULL ? json_root(overrides) : NULL, err);
     if (status == PDK_OK)
         status = model_config_read(&reader, &model->config, err);
     if (status == PDK_OK)
@@ -93,18 +93,6 @@ static pdk_status read_config(struct model *model, const struct model_request *r
     if (status == PDK_OK && (json_get(config, "auto_map") != NULL || json_get(config, "trust_remote_code") != NULL))
         note(request, "config.json's auto_map has no effect: no checkpoint code is ever run");
     return status;
-}
-
-/* A vocabulary longer than the embedding would let a token be looked up past its end. */
-static pdk_status check_tokens(const struct model *model, pdk_error *err)
-{
-    size_t count;
-    if (model->source.gguf != NULL &&
-        gguf_array(model->source.gguf, "tokenizer.ggml.tokens", GGUF_STRING, &count) != NULL &&
-        count > model->config.vocabulary)
-        return pdk_error_set(err, PDK_INVALID, "tokenizer.ggml.tokens",
-            "the vocabulary has %zu tokens, the embedding %" PRIu32 " rows", count, model->config.vocabulary);
-    return PDK_OK;
 }
 
 static int64_t id_or_none(int64_t id, uint32_t vocabulary)
@@ -168,8 +156,6 @@ static pdk_status load(struct model *model, const struct model_request *request,
         return status;
     hash_content(model);
     status = weights_load(model, request, err);
-    if (status == PDK_OK)
-        status = check_tokens(model, err);
     if (status != PDK_OK)
         return status;
     fill_facts(model, request);
@@ -236,8 +222,10 @@ const char *model_folder(const struct model *model)
 
 static pdk_kv_shape kv_shape(const struct model *model, int32_t type)
 {
-    return (pdk_kv_shape){.layers = model->config.layers, .kv_heads = model->config.kv_heads,
-        .head_dim = model->config.head_dim, .type = type};
+    return (pdk_kv_shape){.layers = model->config.layers,
+        .kv_heads = model->config.kv_heads,
+        .head_dim = model->config.head_dim,
+        .type = type};
 }
 
 uint64_t model_kv_block_bytes(const struct model *model, int32_t kv_type)
@@ -255,12 +243,13 @@ struct planned_rows {
 
 enum { ROWS_COUNT = 8 };
 
-static void plan_rows(
-    const struct model *model, uint32_t max_rows, uint32_t max_outputs, struct activations *to, struct planned_rows *plan)
+static void plan_rows(const struct model *model, uint32_t max_rows, uint32_t max_outputs, struct activations *to,
+    struct planned_rows *plan)
 {
     const struct model_config *config = &model->config;
     bool narrow = config->embedding_width != config->hidden;
-    bool side = architecture_has(config->row, ROLE_ATTENTION_OUT_NORM) || architecture_has(config->row, ROLE_MLP_OUT_NORM);
+    bool side =
+        architecture_has(config->row, ROLE_ATTENTION_OUT_NORM) || architecture_has(config->row, ROLE_MLP_OUT_NORM);
     const struct planned_rows all[ROWS_COUNT] = {
         {&to->residual, config->hidden, max_rows},
         {&to->normed, config->hidden, max_rows},

@@ -16,18 +16,18 @@ struct model_facts {
     uint32_t vocabulary_size; /* rows of the head */
     uint32_t context_length;  /* what the model was made for, rope scaling included */
     uint32_t layers, heads, kv_heads, head_dim, hidden;
-    int64_t bos_id, pad_id;   /* -1: none */
+    int64_t bos_id, pad_id;          /* -1: none */
     uint32_t eos_ids[MODEL_EOS_MAX]; /* config.json's and generation_config.json's, "the" one first */
     uint32_t eos_count;
-    int32_t weight_type;      /* PDK_TYPE_… of most weights */
-    uint64_t weight_bytes;    /* packed */
-    uint64_t content_hash;    /* of configuration, tensor names, shapes and sampled data; for the fingerprint */
-    pdk_sampling defaults;    /* generation_config.json's */
+    int32_t weight_type;   /* PDK_TYPE_… of most weights */
+    uint64_t weight_bytes; /* packed */
+    uint64_t content_hash; /* of configuration, tensor names, shapes and sampled data; for the fingerprint */
+    pdk_sampling defaults; /* generation_config.json's */
 };
 
 struct model_request {
-    const char *path;         /* folder or .gguf file */
-    const char *overrides;    /* --hf-overrides, JSON, or NULL */
+    const char *path;      /* folder or .gguf file */
+    const char *overrides; /* --hf-overrides, JSON, or NULL */
     bool use_generation_config;
     const struct pdk_ops *ops;
     void *compute;
@@ -36,7 +36,7 @@ struct model_request {
     void *progress_context;
     /* Told what was accepted without effect, a sentence each; may be NULL. */
     void (*note)(void *progress_context, const char *text);
-    uint64_t memory_bytes;    /* budget for weights; 0: none. "needs 5.1 GiB, limit 4 GiB" comes before any allocation */
+    uint64_t memory_bytes; /* budget for weights; 0: none. "needs 5.1 GiB, limit 4 GiB" comes before any allocation */
 };
 
 struct model;
@@ -45,7 +45,8 @@ struct model;
 pdk_status model_load(const struct model_request *request, struct model **ret_model, pdk_error *err);
 struct model *model_free(struct model *model); /* takes NULL, returns NULL */
 const struct model_facts *model_facts(const struct model *model);
-const struct gguf *model_gguf(const struct model *model); /* NULL when it came from safetensors; lives as long as the model */
+const struct gguf *model_gguf(
+    const struct model *model); /* NULL when it came from safetensors; lives as long as the model */
 /* The folder it came from (of the .gguf's, too), where tokenizer files lie. */
 const char *model_folder(const struct model *model);
 

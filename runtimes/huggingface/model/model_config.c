@@ -4,6 +4,7 @@
 #include "runtimes/huggingface/model/model_config.h"
 
 #include "core/base/error.h"
+#include "runtimes/huggingface/model/printable.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -36,7 +37,8 @@ static const struct {
     struct config_field field;
     size_t offset;
 } reals[] = {
-    {{"rms_norm_eps|layer_norm_eps|layer_norm_epsilon|norm_epsilon", "attention.layer_norm_rms_epsilon", 0, 1}, AT(epsilon)},
+    {{"rms_norm_eps|layer_norm_eps|layer_norm_epsilon|norm_epsilon", "attention.layer_norm_rms_epsilon", 0, 1},
+        AT(epsilon)},
     {{"embedding_multiplier", "embedding_scale", 1e-6, 1e6}, AT(embedding_scale)},
     {{"residual_multiplier", "residual_scale", 1e-6, 1e6}, AT(residual_scale)},
     {{"attention_multiplier", "attention.scale", 1e-6, 1e6}, AT(attention_scale)},
@@ -51,7 +53,7 @@ static pdk_status unknown(const char *name, bool gguf, pdk_error *err)
     char known[400];
     architectures_list(gguf, known, sizeof known);
     return pdk_error_value(err, PDK_UNSUPPORTED, gguf ? "general.architecture" : "architectures", name,
-        "architecture '%.64s' is not known; known are %s", name, known);
+        "architecture '%s' is not known; known are %s", printable(name).text, known);
 }
 
 static pdk_status find_row(struct config_reader *reader, const struct architecture **ret_row, pdk_error *err)
@@ -66,13 +68,15 @@ static pdk_status find_row(struct config_reader *reader, const struct architectu
     }
     const char *class_name = NULL, *model_type = NULL;
     const struct json *classes = config_find(reader, "architectures");
-    if (classes != NULL && (classes->type != JSON_ARRAY || classes->count != 1 || !json_string(classes->child, &class_name)))
+    if (classes != NULL &&
+        (classes->type != JSON_ARRAY || classes->count != 1 || !json_string(classes->child, &class_name)))
         return pdk_error_set(err, PDK_INVALID, "architectures", "architectures must be a list of one name");
     pdk_status status = config_text(reader, "model_type", &model_type, err);
     if (status != PDK_OK)
         return status;
     if (class_name == NULL && model_type == NULL)
-        return pdk_error_set(err, PDK_INVALID, "architectures", "config.json has neither 'architectures' nor 'model_type'");
+        return pdk_error_set(
+            err, PDK_INVALID, "architectures", "config.json has neither 'architectures' nor 'model_type'");
     *ret_row = architecture_find(class_name, model_type);
     return *ret_row != NULL ? PDK_OK : unknown(class_name != NULL ? class_name : model_type, false, err);
 }
@@ -85,15 +89,16 @@ static pdk_status refuse_quantised(struct config_reader *reader, pdk_error *err)
     const char *method = "unnamed";
     json_string(json_get(quantised, "quant_method"), &method);
     return pdk_error_value(err, PDK_UNSUPPORTED, "quantization_config", method,
-        "weights quantised by '%.32s' are not read; known are float32, float16 and bfloat16 safetensors, and GGUF", method);
+        "weights quantised by '%s' are not read; known are float32, float16 and bfloat16 safetensors, and GGUF",
+        printable(method).text);
 }
 
 static pdk_status read_uints(struct config_reader *reader, struct model_config *config, pdk_error *err)
 {
     for (size_t i = 0; i < sizeof uints / sizeof uints[0]; i++) {
         bool found;
-        pdk_status status = config_uint(
-            reader, &uints[i].field, (uint32_t *)(void *)((char *)config + uints[i].offset), &found, err);
+        pdk_status status =
+            config_uint(reader, &uints[i].field, (uint32_t *)(void *)((char *)config + uints[i].offset), &found, err);
         if (status != PDK_OK)
             return status;
         if (found || !uints[i].required)
@@ -118,8 +123,7 @@ static pdk_status read_reals(struct config_reader *reader, struct model_config *
     if (status == PDK_OK && reader->gguf != NULL)
         status = config_real(reader, &layer_epsilon, &config->epsilon, NULL, err);
     for (size_t i = 0; i < sizeof reals / sizeof reals[0] && status == PDK_OK; i++)
-        status = config_real(
-            reader, &reals[i].field, (double *)(void *)((char *)config + reals[i].offset), NULL, err);
+        status = config_real(reader, &reals[i].field, (double *)(void *)((char *)config + reals[i].offset), NULL, err);
     if (status == PDK_OK && config->row->inverse_logit_scale)
         config->logit_scale = 1 / config->logit_scale;
     return status;
@@ -164,7 +168,8 @@ static pdk_status read_activation(struct config_reader *reader, struct model_con
         return PDK_OK;
     }
     return pdk_error_value(err, PDK_UNSUPPORTED, "hidden_act", name,
-        "activation '%.32s' is not known; known are relu, silu, gelu, gelu_new and gelu_pytorch_tanh", name);
+        "activation '%s' is not known; known are relu, silu, gelu, gelu_new and gelu_pytorch_tanh",
+        printable(name).text);
 }
 
 static pdk_status derive_heads(struct config_reader *reader, struct model_config *config, pdk_error *err)
@@ -173,28 +178,33 @@ static pdk_status derive_heads(struct config_reader *reader, struct model_config
         config->kv_heads = config->heads;
     if (config->heads % config->kv_heads != 0)
         return pdk_error_set(err, PDK_INVALID, "num_key_value_heads",
-            "num_key_value_heads is %" PRIu32 "; it must divide the %" PRIu32 " heads", config->kv_heads, config->heads);
+            "num_key_value_heads is %" PRIu32 "; it must divide the %" PRIu32 " heads", config->kv_heads,
+            config->heads);
     if (config->head_dim == 0 && config->hidden % config->heads != 0)
         return pdk_error_set(err, PDK_INVALID, "num_attention_heads",
-            "num_attention_heads is %" PRIu32 "; it must divide hidden_size (%" PRIu32 ")", config->heads, config->hidden);
+            "num_attention_heads is %" PRIu32 "; it must divide hidden_size (%" PRIu32 ")", config->heads,
+            config->hidden);
     if (config->head_dim == 0)
         config->head_dim = config->hidden / config->heads;
     if ((uint64_t)config->heads * config->head_dim > HEAD_COLUMNS_MAX)
         return pdk_error_set(err, PDK_INVALID, "head_dim",
-            "%" PRIu32 " heads of %" PRIu32 " are too wide; the limit is %d", config->heads, config->head_dim, HEAD_COLUMNS_MAX);
+            "%" PRIu32 " heads of %" PRIu32 " are too wide; the limit is %d", config->heads, config->head_dim,
+            HEAD_COLUMNS_MAX);
     static const struct config_field value_length = {"v_head_dim", "attention.value_length", 1, 4096};
     uint32_t values = config->head_dim;
     pdk_status status = config_uint(reader, &value_length, &values, NULL, err);
     if (status == PDK_OK && values != config->head_dim)
         return pdk_error_set(err, PDK_UNSUPPORTED, "v_head_dim",
-            "values of %" PRIu32 " beside keys of %" PRIu32 " numbers a head are not supported", values, config->head_dim);
+            "values of %" PRIu32 " beside keys of %" PRIu32 " numbers a head are not supported", values,
+            config->head_dim);
     return status;
 }
 
 static pdk_status read_layer_types(const struct json *types, struct model_config *config, pdk_error *err)
 {
     if (types->type != JSON_ARRAY || types->count != config->layers)
-        return pdk_error_set(err, PDK_INVALID, "layer_types", "layer_types must be a list of %" PRIu32 " names", config->layers);
+        return pdk_error_set(
+            err, PDK_INVALID, "layer_types", "layer_types must be a list of %" PRIu32 " names", config->layers);
     uint32_t layer = 0;
     for (const struct json *at = types->child; at != NULL; at = at->next, layer++) {
         const char *name = "";
@@ -205,7 +215,7 @@ static pdk_status read_layer_types(const struct json *types, struct model_config
                 "layer_types[%" PRIu32 "] is sliding_attention, and sliding_window is not set", layer);
         if (!config->windowed[layer] && strcmp(name, "full_attention") != 0)
             return pdk_error_value(err, PDK_UNSUPPORTED, "layer_types", name,
-                "layer type '%.32s' is not known; known are full_attention and sliding_attention", name);
+                "layer type '%s' is not known; known are full_attention and sliding_attention", printable(name).text);
     }
     return PDK_OK;
 }
@@ -254,7 +264,8 @@ static pdk_status read_turned(struct config_reader *reader, struct model_config 
     for (const struct json *at = list->child; at != NULL; at = at->next, layer++) {
         uint64_t value;
         if (!json_uint64(at, &value) || value > 1)
-            return pdk_error_set(err, PDK_INVALID, "no_rope_layers", "no_rope_layers[%" PRIu32 "] must be 0 or 1", layer);
+            return pdk_error_set(
+                err, PDK_INVALID, "no_rope_layers", "no_rope_layers[%" PRIu32 "] must be 0 or 1", layer);
         config->turned[layer] = (uint8_t)value;
     }
     return PDK_OK;
@@ -289,7 +300,8 @@ pdk_status model_config_add_eos(struct model_config *config, const char *name, c
 }
 
 /* One id; -1 (and what lies past the vocabulary, as some files' pad) is none. */
-static pdk_status read_id(struct config_reader *reader, const char *name, const char *gguf, int64_t *ret_id, pdk_error *err)
+static pdk_status read_id(
+    struct config_reader *reader, const char *name, const char *gguf, int64_t *ret_id, pdk_error *err)
 {
     const struct json *json = config_find(reader, name);
     uint64_t id;

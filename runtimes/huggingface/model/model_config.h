@@ -1,5 +1,5 @@
-/* runtimes/huggingface/model/model_config.h: a decoder's configuration, checked, in the same words for every family and both
- * formats. */
+/* runtimes/huggingface/model/model_config.h: a decoder's configuration, checked, in the same words for every family and
+ * both formats. */
 #pragma once
 
 #include "runtimes/huggingface/model/architectures.h"

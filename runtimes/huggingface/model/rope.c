@@ -1,10 +1,7 @@
-/* Frequencies as transformers' modeling_rope_utils defines them, in double, rounded once: the reference's own float32 differs
- * by less than the rounding of its angles.
- *   default  theta^(-2i/dims)
- *   linear   that / factor
- *   llama3   wavelengths beyond original/low are divided by factor, below original/high kept, between them blended
- *            (Llama 3.1's release)
- *   yarn     blended by how many turns a pair makes over the original context (Peng et al. 2023, section 3.2) */
+/* Frequencies as transformers' modeling_rope_utils defines them, in double, rounded once: the reference's own float32
+ * differs by less than the rounding of its angles. default  theta^(-2i/dims) linear   that / factor llama3 wavelengths
+ * beyond original/low are divided by factor, below original/high kept, between them blended (Llama 3.1's release) yarn
+ * blended by how many turns a pair makes over the original context (Peng et al. 2023, section 3.2) */
 #include "config.h"
 
 #include "runtimes/huggingface/model/rope.h"

@@ -1,20 +1,22 @@
-/* How rotary positions are scaled: rope_parameters (transformers 5), or rope_scaling with rope_theta beside it (before), or
- * a GGUF's rope.* keys. A type or key that is not known would change every answer, so it is refused. */
+/* How rotary positions are scaled: rope_parameters (transformers 5), or rope_scaling with rope_theta beside it
+ * (before), or a GGUF's rope.* keys. A type or key that is not known would change every answer, so it is refused. */
 #include "config.h"
 
 #include "runtimes/huggingface/model/model_config.h"
 
 #include "core/base/error.h"
+#include "runtimes/huggingface/model/printable.h"
 
 #include <inttypes.h>
 #include <math.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
 
 static const char *const type_names[] = {
     [ROPE_DEFAULT] = "default", [ROPE_LINEAR] = "linear", [ROPE_LLAMA3] = "llama3", [ROPE_YARN] = "yarn"};
 
-static const struct config_field theta_field = {"rope_theta|rotary_emb_base", "rope.freq_base", 1, 1e12};
+static const struct config_field theta_field = {"rope_theta|rotary_emb_base", "rope.freq_base", 2, 1e12};
 static const struct config_field partial_field = {"partial_rotary_factor|rotary_pct", NULL, 1e-3, 1};
 static const struct config_field dims_field = {"rotary_dim", "rope.dimension_count", 2, 4096};
 
@@ -33,7 +35,7 @@ static const struct {
     {{"attention_factor", NULL, 1e-3, 1e3}, offsetof(struct rope_config, attention_factor)},
     {{"mscale", NULL, 0, 1e3}, offsetof(struct rope_config, mscale)},
     {{"mscale_all_dim", NULL, 0, 1e3}, offsetof(struct rope_config, mscale_all_dim)},
-    {{"rope_theta", NULL, 1, 1e12}, offsetof(struct rope_config, theta)},
+    {{"rope_theta", NULL, 2, 1e12}, offsetof(struct rope_config, theta)},
 };
 
 enum { MEMBER_COUNT = sizeof members / sizeof members[0] };
@@ -47,7 +49,7 @@ static pdk_status find_type(const char *name, enum rope_type *ret_type, pdk_erro
         return PDK_OK;
     }
     return pdk_error_value(err, PDK_UNSUPPORTED, "rope_type", name,
-        "rope type '%.32s' is not known; known are default, linear, llama3 and yarn", name);
+        "rope type '%s' is not known; known are default, linear, llama3 and yarn", printable(name).text);
 }
 
 static pdk_status check_members(const struct json *object, pdk_error *err)
@@ -61,7 +63,7 @@ static pdk_status check_members(const struct json *object, pdk_error *err)
             known |= strcmp(others[i], at->key) == 0;
         if (!known)
             return pdk_error_value(
-                err, PDK_UNSUPPORTED, object->key, at->key, "%s.%.64s is not known", object->key, at->key);
+                err, PDK_UNSUPPORTED, object->key, at->key, "%s.%s is not known", object->key, printable(at->key).text);
     }
     return PDK_OK;
 }
@@ -79,7 +81,8 @@ static pdk_status read_object(const struct json *object, struct rope_config *rop
     if (named == NULL)
         named = json_get(object, "type");
     if (named != NULL && !json_string(named, &type))
-        return pdk_error_set(err, PDK_INVALID, "rope_type", "rope_type must be a string, not %s", json_type_name(named));
+        return pdk_error_set(
+            err, PDK_INVALID, "rope_type", "rope_type must be a string, not %s", json_type_name(named));
     status = find_type(type, &rope->type, err);
     for (size_t i = 0; i < MEMBER_COUNT && status == PDK_OK; i++)
         status = json_real(
@@ -95,9 +98,14 @@ static pdk_status read_object(const struct json *object, struct rope_config *rop
 
 static pdk_status read_gguf(struct config_reader *reader, struct rope_config *rope, pdk_error *err)
 {
-    char key[128] = "";
-    memcpy(key, reader->prefix, sizeof reader->prefix);
-    strncat(key, ".rope.scaling.type", sizeof key - strlen(key) - 1);
+    static const char *const refused[] = {"attn_factor", "yarn_log_multiplier", "yarn_ext_factor", "yarn_attn_factor"};
+    char key[128];
+    for (size_t i = 0; i < sizeof refused / sizeof refused[0]; i++) {
+        snprintf(key, sizeof key, "%s.rope.scaling.%s", reader->prefix, refused[i]);
+        if (gguf_has(reader->gguf, key))
+            return pdk_error_set(err, PDK_UNSUPPORTED, key, "%s is not supported", key);
+    }
+    snprintf(key, sizeof key, "%s.rope.scaling.type", reader->prefix);
     pdk_string name;
     pdk_status status = PDK_OK;
     if (gguf_string(reader->gguf, key, &name)) {
@@ -106,10 +114,13 @@ static pdk_status read_gguf(struct config_reader *reader, struct rope_config *ro
         if (strcmp(text, "none") != 0)
             status = find_type(text, &rope->type, err);
     }
+    bool typed = gguf_has(reader->gguf, key);
     for (size_t i = 0; i < MEMBER_COUNT && status == PDK_OK; i++)
         if (members[i].field.gguf != NULL)
-            status = config_real(
-                reader, &members[i].field, (double *)(void *)((char *)rope + members[i].offset), NULL, err);
+            status =
+                config_real(reader, &members[i].field, (double *)(void *)((char *)rope + members[i].offset), NULL, err);
+    if (!typed && rope->factor != 1)
+        rope->type = ROPE_LINEAR; /* what llama.cpp takes a factor without a type for */
     return status;
 }
 
@@ -119,7 +130,7 @@ static pdk_status read_theta(struct config_reader *reader, const struct json *ob
     pdk_status status = config_real(reader, &theta_field, theta, NULL, err);
     if (status != PDK_OK || config_override(reader, theta_field.names) != NULL)
         return status;
-    static const struct config_field inside = {"rope_theta", NULL, 1, 1e12};
+    static const struct config_field inside = {"rope_theta", NULL, 2, 1e12};
     const struct json *in_file = json_get(reader->file, "rope_parameters");
     status = json_real(in_file, "rope.", &inside, theta, NULL, err);
     return status == PDK_OK ? json_real(object, "rope.", &inside, theta, NULL, err) : status;
@@ -167,7 +178,7 @@ pdk_status rope_config_read(struct config_reader *reader, struct model_config *c
         return status;
     config->rope = rope;
     double context = rope.type == ROPE_LINEAR ? config->context * rope.factor
-        : rope.type == ROPE_YARN              ? rope.original_context * rope.factor
+                     : rope.type == ROPE_YARN ? rope.original_context * rope.factor
                                               : config->context;
     config->context = context < UINT32_MAX ? (uint32_t)context : UINT32_MAX;
     return PDK_OK;

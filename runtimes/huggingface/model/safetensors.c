@@ -1,5 +1,6 @@
-/* The header is read by base/json (which refuses duplicate names, bad UTF-8 and trailing bytes); then each tensor's shape
- * times type must be the bytes of its range, and the ranges in order must join up from the first byte to the last. */
+/* The header is read by base/json (which refuses duplicate names, bad UTF-8 and trailing bytes); then each tensor's
+ * shape times type must be the bytes of its range, and the ranges in order must join up from the first byte to the
+ * last. */
 #include "config.h"
 
 #include "runtimes/huggingface/model/safetensors.h"
@@ -9,6 +10,7 @@
 #include "core/base/json.h"
 #include "core/base/span.h"
 #include "runtimes/huggingface/model/mapping.h"
+#include "runtimes/huggingface/model/printable.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -27,9 +29,26 @@ static const struct {
     const char *name;
     uint32_t bits;
 } dtypes[] = {
-    {"BOOL", 8}, {"F4", 4}, {"F6_E2M3", 6}, {"F6_E3M2", 6}, {"U8", 8}, {"I8", 8}, {"F8_E5M2", 8}, {"F8_E4M3", 8},
-    {"F8_E8M0", 8}, {"I16", 16}, {"U16", 16}, {"F16", 16}, {"BF16", 16}, {"I32", 32}, {"U32", 32}, {"F32", 32}, {"F64", 64},
-    {"I64", 64}, {"U64", 64}, {"C64", 64},
+    {"BOOL", 8},
+    {"F4", 4},
+    {"F6_E2M3", 6},
+    {"F6_E3M2", 6},
+    {"U8", 8},
+    {"I8", 8},
+    {"F8_E5M2", 8},
+    {"F8_E4M3", 8},
+    {"F8_E8M0", 8},
+    {"I16", 16},
+    {"U16", 16},
+    {"F16", 16},
+    {"BF16", 16},
+    {"I32", 32},
+    {"U32", 32},
+    {"F32", 32},
+    {"F64", 64},
+    {"I64", 64},
+    {"U64", 64},
+    {"C64", 64},
 };
 
 static uint32_t dtype_bits(const char *name)
@@ -40,7 +59,8 @@ static uint32_t dtype_bits(const char *name)
     return 0;
 }
 
-static pdk_status read_shape(const struct json *shape, struct safetensors_tensor *tensor, uint64_t *ret_elements, pdk_error *err)
+static pdk_status read_shape(
+    const struct json *shape, struct safetensors_tensor *tensor, uint64_t *ret_elements, pdk_error *err)
 {
     if (shape == NULL || shape->type != JSON_ARRAY)
         return pdk_error_set(err, PDK_INVALID, "shape", "'shape' must be an array, not %s", json_type_name(shape));
@@ -51,7 +71,8 @@ static pdk_status read_shape(const struct json *shape, struct safetensors_tensor
     for (const struct json *at = shape->child; at != NULL; at = at->next) {
         uint64_t *size = &tensor->shape[tensor->rank++];
         if (!json_uint64(at, size))
-            return pdk_error_set(err, PDK_INVALID, "shape", "dimension %" PRIu32 " is not a whole number from 0", tensor->rank);
+            return pdk_error_set(
+                err, PDK_INVALID, "shape", "dimension %" PRIu32 " is not a whole number from 0", tensor->rank);
         if (__builtin_mul_overflow(elements, *size, &elements))
             return pdk_error_set(err, PDK_INVALID, "shape", "the shape overflows 64 bits");
     }
@@ -67,8 +88,8 @@ static pdk_status read_range(
         !json_uint64(range->child->next, &end))
         return pdk_error_set(err, PDK_INVALID, "data_offsets", "'data_offsets' must be two whole numbers");
     if (begin > end)
-        return pdk_error_set(
-            err, PDK_INVALID, "data_offsets", "the data begins at %" PRIu64 " and ends before, at %" PRIu64, begin, end);
+        return pdk_error_set(err, PDK_INVALID, "data_offsets",
+            "the data begins at %" PRIu64 " and ends before, at %" PRIu64, begin, end);
     if (end > room)
         return pdk_error_set(err, PDK_INVALID, "data_offsets",
             "the data ends at %" PRIu64 ", past the end of the file's data (%" PRIu64 " bytes)", end, room);
@@ -92,7 +113,7 @@ static pdk_status read_entry(
     uint32_t bits = dtype_bits(tensor.dtype);
     if (bits == 0)
         return pdk_error_value(
-            err, PDK_INVALID, "dtype", tensor.dtype, "dtype '%.32s' is not in the format", tensor.dtype);
+            err, PDK_INVALID, "dtype", tensor.dtype, "dtype '%s' is not in the format", printable(tensor.dtype).text);
     uint64_t elements, total, begin, end;
     pdk_status status = read_shape(json_get(entry, "shape"), &tensor, &elements, err);
     if (status == PDK_OK)
@@ -126,13 +147,13 @@ static pdk_status check_contiguous(const struct safetensors *file, const uint8_t
         uint64_t begin = (uint64_t)((const uint8_t *)tensor->data - data);
         if (begin != at)
             return pdk_error_value(err, PDK_INVALID, "data_offsets", tensor->name,
-                "the data of '%.64s' begins at %" PRIu64 "; without %s it begins at %" PRIu64, tensor->name, begin,
-                begin > at ? "a hole" : "an overlap", at);
+                "the data of '%s' begins at %" PRIu64 "; without %s it begins at %" PRIu64,
+                printable(tensor->name).text, begin, begin > at ? "a hole" : "an overlap", at);
         at += tensor->bytes;
     }
     if (at != room)
-        return pdk_error_set(err, PDK_INVALID, "data_offsets",
-            "the tensors end at %" PRIu64 ", the file's data at %" PRIu64, at, room);
+        return pdk_error_set(
+            err, PDK_INVALID, "data_offsets", "the tensors end at %" PRIu64 ", the file's data at %" PRIu64, at, room);
     return PDK_OK;
 }
 
@@ -143,8 +164,8 @@ static pdk_status check_metadata(const struct json *metadata, pdk_error *err)
         return pdk_error_set(err, PDK_INVALID, "__metadata__", "must be an object, not %s", json_type_name(metadata));
     for (const struct json *at = metadata->child; at != NULL; at = at->next)
         if (at->type != JSON_STRING)
-            return pdk_error_value(
-                err, PDK_INVALID, "__metadata__", at->key, "'%.64s' must be a string, not %s", at->key, json_type_name(at));
+            return pdk_error_value(err, PDK_INVALID, "__metadata__", at->key, "'%s' must be a string, not %s",
+                printable(at->key).text, json_type_name(at));
     return PDK_OK;
 }
 
@@ -156,10 +177,10 @@ static pdk_status read_tensors(struct safetensors *file, const uint8_t *data, ui
         return pdk_error_set(err, PDK_NO_MEMORY, "header", "no memory for %" PRIu32 " tensors", root->count);
     for (const struct json *entry = root->child; entry != NULL; entry = entry->next) {
         bool metadata = strcmp(entry->key, "__metadata__") == 0;
-        pdk_status status = metadata ? check_metadata(entry, err)
-                                     : read_entry(entry, data, room, &file->tensors[file->count], err);
+        pdk_status status =
+            metadata ? check_metadata(entry, err) : read_entry(entry, data, room, &file->tensors[file->count], err);
         if (status != PDK_OK)
-            return pdk_error_wrap(err, "'%.64s'", entry->key);
+            return pdk_error_wrap(err, "'%s'", printable(entry->key).text);
         file->count += !metadata;
     }
     if (file->count != 0)
@@ -172,7 +193,8 @@ static pdk_status read_file(struct safetensors *file, pdk_error *err)
     struct span in = span_of(file->file.data, file->file.bytes);
     uint64_t length;
     if (!span_u64(&in, &length))
-        return pdk_error_set(err, PDK_INVALID, "header", "%zu bytes are too few for a safetensors file", file->file.bytes);
+        return pdk_error_set(
+            err, PDK_INVALID, "header", "%zu bytes are too few for a safetensors file", file->file.bytes);
     if (length > HEADER_BYTES_MAX)
         return pdk_error_set(
             err, PDK_TOO_LARGE, "header", "a header of %" PRIu64 " bytes; the limit is %d", length, HEADER_BYTES_MAX);

@@ -1,5 +1,5 @@
-/* runtimes/huggingface/model/safetensors.h: reading .safetensors files (the format: an eight-byte length, a JSON header,
- * the data). As strict as the reference reader: the tensors fill the data without holes or overlaps. */
+/* runtimes/huggingface/model/safetensors.h: reading .safetensors files (the format: an eight-byte length, a JSON
+ * header, the data). As strict as the reference reader: the tensors fill the data without holes or overlaps. */
 #pragma once
 
 #include <paddock/abi.h>

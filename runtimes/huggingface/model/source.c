@@ -7,6 +7,7 @@
 #include "core/base/cleanup.h"
 #include "core/base/error.h"
 #include "core/base/file.h"
+#include "runtimes/huggingface/model/printable.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -15,7 +16,13 @@
 #include <string.h>
 #include <sys/stat.h>
 
-enum { PATH_BYTES = 4096, FILES_MAX = 1000, ENTRIES_MAX = 10000, CONFIG_BYTES_MAX = 4 << 20, INDEX_BYTES_MAX = 64 << 20 };
+enum {
+    PATH_BYTES = 4096,
+    FILES_MAX = 1000,
+    ENTRIES_MAX = 10000,
+    CONFIG_BYTES_MAX = 4 << 20,
+    INDEX_BYTES_MAX = 64 << 20
+};
 
 /* What a folder holds, by name. */
 struct listing {
@@ -49,12 +56,25 @@ static bool is_pickle(const char *name)
 static pdk_status refuse_pickle(const char *name, pdk_error *err)
 {
     return pdk_error_value(err, PDK_UNSUPPORTED, "model", name,
-        "%s: pickle weights are never executed; convert the model to safetensors or GGUF", name);
+        "%s: pickle weights are never executed; convert the model to safetensors or GGUF", printable(name).text);
 }
 
 static int compare_texts(const void *a, const void *b)
 {
     return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+static pdk_status add_name(struct listing *listing, const char *text)
+{
+    if (listing->count == ENTRIES_MAX)
+        return PDK_TOO_LARGE;
+    if (!array_grow(&listing->names, &listing->room, listing->count + 1))
+        return PDK_NO_MEMORY;
+    char *name = strdup(text);
+    if (name == NULL)
+        return PDK_NO_MEMORY;
+    listing->names[listing->count++] = name;
+    return PDK_OK;
 }
 
 static pdk_status list_folder(const char *folder, struct listing *listing, pdk_error *err)
@@ -66,18 +86,16 @@ static pdk_status list_folder(const char *folder, struct listing *listing, pdk_e
     for (struct dirent *entry = readdir(entries); entry != NULL && status == PDK_OK; entry = readdir(entries)) {
         if (entry->d_name[0] == '.')
             continue;
-        char *name = NULL;
-        if (listing->count == ENTRIES_MAX)
-            status = pdk_error_set(err, PDK_TOO_LARGE, folder, "%s holds more than %d files", folder, ENTRIES_MAX);
-        else if (!array_grow(&listing->names, &listing->room, listing->count + 1) || (name = strdup(entry->d_name)) == NULL)
-            status = pdk_error_set(err, PDK_NO_MEMORY, folder, "no memory for the list of %s", folder);
-        else
-            listing->names[listing->count++] = name;
+        status = add_name(listing, entry->d_name);
     }
     closedir(entries);
-    if (status == PDK_OK && listing->count != 0)
+    if (status == PDK_TOO_LARGE)
+        return pdk_error_set(err, status, folder, "%s holds more than %d files", folder, ENTRIES_MAX);
+    if (status != PDK_OK)
+        return pdk_error_set(err, status, folder, "no memory for the list of %s", folder);
+    if (listing->count != 0)
         qsort(listing->names, listing->count, sizeof *listing->names, compare_texts);
-    return status;
+    return PDK_OK;
 }
 
 static bool holds(const struct listing *listing, const char *name)
@@ -136,7 +154,8 @@ static pdk_status read_json(
     if (status != PDK_OK)
         return pdk_error_wrap(err, "%s", name);
     if (json_root(document)->type != JSON_OBJECT)
-        return pdk_error_set(err, PDK_INVALID, name, "%s must hold an object, not %s", name, json_type_name(json_root(document)));
+        return pdk_error_set(
+            err, PDK_INVALID, name, "%s must hold an object, not %s", name, json_type_name(json_root(document)));
     *ret_document = PDK_STEAL(document);
     return PDK_OK;
 }
@@ -180,7 +199,7 @@ static pdk_status open_indexed(struct source *source, const char *index_name, pd
         const char *name;
         if (!json_string(at, &name) || !is_plain_name(name))
             return pdk_error_value(err, PDK_INVALID, "weight_map", at->key,
-                "weight_map['%.64s'] must be the name of a .safetensors file in the same folder", at->key);
+                "weight_map['%s'] must be the name of a .safetensors file in the same folder", printable(at->key).text);
         size_t seen = 0;
         while (seen < source->file_count && strcmp(opened[seen], name) != 0)
             seen++;
@@ -194,8 +213,8 @@ static pdk_status open_indexed(struct source *source, const char *index_name, pd
     status = tensors_of_files(source->files, source->file_count, &source->tensors, err);
     for (const struct json *at = map->child; at != NULL && status == PDK_OK; at = at->next)
         if (tensors_find(&source->tensors, at->key) == NULL)
-            status = pdk_error_value(
-                err, PDK_INVALID, "weight_map", at->key, "'%.64s' is in the index and in none of the files", at->key);
+            status = pdk_error_value(err, PDK_INVALID, "weight_map", at->key,
+                "'%s' is in the index and in none of the files", printable(at->key).text);
     return status;
 }
 
@@ -209,7 +228,7 @@ static pdk_status nothing_fits(const char *folder, const struct listing *listing
 {
     PDK_CLEANUP(buffer_done) struct buffer names = {0};
     for (size_t i = 0; i < listing->count && names.length < 200; i++)
-        buffer_printf(&names, "%s%.60s", i == 0 ? "" : ", ", listing->names[i]);
+        buffer_printf(&names, "%s%s", i == 0 ? "" : ", ", printable(listing->names[i]).text);
     return pdk_error_set(err, PDK_NOT_FOUND, "model",
         "%.160s must hold config.json and safetensors, or exactly one GGUF file; it holds %s", folder,
         listing->count == 0 || names.data == NULL ? "nothing" : names.data);
@@ -224,7 +243,8 @@ static pdk_status open_folder(struct source *source, pdk_error *err)
         return status;
     const char *weights = NULL, *gguf = NULL;
     bool indexed = holds(&listing, index_name);
-    size_t weight_count = count_files(&listing, ".safetensors", &weights), gguf_count = count_files(&listing, ".gguf", &gguf);
+    size_t weight_count = count_files(&listing, ".safetensors", &weights),
+           gguf_count = count_files(&listing, ".gguf", &gguf);
     if (holds(&listing, "model.safetensors")) {
         weights = "model.safetensors";
         weight_count = 1;

@@ -1,5 +1,5 @@
-/* runtimes/huggingface/model/source.h: where a model's parts lie. A folder holds config.json and safetensors, or exactly one
- * GGUF (split parts count as one); or the path names a .gguf file. Pickled weights are never opened. */
+/* runtimes/huggingface/model/source.h: where a model's parts lie. A folder holds config.json and safetensors, or
+ * exactly one GGUF (split parts count as one); or the path names a .gguf file. Pickled weights are never opened. */
 #pragma once
 
 #include "core/base/json.h"

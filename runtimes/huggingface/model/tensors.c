@@ -6,6 +6,7 @@
 #include "core/base/error.h"
 #include "runtimes/huggingface/model/gguf_types.h"
 #include "runtimes/huggingface/model/numbers.h"
+#include "runtimes/huggingface/model/printable.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -42,8 +43,12 @@ pdk_status tensors_of_gguf(const struct gguf *gguf, struct tensors *ret_tensors,
         const struct gguf_tensor *from = gguf_tensor_at(gguf, tensors.count);
         const char *type_name = gguf_type_row(from->type)->name;
         struct tensor *to = &tensors.items[tensors.count];
-        *to = (struct tensor){.name = from->name, .type_name = type_name, .type = number_type(type_name), .rank = from->rank,
-            .data = from->data, .bytes = from->bytes};
+        *to = (struct tensor){.name = from->name,
+            .type_name = type_name,
+            .type = number_type(type_name),
+            .rank = from->rank,
+            .data = from->data,
+            .bytes = from->bytes};
         for (uint32_t i = 0; i < from->rank; i++)
             to->shape[i] = from->shape[from->rank - 1 - i];
     }
@@ -51,8 +56,7 @@ pdk_status tensors_of_gguf(const struct gguf *gguf, struct tensors *ret_tensors,
     return PDK_OK;
 }
 
-pdk_status tensors_of_files(
-    struct safetensors *const *files, size_t count, struct tensors *ret_tensors, pdk_error *err)
+pdk_status tensors_of_files(struct safetensors *const *files, size_t count, struct tensors *ret_tensors, pdk_error *err)
 {
     size_t total = 0;
     for (size_t i = 0; i < count; i++)
@@ -65,8 +69,12 @@ pdk_status tensors_of_files(
         for (size_t k = 0; k < safetensors_count(files[i]); k++) {
             const struct safetensors_tensor *from = safetensors_at(files[i], k);
             struct tensor *to = &tensors.items[tensors.count++];
-            *to = (struct tensor){.name = {from->name, strlen(from->name)}, .type_name = from->dtype,
-                .type = number_type(from->dtype), .rank = from->rank, .data = from->data, .bytes = from->bytes};
+            *to = (struct tensor){.name = {from->name, strlen(from->name)},
+                .type_name = from->dtype,
+                .type = number_type(from->dtype),
+                .rank = from->rank,
+                .data = from->data,
+                .bytes = from->bytes};
             memcpy(to->shape, from->shape, sizeof to->shape);
         }
     }
@@ -77,7 +85,7 @@ pdk_status tensors_of_files(
         if (compare_names(&tensors.items[i - 1], &tensors.items[i]) != 0)
             continue;
         tensors_done(&tensors);
-        return pdk_error_value(err, PDK_INVALID, "tensors", name, "'%.64s' is in two files", name);
+        return pdk_error_value(err, PDK_INVALID, "tensors", name, "'%s' is in two files", printable(name).text);
     }
     *ret_tensors = tensors;
     return PDK_OK;

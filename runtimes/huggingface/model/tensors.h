@@ -1,5 +1,6 @@
-/* runtimes/huggingface/model/tensors.h: the tensors of a model by name, whichever format and however many files they lie
- * in. Which were asked for is remembered: one that nobody wants means that the model is not what it was taken for. */
+/* runtimes/huggingface/model/tensors.h: the tensors of a model by name, whichever format and however many files they
+ * lie in. Which were asked for is remembered: one that nobody wants means that the model is not what it was taken for.
+ */
 #pragma once
 
 #include "runtimes/huggingface/model/gguf.h"

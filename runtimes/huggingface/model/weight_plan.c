@@ -1,5 +1,5 @@
-/* The roles of the architecture's row, with the shapes that the configuration asks for, found in the model's tensors. Query,
- * key and value become one weight, gate and up another, whether a file holds them apart or together. */
+/* The roles of the architecture's row, with the shapes that the configuration asks for, found in the model's tensors.
+ * Query, key and value become one weight, gate and up another, whether a file holds them apart or together. */
 #include "config.h"
 
 #include "runtimes/huggingface/model/weight_plan.h"
@@ -7,6 +7,7 @@
 #include "core/base/array.h"
 #include "core/base/error.h"
 #include "runtimes/huggingface/model/numbers.h"
+#include "runtimes/huggingface/model/printable.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -140,7 +141,8 @@ static void add_part(struct planned_weight *weight, const struct tensor *tensor,
     weight->type = i == 0 || weight->type == tensor->type ? tensor->type : PDK_TYPE_F32;
 }
 
-/* One weight of several matrices, each of `rows[i]` outputs, and their biases as one vector (zeros where one has none). */
+/* One weight of several matrices, each of `rows[i]` outputs, and their biases as one vector (zeros where one has none).
+ */
 static pdk_status plan_matrices(struct planner *p, const enum role *roles, const uint32_t *rows, uint32_t count,
     uint32_t columns, int32_t use, struct linear *linear)
 {
@@ -224,19 +226,14 @@ static bool is_there(const struct planner *p, enum role role)
 
 static pdk_status plan_attention(struct planner *p, struct layer *layer)
 {
+    static const enum role roles[] = {ROLE_Q, ROLE_K, ROLE_V};
     const struct model_config *config = p->config;
     uint32_t queries = config->heads * config->head_dim, keys = config->kv_heads * config->head_dim;
-    pdk_status status;
-    if (!is_there(p, ROLE_Q) && is_there(p, ROLE_QKV)) {
-        status = plan_linear(p, ROLE_QKV, queries + 2 * keys, config->hidden, PDK_WEIGHT_LINEAR, &layer->qkv);
-    } else {
-        static const enum role roles[] = {ROLE_Q, ROLE_K, ROLE_V};
-        const uint32_t rows[] = {queries, keys, keys};
-        enum role lacking = has(p, ROLE_Q) ? ROLE_Q : ROLE_QKV;
-        status = lacking == ROLE_Q
-            ? plan_matrices(p, roles, rows, 3, config->hidden, PDK_WEIGHT_LINEAR, &layer->qkv)
-            : plan_linear(p, ROLE_QKV, queries + 2 * keys, config->hidden, PDK_WEIGHT_LINEAR, &layer->qkv);
-    }
+    const uint32_t rows[] = {queries, keys, keys};
+    bool together = !has(p, ROLE_Q) || (!is_there(p, ROLE_Q) && is_there(p, ROLE_QKV));
+    pdk_status status =
+        together ? plan_linear(p, ROLE_QKV, queries + 2 * keys, config->hidden, PDK_WEIGHT_LINEAR, &layer->qkv)
+                 : plan_matrices(p, roles, rows, 3, config->hidden, PDK_WEIGHT_LINEAR, &layer->qkv);
     if (status == PDK_OK)
         status = plan_head_norm(p, ROLE_Q_NORM, config->heads, &layer->q_norm);
     if (status == PDK_OK)
@@ -266,11 +263,11 @@ static pdk_status plan_mlp(struct planner *p, struct layer *layer)
     const struct model_config *config = p->config;
     const uint32_t rows[] = {config->inner, config->inner};
     pdk_status status = has(p, ROLE_GATE_UP) ? plan_gate_up(p, layer)
-        : config->row->gated ? plan_matrices(p, roles, rows, 2, config->hidden, PDK_WEIGHT_GATED, &layer->up)
-                             : plan_linear(p, ROLE_UP, config->inner, config->hidden, PDK_WEIGHT_LINEAR, &layer->up);
-    return status == PDK_OK
-        ? plan_linear(p, ROLE_DOWN, config->hidden, config->inner, PDK_WEIGHT_LINEAR, &layer->down)
-        : status;
+                        : config->row->gated
+                            ? plan_matrices(p, roles, rows, 2, config->hidden, PDK_WEIGHT_GATED, &layer->up)
+                            : plan_linear(p, ROLE_UP, config->inner, config->hidden, PDK_WEIGHT_LINEAR, &layer->up);
+    return status == PDK_OK ? plan_linear(p, ROLE_DOWN, config->hidden, config->inner, PDK_WEIGHT_LINEAR, &layer->down)
+                            : status;
 }
 
 static pdk_status plan_layer(struct planner *p, struct layer *layer)
@@ -313,7 +310,8 @@ static pdk_status plan_ends(struct planner *p, struct decoder *decoder)
             PDK_WEIGHT_TABLE, &decoder->positions);
     if (status == PDK_OK && narrow != hidden && !has(p, ROLE_PROJECT_IN))
         return pdk_error_set(p->err, PDK_UNSUPPORTED, "word_embed_proj_dim",
-            "embeddings of %" PRIu32 " columns in a model of %" PRIu32 " are not supported for this architecture", narrow, hidden);
+            "embeddings of %" PRIu32 " columns in a model of %" PRIu32 " are not supported for this architecture",
+            narrow, hidden);
     if (status == PDK_OK && narrow != hidden)
         status = plan_linear(p, ROLE_PROJECT_IN, hidden, narrow, PDK_WEIGHT_LINEAR, &decoder->project_in);
     if (status == PDK_OK && narrow != hidden)
@@ -349,9 +347,10 @@ static pdk_status refuse_unused(const struct planner *p)
         if (tensor->used || is_redundant(p, tensor))
             continue;
         char name[NAME_BYTES];
-        snprintf(name, sizeof name, "%.*s", (int)(tensor->name.length < 150 ? tensor->name.length : 150), tensor->name.data);
+        snprintf(
+            name, sizeof name, "%.*s", (int)(tensor->name.length < 150 ? tensor->name.length : 150), tensor->name.data);
         return pdk_error_value(p->err, PDK_UNSUPPORTED, "tensors", name,
-            "the model has a tensor that %s has no use for: %s", p->config->row->class_name, name);
+            "the model has a tensor that %s has no use for: %s", p->config->row->class_name, printable(name).text);
     }
     return PDK_OK;
 }
@@ -359,7 +358,10 @@ static pdk_status refuse_unused(const struct planner *p)
 pdk_status weight_plan_make(struct model *model, struct weight_plan *ret_plan, pdk_error *err)
 {
     struct model_config *config = &model->config;
-    struct planner planner = {.plan = ret_plan, .config = config, .tensors = &model->source.tensors, .err = err,
+    struct planner planner = {.plan = ret_plan,
+        .config = config,
+        .tensors = &model->source.tensors,
+        .err = err,
         .names = config->from_gguf ? gguf_names : config->row->names};
     if (config->from_gguf)
         config->tied = !is_there(&planner, ROLE_HEAD);

@@ -1,5 +1,5 @@
-/* runtimes/huggingface/model/weight_plan.h: which tensors become which weights. Made and checked as a whole before anything
- * is allocated on the backend. */
+/* runtimes/huggingface/model/weight_plan.h: which tensors become which weights. Made and checked as a whole before
+ * anything is allocated on the backend. */
 #pragma once
 
 #include "runtimes/huggingface/model/decoder.h"
@@ -19,7 +19,7 @@ struct planned_weight {
 
 struct planned_vector {
     pdk_vector **slot;
-    float plus;           /* added to every value */
+    float plus; /* added to every value */
     uint32_t part_count;
     struct {
         const struct tensor *tensor; /* NULL: zeros */

@@ -1,11 +1,12 @@
-/* From the plan to the backend: bytes are counted and compared with the budget first; then each weight is packed and the
- * pages that it was read from are let go. */
+/* From the plan to the backend: bytes are counted and compared with the budget first; then each weight is packed and
+ * the pages that it was read from are let go. */
 #include "config.h"
 
 #include "runtimes/huggingface/model/weight_plan.h"
 
 #include "core/base/cleanup.h"
 #include "core/base/error.h"
+#include "runtimes/huggingface/model/gguf_tokens.h"
 #include "runtimes/huggingface/model/mapping.h"
 #include "runtimes/huggingface/model/numbers.h"
 #include "runtimes/huggingface/model/rope.h"
@@ -26,7 +27,9 @@ static void make_matrices(const struct planned_weight *weight, pdk_matrix matric
 {
     for (uint32_t i = 0; i < weight->part_count; i++) {
         const struct tensor *tensor = weight->parts[i].tensor;
-        matrices[i] = (pdk_matrix){.type = weight->type, .rows = weight->parts[i].rows, .columns = weight->parts[i].columns,
+        matrices[i] = (pdk_matrix){.type = weight->type,
+            .rows = weight->parts[i].rows,
+            .columns = weight->parts[i].columns,
             .data = tensor->data + weight->parts[i].first_row * row_bytes(tensor, weight->parts[i].columns)};
     }
 }
@@ -45,12 +48,12 @@ static uint64_t count_bytes(const struct model *model, const struct weight_plan 
     return total;
 }
 
+/* "5.1 GiB", "4 GiB", "512 MiB" */
 static void bytes_text(uint64_t bytes, char text[32])
 {
-    if (bytes >= 1u << 30)
-        snprintf(text, 32, "%.1f GiB", (double)bytes / (1u << 30));
-    else
-        snprintf(text, 32, "%.1f MiB", (double)bytes / (1u << 20));
+    bool large = bytes >= 1u << 30;
+    double tenths = round((double)bytes * 10 / (large ? 1u << 30 : 1u << 20));
+    snprintf(text, 32, fmod(tenths, 10) == 0 ? "%.0f %s" : "%.1f %s", tenths / 10, large ? "GiB" : "MiB");
 }
 
 static pdk_status check_budget(uint64_t bytes, uint64_t limit, pdk_error *err)
@@ -105,7 +108,8 @@ static pdk_status load_weight(struct model *model, const struct planned_weight *
         status = model->ops->weight_load(model->compute, matrices, weight->part_count, weight->use, weight->slot, err);
     const struct tensor *first = weight->parts[0].tensor;
     if (status != PDK_OK)
-        return pdk_error_wrap(err, "%.*s", (int)(first->name.length < 100 ? first->name.length : 100), first->name.data);
+        return pdk_error_wrap(
+            err, "%.*s", (int)(first->name.length < 100 ? first->name.length : 100), first->name.data);
     for (uint32_t i = 0; i < weight->part_count; i++)
         mapping_release(weight->parts[i].tensor->data, weight->parts[i].tensor->bytes);
     return PDK_OK;
@@ -172,6 +176,13 @@ static uint64_t planned_bytes(const struct planned_weight *weight)
     return total;
 }
 
+/* Lets the disk read the next weight while this one is packed. */
+static void prefetch(const struct planned_weight *weight)
+{
+    for (uint32_t i = 0; i < weight->part_count; i++)
+        mapping_prefetch(weight->parts[i].tensor->data, weight->parts[i].tensor->bytes);
+}
+
 static pdk_status load_all(
     struct model *model, const struct weight_plan *plan, const struct model_request *request, pdk_error *err)
 {
@@ -182,6 +193,8 @@ static pdk_status load_all(
     for (size_t i = 0; i < plan->vector_count && status == PDK_OK; i++)
         status = load_vector(model, &plan->vectors[i], err);
     for (size_t i = 0; i < plan->weight_count && status == PDK_OK; i++) {
+        if (i + 1 < plan->weight_count)
+            prefetch(&plan->weights[i + 1]);
         status = load_weight(model, &plan->weights[i], err);
         done += planned_bytes(&plan->weights[i]);
         if (status == PDK_OK && request->progress != NULL)
@@ -197,6 +210,8 @@ pdk_status weights_load(struct model *model, const struct model_request *request
         return pdk_error_set(err, PDK_NO_MEMORY, "model", "no memory for %" PRIu32 " layers", model->config.layers);
     PDK_CLEANUP(weight_plan_done) struct weight_plan plan = {0};
     pdk_status status = weight_plan_make(model, &plan, err);
+    if (status == PDK_OK && model->source.gguf != NULL)
+        status = gguf_tokens_check(model->source.gguf, model->config.vocabulary, err);
     if (status != PDK_OK)
         return status;
     model->facts.weight_bytes = count_bytes(model, &plan);

@@ -25,20 +25,31 @@ static void find_bytes(struct bpe *bpe)
     }
 }
 
+/* An empty table in place of the one that is there, which stays the caller's. */
+static bool table_make(struct bpe *bpe, size_t room)
+{
+    struct merge *merges = calloc(room, sizeof *merges);
+    if (merges == NULL)
+        return false;
+    for (size_t i = 0; i < room; i++)
+        merges[i].id = BPE_NONE;
+    bpe->merges = merges;
+    bpe->room = room;
+    bpe->count = 0;
+    return true;
+}
+
 pdk_status bpe_init(struct bpe *bpe, const struct vocabulary *vocabulary, size_t merges, bool spelled, pdk_error *err)
 {
     if (merges > MERGES_MAX)
         return pdk_error_set(err, PDK_INVALID, "merges", "%zu merges; the limit is %d", merges, MERGES_MAX);
-    *bpe = (struct bpe){.vocabulary = vocabulary, .spelled = spelled, .unknown = BPE_NONE, .room = 64};
-    while (bpe->room < merges * 2)
-        bpe->room *= 2;
     struct siphash_key key = siphash_random_key();
-    bpe->seed = key.a | 1;
-    bpe->merges = calloc(bpe->room, sizeof *bpe->merges);
-    if (bpe->merges == NULL)
+    size_t room = 64;
+    while (room < merges * 2)
+        room *= 2;
+    *bpe = (struct bpe){.vocabulary = vocabulary, .spelled = spelled, .unknown = BPE_NONE, .seed = key.a | 1};
+    if (!table_make(bpe, room))
         return pdk_error_set(err, PDK_NO_MEMORY, "merges", "out of memory for %zu merges", merges);
-    for (size_t i = 0; i < bpe->room; i++)
-        bpe->merges[i].id = BPE_NONE;
     find_bytes(bpe);
     return PDK_OK;
 }
@@ -50,14 +61,43 @@ void bpe_done(struct bpe *bpe)
     buffer_done(&bpe->whole);
 }
 
-static pdk_status part_find(const struct bpe *bpe, uint32_t rank, const char *text, size_t length, uint32_t *ret_id,
-    pdk_error *err)
+static pdk_status part_find(
+    const struct bpe *bpe, uint32_t rank, const char *text, size_t length, uint32_t *ret_id, pdk_error *err)
 {
     int64_t id = vocabulary_find(bpe->vocabulary, text, length);
     if (id < 0)
-        return pdk_error_value(err, PDK_INVALID, "merges", text, "merge %" PRIu32 " names '%.*s', which is no token", rank,
-            (int)(length < 64 ? length : 64), text);
+        return pdk_error_value(err, PDK_INVALID, "merges", text, "merge %" PRIu32 " names '%.*s', which is no token",
+            rank, (int)(length < 64 ? length : 64), text);
     *ret_id = (uint32_t)id;
+    return PDK_OK;
+}
+
+static void table_put(struct bpe *bpe, const struct merge *merge)
+{
+    size_t slot = bpe_slot(bpe, merge->pair);
+    while (bpe->merges[slot].id != BPE_NONE && bpe->merges[slot].pair != merge->pair)
+        slot = (slot + 1) & (bpe->room - 1);
+    bpe->count += bpe->merges[slot].id == BPE_NONE;
+    bpe->merges[slot] = *merge;
+}
+
+pdk_status bpe_put_merge(struct bpe *bpe, uint32_t rank, uint32_t left, uint32_t right, uint32_t id, pdk_error *err)
+{
+    struct merge merge = {.pair = (uint64_t)left << 32 | right, .rank = rank, .id = id};
+    if (bpe->count * 2 >= bpe->room) {
+        struct merge *old = bpe->merges;
+        size_t old_room = bpe->room;
+        if (bpe->count >= MERGES_MAX)
+            return pdk_error_set(err, PDK_INVALID, "merges", "more than %d merges", MERGES_MAX);
+        if (!table_make(bpe, bpe->room * 2))
+            return pdk_error_set(err, PDK_NO_MEMORY, "merges", "out of memory for %zu merges", bpe->count);
+        for (size_t i = 0; i < old_room; i++) {
+            if (old[i].id != BPE_NONE)
+                table_put(bpe, &old[i]);
+        }
+        free(old);
+    }
+    table_put(bpe, &merge);
     return PDK_OK;
 }
 
@@ -78,15 +118,7 @@ pdk_status bpe_add_merge(struct bpe *bpe, uint32_t rank, const char *left, size_
     status = part_find(bpe, rank, bpe->whole.data, bpe->whole.length, &id, err);
     if (status != PDK_OK)
         return status;
-    if (bpe->count * 2 >= bpe->room)
-        return pdk_error_set(err, PDK_INVALID, "merges", "more merges than were announced");
-    uint64_t pair = (uint64_t)left_id << 32 | right_id;
-    size_t slot = (pair * bpe->seed) >> 20 & (bpe->room - 1);
-    while (bpe->merges[slot].id != BPE_NONE && bpe->merges[slot].pair != pair)
-        slot = (slot + 1) & (bpe->room - 1);
-    bpe->count += bpe->merges[slot].id == BPE_NONE;
-    bpe->merges[slot] = (struct merge){.pair = pair, .rank = rank, .id = id};
-    return PDK_OK;
+    return bpe_put_merge(bpe, rank, left_id, right_id, id, err);
 }
 
 pdk_status bpe_add_merge_line(struct bpe *bpe, uint32_t rank, const char *line, size_t length, pdk_error *err)
@@ -94,7 +126,8 @@ pdk_status bpe_add_merge_line(struct bpe *bpe, uint32_t rank, const char *line, 
     /* A piece may start with a space only where it is one, so the border is looked for behind the first byte. */
     const char *space = length < 3 ? NULL : memchr(line + 1, ' ', length - 2);
     if (space == NULL)
-        return pdk_error_set(err, PDK_INVALID, "merges", "merge %" PRIu32 " is not two tokens and a space between", rank);
+        return pdk_error_set(
+            err, PDK_INVALID, "merges", "merge %" PRIu32 " is not two tokens and a space between", rank);
     size_t left = (size_t)(space - line);
     return bpe_add_merge(bpe, rank, line, left, space + 1, length - left - 1, err);
 }
@@ -116,7 +149,8 @@ static pdk_status check_unsupported(const struct json *json, pdk_error *err)
     for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++) {
         const struct json *value = json_get(json, fields[i]);
         if (value != NULL && value->type == JSON_STRING && value->length != 0)
-            return pdk_error_value(err, PDK_UNSUPPORTED, fields[i], value->text, "BPE with %s is not supported", fields[i]);
+            return pdk_error_value(
+                err, PDK_UNSUPPORTED, fields[i], value->text, "BPE with %s is not supported", fields[i]);
     }
     double dropout = 0;
     if (json_double(json_get(json, "dropout"), &dropout) && dropout != 0)
@@ -124,7 +158,8 @@ static pdk_status check_unsupported(const struct json *json, pdk_error *err)
     return PDK_OK;
 }
 
-pdk_status bpe_load(struct bpe *bpe, const struct vocabulary *vocabulary, const struct json *json, bool spelled, pdk_error *err)
+pdk_status bpe_load(
+    struct bpe *bpe, const struct vocabulary *vocabulary, const struct json *json, bool spelled, pdk_error *err)
 {
     pdk_status status = check_unsupported(json, err);
     const struct json *merges = json_get(json, "merges");
@@ -141,8 +176,8 @@ pdk_status bpe_load(struct bpe *bpe, const struct vocabulary *vocabulary, const 
     if (unknown != NULL && unknown->type == JSON_STRING) {
         int64_t id = vocabulary_find(vocabulary, unknown->text, unknown->length);
         if (id < 0)
-            return pdk_error_value(err, PDK_INVALID, "model.unk_token", unknown->text, "unk_token '%s' is no token",
-                unknown->text);
+            return pdk_error_value(
+                err, PDK_INVALID, "model.unk_token", unknown->text, "unk_token '%s' is no token", unknown->text);
         bpe->unknown = (uint32_t)id;
     }
     uint32_t rank = 0;

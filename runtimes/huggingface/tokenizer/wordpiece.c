@@ -1,5 +1,5 @@
-/* A word has at most chars_max characters and no piece is looked for that is longer than the longest, so that a word costs
- * a bounded number of look-ups. */
+/* A word has at most chars_max characters and no piece is looked for that is longer than the longest, so that a word
+ * costs a bounded number of look-ups. */
 #include "config.h"
 
 #include "runtimes/huggingface/tokenizer/wordpiece.h"
@@ -13,26 +13,17 @@
 
 enum { CHARS_MAX = 1000, PIECE_BYTES_MAX = 1024 };
 
-pdk_status wordpiece_load(struct wordpiece *model, const struct vocabulary *vocabulary, const struct json *json, pdk_error *err)
+pdk_status wordpiece_init(struct wordpiece *model, const struct vocabulary *vocabulary, uint32_t unknown,
+    const char *start, const char *prefix, pdk_error *err)
 {
-    *model = (struct wordpiece){.vocabulary = vocabulary, .chars_max = 100};
-    const char *unknown = "[UNK]", *prefix = "##";
-    json_string(json_get(json, "unk_token"), &unknown);
-    json_string(json_get(json, "continuing_subword_prefix"), &prefix);
-    int64_t id = vocabulary_find(vocabulary, unknown, strlen(unknown));
-    if (id < 0)
-        return pdk_error_value(err, PDK_INVALID, "model.unk_token", unknown, "unk_token '%s' is no token", unknown);
-    model->unknown = (uint32_t)id;
+    *model = (struct wordpiece){.vocabulary = vocabulary, .chars_max = 100, .unknown = unknown};
     model->prefix_length = strlen(prefix);
-    if (model->prefix_length >= sizeof model->prefix)
+    model->start_length = strlen(start);
+    if (model->prefix_length >= sizeof model->prefix || model->start_length >= sizeof model->start)
         return pdk_error_value(err, PDK_INVALID, "model.continuing_subword_prefix", prefix, "is longer than %zu bytes",
             sizeof model->prefix - 1);
     memcpy(model->prefix, prefix, model->prefix_length);
-    uint64_t chars = model->chars_max;
-    const struct json *limit = json_get(json, "max_input_chars_per_word");
-    if (limit != NULL && (!json_uint64(limit, &chars) || chars > CHARS_MAX))
-        return pdk_error_set(err, PDK_INVALID, "model.max_input_chars_per_word", "must be an integer from 0 to %d", CHARS_MAX);
-    model->chars_max = (size_t)chars;
+    memcpy(model->start, start, model->start_length);
     for (size_t i = 0; i < vocabulary->size; i++) {
         size_t length = vocabulary_piece(vocabulary, (uint32_t)i).length;
         model->longest = length > model->longest ? length : model->longest;
@@ -42,13 +33,35 @@ pdk_status wordpiece_load(struct wordpiece *model, const struct vocabulary *voca
     return PDK_OK;
 }
 
+pdk_status wordpiece_load(
+    struct wordpiece *model, const struct vocabulary *vocabulary, const struct json *json, pdk_error *err)
+{
+    const char *unknown = "[UNK]", *prefix = "##";
+    json_string(json_get(json, "unk_token"), &unknown);
+    json_string(json_get(json, "continuing_subword_prefix"), &prefix);
+    int64_t id = vocabulary_find(vocabulary, unknown, strlen(unknown));
+    if (id < 0)
+        return pdk_error_value(err, PDK_INVALID, "model.unk_token", unknown, "unk_token '%s' is no token", unknown);
+    pdk_status status = wordpiece_init(model, vocabulary, (uint32_t)id, "", prefix, err);
+    if (status != PDK_OK)
+        return status;
+    uint64_t chars = model->chars_max;
+    const struct json *limit = json_get(json, "max_input_chars_per_word");
+    if (limit != NULL && (!json_uint64(limit, &chars) || chars > CHARS_MAX))
+        return pdk_error_set(
+            err, PDK_INVALID, "model.max_input_chars_per_word", "must be an integer from 0 to %d", CHARS_MAX);
+    model->chars_max = (size_t)chars;
+    return PDK_OK;
+}
+
 /* The longest piece at the start of `rest`, which stands inside a word or not. */
-static int64_t longest_piece(const struct wordpiece *model, const char *rest, size_t length, bool inside, size_t *ret_length)
+static int64_t longest_piece(
+    const struct wordpiece *model, const char *rest, size_t length, bool inside, size_t *ret_length)
 {
     char text[PIECE_BYTES_MAX + sizeof model->prefix];
-    size_t prefix = inside ? model->prefix_length : 0;
+    size_t prefix = inside ? model->prefix_length : model->start_length;
     size_t try = length < model->longest ? length : model->longest;
-    memcpy(text, model->prefix, prefix);
+    memcpy(text, inside ? model->prefix : model->start, prefix);
     memcpy(text + prefix, rest, try);
     for (; try > 0; try--) {
         bool border = try == length || ((unsigned char)rest[try] & 0xC0) != 0x80;
@@ -69,8 +82,8 @@ static bool put(struct token_list *list, int64_t id)
     return true;
 }
 
-pdk_status wordpiece_encode(const struct wordpiece *model, const char *word, size_t length, struct token_list *list,
-    pdk_error *err)
+pdk_status wordpiece_encode(
+    const struct wordpiece *model, const char *word, size_t length, struct token_list *list, pdk_error *err)
 {
     size_t before = list->count, chars = 0;
     for (size_t i = 0; i < length; i++)

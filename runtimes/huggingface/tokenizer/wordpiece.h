@@ -7,11 +7,15 @@
 
 struct wordpiece {
     const struct vocabulary *vocabulary;
-    char prefix[16]; /* of a piece that goes on */
-    size_t prefix_length, longest, chars_max;
+    char prefix[16], start[16]; /* of a piece that goes on; of one that starts a word */
+    size_t prefix_length, start_length, longest, chars_max;
     uint32_t unknown;
 };
 
-pdk_status wordpiece_load(struct wordpiece *model, const struct vocabulary *vocabulary, const struct json *json, pdk_error *err);
-pdk_status wordpiece_encode(const struct wordpiece *model, const char *word, size_t length, struct token_list *list,
-    pdk_error *err);
+/* By hand: `start` and `prefix` of fewer than 16 bytes. */
+pdk_status wordpiece_init(struct wordpiece *model, const struct vocabulary *vocabulary, uint32_t unknown,
+    const char *start, const char *prefix, pdk_error *err);
+pdk_status wordpiece_load(
+    struct wordpiece *model, const struct vocabulary *vocabulary, const struct json *json, pdk_error *err);
+pdk_status wordpiece_encode(
+    const struct wordpiece *model, const char *word, size_t length, struct token_list *list, pdk_error *err);

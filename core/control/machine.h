@@ -1,0 +1,11 @@
+/* core/control/machine.h: what this machine has for replicas. */
+#pragma once
+
+#include <stdint.h>
+
+struct machine {
+    uint32_t cpus;         /* of the daemon's cpuset */
+    uint64_t memory_bytes; /* physical, or what the daemon's cgroup may use */
+};
+
+struct machine machine_read(void);

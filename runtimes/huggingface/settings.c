@@ -1,0 +1,199 @@
+/* See the header. */
+#include "config.h"
+
+#include "runtimes/huggingface/settings.h"
+
+#include "core/base/error.h"
+#include "runtimes/huggingface/engine/sequence.h"
+#include "runtimes/huggingface/options.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* The last one of a name wins, as in a shell. NULL: not set. */
+static const char *environment(const pdk_model_spec *spec, const char *name)
+{
+    size_t length = strlen(name);
+    for (uint32_t i = spec->environment_count; i > 0; i--) {
+        const char *at = spec->environment[i - 1];
+        if (strncmp(at, name, length) == 0 && at[length] == '=')
+            return at + length + 1;
+    }
+    return NULL;
+}
+
+static void read_names(struct settings *settings, const pdk_model_spec *spec)
+{
+    const struct options *options = settings->options;
+    size_t count = 0;
+    const char *const *words = options_words(options, "served-model-name", &count);
+    for (size_t i = 0; i < count && settings->name_count < SETTINGS_NAMES_MAX; i++)
+        settings->names[settings->name_count++] = words[i];
+    if (settings->name_count == 0) {
+        const char *name = options_text(options, "model-name");
+        settings->names[settings->name_count++] = name != NULL ? name : spec->name;
+    }
+    static const char *const roots[] = {"model-id", "model", "model-dir"};
+    settings->root = spec->path;
+    for (size_t i = 0; i < sizeof roots / sizeof roots[0]; i++) {
+        const char *root = options_text(options, roots[i]);
+        if (root != NULL) {
+            settings->root = root;
+            break;
+        }
+    }
+}
+
+static pdk_status read_kv_type(struct settings *settings, pdk_error *err)
+{
+    (void)err;
+    const char *cache = options_text(settings->options, "kv-cache-dtype"),
+               *type = options_text(settings->options, "dtype");
+    const char *wanted = strcmp(cache, "auto") != 0 ? cache : type;
+    if (strcmp(wanted, "float32") == 0 || strcmp(wanted, "float") == 0)
+        settings->kv_type = PDK_TYPE_F32;
+    else if (strcmp(wanted, "auto") != 0)
+        settings->kv_type = PDK_TYPE_BF16;
+    settings->kv_rounded = strcmp(wanted, "half") == 0 || strcmp(wanted, "float16") == 0;
+    return PDK_OK;
+}
+
+/* VLLM_CPU_KVCACHE_SPACE is a whole number of GiB; "0" and nothing are the same. */
+static pdk_status read_kv_size(struct settings *settings, const pdk_model_spec *spec, pdk_error *err)
+{
+    const char *text = environment(spec, "VLLM_CPU_KVCACHE_SPACE");
+    if (text != NULL && text[0] != '\0') {
+        size_t digits = strspn(text, "0123456789");
+        if (text[digits] != '\0' || digits > 6)
+            return pdk_error_value(err, PDK_INVALID, "VLLM_CPU_KVCACHE_SPACE", text,
+                "VLLM_CPU_KVCACHE_SPACE: '%.64s' is not a whole number of GiB up to 999999", text);
+        settings->kv_bytes = strtoull(text, NULL, 10) << 30;
+    }
+    if (options_given(settings->options, "kv-cache-memory-bytes"))
+        settings->kv_bytes = (uint64_t)options_integer(settings->options, "kv-cache-memory-bytes");
+    if (options_given(settings->options, "num-gpu-blocks-override"))
+        settings->kv_blocks = (uint32_t)options_integer(settings->options, "num-gpu-blocks-override");
+    return PDK_OK;
+}
+
+static pdk_status read_model_len(struct settings *settings, const pdk_model_spec *spec, pdk_error *err)
+{
+    const char *field = options_given(settings->options, "max-model-len") ? "max-model-len" : "max-length";
+    const char *text = options_text(settings->options, field),
+               *longer = environment(spec, "VLLM_ALLOW_LONG_MAX_MODEL_LEN");
+    settings->long_model_len = longer != NULL && strcmp(longer, "1") == 0;
+    if (text == NULL)
+        return PDK_OK;
+    double value;
+    if (strcmp(text, "auto") == 0 || strcmp(text, "-1") == 0) {
+        settings->fit_model_len = true;
+        return PDK_OK;
+    }
+    if (!options_read_number(text, &value) || value != floor(value) || value < 2 || value > 16777216)
+        return pdk_error_value(err, PDK_INVALID, "--max-model-len", text,
+            "--max-model-len: '%.64s' is not a number of tokens from 2 to 16777216 (such as 2048 or 32K), auto or -1",
+            text);
+    settings->max_model_len = (uint32_t)value;
+    return PDK_OK;
+}
+
+static uint32_t lower(const struct options *options, const char *name, const char *other)
+{
+    int64_t value = options_integer(options, name);
+    if (options_given(options, other) && options_integer(options, other) < value)
+        value = options_integer(options, other);
+    return (uint32_t)value;
+}
+
+static pdk_status read_scheduler(struct settings *settings, pdk_error *err)
+{
+    const struct options *options = settings->options;
+    settings->max_sequences = lower(options, "max-num-seqs", "max-num-active-seqs");
+    settings->max_rows = lower(options, "max-num-batched-tokens", "max-num-scheduled-tokens");
+    settings->long_prefill = (uint32_t)options_integer(options, "long-prefill-token-threshold");
+    settings->prefill_interval = (uint32_t)options_integer(options, "prefill-schedule-interval");
+    settings->stream_interval = (uint32_t)options_integer(options, "stream-interval");
+    settings->chunked = options_flag(options, "enable-chunked-prefill");
+    settings->reserve_prompt = options_flag(options, "scheduler-reserve-full-isl");
+    settings->caching = options_flag(options, "enable-prefix-caching");
+    settings->priorities = strcmp(options_text(options, "scheduling-policy"), "priority") == 0;
+    settings->watermark = options_number(options, "watermark");
+    settings->queued_requests_max =
+        options_given(options, "max-num-queued-reqs") ? options_integer(options, "max-num-queued-reqs") : -1;
+    settings->queued_tokens_max =
+        options_given(options, "max-num-queued-tokens") ? options_integer(options, "max-num-queued-tokens") : -1;
+    if (settings->max_rows < settings->max_sequences && !options_given(options, "max-num-seqs") &&
+        !options_given(options, "max-num-active-seqs"))
+        settings->max_sequences = settings->max_rows;
+    if (settings->max_rows < settings->max_sequences)
+        return pdk_error_set(err, PDK_INVALID, "--max-num-batched-tokens",
+            "--max-num-batched-tokens (%" PRIu32 ") must be at least --max-num-seqs (%" PRIu32 ")", settings->max_rows,
+            settings->max_sequences);
+    if (settings->max_rows < BLOCK_TOKENS)
+        return pdk_error_set(err, PDK_INVALID, "--max-num-batched-tokens",
+            "--max-num-batched-tokens (%" PRIu32 ") must be at least %d", settings->max_rows, BLOCK_TOKENS);
+    return PDK_OK;
+}
+
+static void read_logprobs(struct settings *settings)
+{
+    static const char *const modes[] = {
+        [LOGPROBS_RAW] = "raw_logprobs",
+        [LOGITS_RAW] = "raw_logits",
+        [LOGPROBS_PROCESSED] = "processed_logprobs",
+        [LOGITS_PROCESSED] = "processed_logits",
+    };
+    int64_t most = options_integer(settings->options, "max-logprobs");
+    settings->max_logprobs = most < 0 ? UINT32_MAX : (uint32_t)most;
+    const char *mode = options_text(settings->options, "logprobs-mode");
+    for (size_t i = 0; i < sizeof modes / sizeof modes[0]; i++)
+        if (strcmp(mode, modes[i]) == 0)
+            settings->logprobs_mode = (enum logprobs_mode)i;
+}
+
+static void read_texts(struct settings *settings)
+{
+    const struct options *options = settings->options;
+    settings->tokenizer = options_text(options, "tokenizer");
+    settings->chat_template = options_text(options, "chat-template");
+    settings->template_vars = options_text(options, "default-chat-template-kwargs");
+    settings->hf_overrides = options_text(options, "hf-overrides");
+    settings->override_generation_config = options_text(options, "override-generation-config");
+    settings->skip_tokenizer = options_flag(options, "skip-tokenizer-init");
+    const char *generation = options_text(options, "generation-config");
+    settings->model_generation_config = strcmp(generation, "auto") == 0;
+    if (!settings->model_generation_config && strcmp(generation, "vllm") != 0)
+        settings->generation_folder = generation;
+    const char *format = options_text(options, "chat-template-content-format");
+    settings->wants_parts_given = strcmp(format, "auto") != 0;
+    settings->wants_parts = strcmp(format, "openai") == 0;
+    settings->seed = (uint64_t)options_integer(options, "seed");
+}
+
+pdk_status settings_read(struct settings *settings, const pdk_model_spec *spec, pdk_error *err)
+{
+    pdk_status status =
+        options_parse(&huggingface_options, spec->arguments, spec->argument_count, &settings->options, err);
+    if (status != PDK_OK)
+        return status;
+    const char *scope = environment(spec, "VLLM_USE_MODELSCOPE");
+    if (scope != NULL && strcmp(scope, "1") == 0)
+        return pdk_error_set(err, PDK_UNSUPPORTED, "VLLM_USE_MODELSCOPE",
+            "VLLM_USE_MODELSCOPE=1: models come from Hugging Face's hub only");
+    read_names(settings, spec);
+    read_texts(settings);
+    read_logprobs(settings);
+    status = read_kv_type(settings, err);
+    if (status == PDK_OK)
+        status = read_kv_size(settings, spec, err);
+    if (status == PDK_OK)
+        status = read_model_len(settings, spec, err);
+    return status == PDK_OK ? read_scheduler(settings, err) : status;
+}
+
+void settings_done(struct settings *settings)
+{
+    settings->options = options_free(settings->options);
+}

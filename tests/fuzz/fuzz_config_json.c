@@ -1,0 +1,61 @@
+/* A configuration that is accepted keeps the promises that the forward relies on. The input is config.json; the same
+ * bytes also stand for generation_config.json. */
+#include "config.h"
+
+#include "runtimes/huggingface/model/generation_config.h"
+#include "runtimes/huggingface/model/model_config.h"
+#include "runtimes/huggingface/model/rope.h"
+
+#include <assert.h>
+#include <math.h>
+#include <stdlib.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void check_rope(const struct model_config *config)
+{
+    assert(config->rope.dims >= 2 && config->rope.dims % 2 == 0 && config->rope.dims <= config->head_dim);
+    float *frequencies = calloc(config->rope.dims / 2, sizeof *frequencies);
+    rope_frequencies(&config->rope, NULL, frequencies);
+    for (uint32_t i = 0; i < config->rope.dims / 2; i++)
+        assert(isfinite(frequencies[i]) && frequencies[i] >= 0);
+    assert(isfinite(rope_magnitude(&config->rope)));
+    free(frequencies);
+}
+
+static void check(const struct model_config *config)
+{
+    assert(config->layers >= 1 && config->layers <= MODEL_LAYERS_MAX && config->hidden >= 1 && config->inner >= 1);
+    assert(
+        config->heads >= 1 && config->kv_heads >= 1 && config->heads % config->kv_heads == 0 && config->head_dim >= 1);
+    assert((uint64_t)config->heads * config->head_dim <= 1u << 20 && config->eos_count <= MODEL_STOPS_MAX);
+    assert(isfinite(config->attention_scale) && config->attention_scale > 0 && isfinite(config->logit_scale));
+    for (uint32_t i = 0; i < config->layers; i++)
+        assert(!config->windowed[i] || config->window > 0);
+    if (config->row->positions == POSITIONS_ROPE)
+        check_rope(config);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    const struct json_limits limits = {.bytes = 1 << 20, .depth = 64, .nodes = 20000, .allow_nan = true};
+    struct json_document *document = NULL;
+    if (json_read((const char *)data, size, &limits, &document, NULL) != PDK_OK)
+        return 0;
+    if (json_root(document)->type == JSON_OBJECT) {
+        static struct model_config config;
+        struct config_reader reader;
+        pdk_sampling sampling = {0};
+        pdk_error err = {0};
+        pdk_status status = config_reader_init(&reader, json_root(document), NULL, NULL, &err);
+        if (status == PDK_OK)
+            status = model_config_read(&reader, &config, &err);
+        if (status == PDK_OK)
+            check(&config);
+        assert(status == PDK_OK || (err.status == status && err.message[0] != '\0'));
+        status = generation_config_read(json_root(document), "", &sampling, &err);
+        assert(status != PDK_OK || !(sampling.has & PDK_HAS_TOP_P) || (sampling.top_p > 0 && sampling.top_p <= 1));
+    }
+    json_document_free(document);
+    return 0;
+}
