@@ -1,5 +1,5 @@
-/* The steps of kernels/reference/sample.c in their order, each as a scan. Tokens that may not come are minus infinity in a copy of
- * the logits; the fewer are left, the more of the draw's scan is skipped. */
+/* The steps of kernels/reference/sample.c in their order, each as a scan. Tokens that may not come are minus infinity
+ * in a copy of the logits; the fewer are left, the more of the draw's scan is skipped. */
 #include "kernels/cpu/sample.h"
 
 #include "kernels/cpu/select.h"
@@ -55,8 +55,10 @@ static void keep_likely(float *values, size_t n, float largest, float min_p)
         values[t] = (double)values[t] - largest < least ? -INFINITY : values[t];
 }
 
-/* Of the ids, best first, as many as bring `mass` up to enough; at least one. Drops what stands behind the last of them. */
-static bool keep_until(float *values, size_t n, float largest, double mass, double enough, const uint32_t *ids, size_t count)
+/* Of the ids, best first, as many as bring `mass` up to enough; at least one. Drops what stands behind the last of
+ * them. */
+static bool keep_until(
+    float *values, size_t n, float largest, double mass, double enough, const uint32_t *ids, size_t count)
 {
     size_t kept = 0;
     do
@@ -72,10 +74,10 @@ static bool keep_until(float *values, size_t n, float largest, double mass, doub
     return true;
 }
 
-/* Where the best do not suffice: halves the range of values in which the border must lie, by the mass above its middle, until it
- * holds few; only those are sorted. `above` is the mass of values >= high, which are kept. */
-static void keep_by_halving(const struct kernels *kernels, float *values, size_t n, float largest, float high, double enough,
-    uint32_t *ids)
+/* Where the best do not suffice: halves the range of values in which the border must lie, by the mass above its middle,
+ * until it holds few; only those are sorted. `above` is the mass of values >= high, which are kept. */
+static void keep_by_halving(
+    const struct kernels *kernels, float *values, size_t n, float largest, float high, double enough, uint32_t *ids)
 {
     enum { FEW = 1024 };
     float low = largest - 104; /* e^-104 is 0 in a float's sums */
@@ -104,7 +106,8 @@ static void keep_by_halving(const struct kernels *kernels, float *values, size_t
 }
 
 /* Keeps the smallest set of best tokens whose mass reaches top_p; nearly always it is among the first few. */
-static void keep_nucleus(const struct kernels *kernels, float *values, size_t n, float largest, float top_p, uint32_t *ids)
+static void keep_nucleus(
+    const struct kernels *kernels, float *values, size_t n, float largest, float top_p, uint32_t *ids)
 {
     enum { FIRST = 1024 };
     double enough = top_p * kernels->mass(values, n, largest);
@@ -140,7 +143,8 @@ static uint32_t first_largest(const struct kernels *kernels, const float *values
     return token;
 }
 
-static void report(const struct kernels *kernels, struct sample_task *task, const float *values, double shift, uint32_t *ids)
+static void report(
+    const struct kernels *kernels, struct sample_task *task, const float *values, double shift, uint32_t *ids)
 {
     size_t n = task->vocabulary;
     task->logprob = (float)(values[task->token] - shift);

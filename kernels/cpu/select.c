@@ -1,5 +1,5 @@
-/* Finding the best k in about two passes. The largest values of more than k groups bound the k-th best of all from below; what
- * passes that bound is little, and is sorted. */
+/* Finding the best k in about two passes. The largest values of more than k groups bound the k-th best of all from
+ * below; what passes that bound is little, and is sorted. */
 #include "kernels/cpu/select.h"
 
 #include <math.h>

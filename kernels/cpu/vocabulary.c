@@ -76,8 +76,8 @@ size_t KERNEL(collect)(const float *values, size_t n, float border, uint32_t *id
     return count;
 }
 
-/* The logarithm of 16 tokens' noise, to 1e-5; noise.h says what it is. -log1p(-u) is log(w) * u / (w - 1) with w = 1 - u, by
- * Kahan: the rounding of w cancels. */
+/* The logarithm of 16 tokens' noise, to 1e-5; noise.h says what it is. -log1p(-u) is log(w) * u / (w - 1) with w = 1 -
+ * u, by Kahan: the rounding of w cancels. */
 LANES_INLINE lanes log_noise(uint64_t key, uint32_t first)
 {
     float uniform[LANES];
@@ -100,8 +100,8 @@ LANES_INLINE lanes load_or_none(const float *values, size_t n)
     return lanes_load(padded);
 }
 
-/* No noise adds more than 22.9 to a value, so what is further below the best so far needs none. A score near the best is formed
- * again in double, so that every instruction set and the reference draw the same. */
+/* No noise adds more than 22.9 to a value, so what is further below the best so far needs none. A score near the best
+ * is formed again in double, so that every instruction set and the reference draw the same. */
 uint32_t KERNEL(draw)(const float *values, size_t n, float shift, uint64_t key)
 {
     const float most = 23.0f, margin = 1e-3f;
