@@ -159,11 +159,14 @@ static void find_model(const struct control_config *config, struct catalog_servi
     snprintf(aliases[0], sizeof aliases[0], "%s/model-aliases.conf", config->etc);
     snprintf(aliases[1], sizeof aliases[1], "%s/model-aliases.conf", config->shipped);
     struct location_roots roots = {.state = config->state, .aliases = {aliases[0], aliases[1]}};
-    if (location_find(service->plan, &roots, &service->path, &service->refused) != PDK_OK)
+    pdk_status found = location_find(service->plan, &roots, &service->path, &service->refused);
+    if (found != PDK_OK)
         service->reason = service->refused.status == PDK_INVALID || service->refused.status == PDK_UNSUPPORTED
                               ? REASON_SPEC
                               : REASON_LOAD;
-    else if (service->path.length == 0)
+    else
+        service->refused = (pdk_error){0};
+    if (found == PDK_OK && service->path.length == 0)
         buffer_puts(&service->path, "/dev/null");
 }
 
@@ -269,6 +272,8 @@ static pdk_status make_services(
         if (status != PDK_OK)
             service->reason = reason;
         else
+            service->refused = (pdk_error){0}; /* a step that was recovered from may have left its words */
+        if (service->refused.status == PDK_OK)
             find_plugin(config, service);
         if (service->refused.status == PDK_OK)
             find_model(config, service);

@@ -34,7 +34,8 @@ static void check_framing(const struct head *head, const char *body, size_t leng
     struct framing whole = framing_of(head), parts = whole;
     size_t used = 0, first = 0, second = 0;
     bool fine = framing_take(&whole, body, length, &used);
-    bool parts_fine = framing_take(&parts, body, cut, &first) && framing_take(&parts, body + first, length - first, &second);
+    bool parts_fine =
+        framing_take(&parts, body, cut, &first) && framing_take(&parts, body + first, length - first, &second);
     assert(fine == parts_fine);
     if (fine)
         assert(used == first + second && whole.state == parts.state && used <= length);

@@ -11,7 +11,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static const char object[] = "{\"metadata\":{\"name\":\"x\",\"labels\":{\"a\":\"1\",\"\":\"e\"}},\"status\":{\"phase\":\"Running\"}}";
+    static const char object[] =
+        "{\"metadata\":{\"name\":\"x\",\"labels\":{\"a\":\"1\",\"\":\"e\"}},\"status\":{\"phase\":\"Running\"}}";
     struct json_document *document = NULL;
     pdk_error err = {0};
     if (json_read(object, sizeof object - 1, &json_limits_default, &document, &err) != PDK_OK)

@@ -1,4 +1,5 @@
-/* A path, a query and a Host, one a line: what is decoded is clean, finds its endpoint or none, and holds no way out. */
+/* A path, a query and a Host, one a line: what is decoded is clean, finds its endpoint or none, and holds no way out.
+ */
 #include "config.h"
 
 #include "core/base/utf8.h"

@@ -61,13 +61,15 @@ START_TEST(reads_and_refuses)
     }
     ck_assert_msg(fault != NULL, "%s was taken", heads[_i].text);
     ck_assert_int_eq(fault->status, heads[_i].status);
-    ck_assert_msg(strstr(fault->message, heads[_i].words) != NULL, "'%s' does not tell of '%s'", fault->message, heads[_i].words);
+    ck_assert_msg(
+        strstr(fault->message, heads[_i].words) != NULL, "'%s' does not tell of '%s'", fault->message, heads[_i].words);
 }
 END_TEST
 
 START_TEST(takes_it_apart)
 {
-    static const char text[] = "POST /v1/x?a=b&c HTTP/1.1\r\nHost: h:80\r\nContent-Length: 12\r\nX:  padded \t\r\nConnection: Close\r\n\r\n";
+    static const char text[] =
+        "POST /v1/x?a=b&c HTTP/1.1\r\nHost: h:80\r\nContent-Length: 12\r\nX:  padded \t\r\nConnection: Close\r\n\r\n";
     struct head head;
     ck_assert_ptr_null(head_read(&head, text, sizeof text - 1));
     ck_assert_str_eq(head.method, "POST");
@@ -172,8 +174,8 @@ START_TEST(framing_finds_the_end)
     ck_assert_int_eq(framing.state, FRAMING_DONE);
     ck_assert(frames(CHUNKED, "a\r\n012", &used, &framing));
     ck_assert_int_ne(framing.state, FRAMING_DONE);
-    static const char *const bad[] = {"\r\n", "g\r\n", "3 \r\nabc\r\n", "3;x=y\r\nabc\r\n", "3\nabc\n", "3\r\nabcd\r\n", "0\r\nX: y\r\n\r\n",
-        "1000000000000000\r\n", "-1\r\n", "0x1\r\n"};
+    static const char *const bad[] = {"\r\n", "g\r\n", "3 \r\nabc\r\n", "3;x=y\r\nabc\r\n", "3\nabc\n", "3\r\nabcd\r\n",
+        "0\r\nX: y\r\n\r\n", "1000000000000000\r\n", "-1\r\n", "0x1\r\n"};
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
         ck_assert_msg(!frames(CHUNKED, bad[i], &used, &framing), "%s", bad[i]);
 }

@@ -46,10 +46,20 @@ static void write_key(const char *name, const char *text, mode_t mode)
 static const struct {
     const char *text, *words; /* NULL: fine */
 } files[] = {
-    {"12345678", NULL}, {"12345678\n", NULL}, {"12345678  \r\n\n# a comment\ntenant=x\nservices=a,ns/b\n", NULL}, {DIGEST "\n", NULL},
-    {"", "empty"}, {"\n", "8 to 512"}, {"1234567\n", "8 to 512"}, {"1234 5678\n", "visible ASCII"}, {"sha256:abc\n", "64 hex"},
-    {"12345678\nsekret-on-the-wrong-line\n", "only tenant="}, {"12345678\ntenant=\n", "1 to 253"}, {"12345678\nservices=\n", "names no service"},
-    {"12345678\nservices=a b\n", "no blanks"}, {"12345678\nservices=a\nservices=b\n", "twice"},
+    {"12345678", NULL},
+    {"12345678\n", NULL},
+    {"12345678  \r\n\n# a comment\ntenant=x\nservices=a,ns/b\n", NULL},
+    {DIGEST "\n", NULL},
+    {"", "empty"},
+    {"\n", "8 to 512"},
+    {"1234567\n", "8 to 512"},
+    {"1234 5678\n", "visible ASCII"},
+    {"sha256:abc\n", "64 hex"},
+    {"12345678\nsekret-on-the-wrong-line\n", "only tenant="},
+    {"12345678\ntenant=\n", "1 to 253"},
+    {"12345678\nservices=\n", "names no service"},
+    {"12345678\nservices=a b\n", "no blanks"},
+    {"12345678\nservices=a\nservices=b\n", "twice"},
 };
 
 START_TEST(files_are_read)
@@ -64,7 +74,8 @@ START_TEST(files_are_read)
         return;
     }
     ck_assert_int_eq(status, PDK_INVALID);
-    ck_assert_msg(strstr(err.message, files[_i].words) != NULL, "'%s' does not tell of '%s'", err.message, files[_i].words);
+    ck_assert_msg(
+        strstr(err.message, files[_i].words) != NULL, "'%s' does not tell of '%s'", err.message, files[_i].words);
     ck_assert_ptr_null(strstr(err.message, "sekret"));
 }
 END_TEST
@@ -87,7 +98,8 @@ START_TEST(keys_are_found)
     ck_assert_ptr_null(keys_find(keys, "", 0));
     ck_assert(key_allows(alice, "default", "any"));
     ck_assert(key_allows(bob, "default", "iris") && key_allows(bob, "ns", "opt"));
-    ck_assert(!key_allows(bob, "ns", "iris") && !key_allows(bob, "default", "opt") && !key_allows(bob, "default", "iri"));
+    ck_assert(
+        !key_allows(bob, "ns", "iris") && !key_allows(bob, "default", "opt") && !key_allows(bob, "default", "iri"));
     keys_unref(keys);
 }
 END_TEST

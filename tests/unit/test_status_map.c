@@ -18,8 +18,9 @@ START_TEST(openai_errors_are_vllms)
     PDK_CLEANUP(buffer_done) struct buffer out = {0};
     pdk_error_value(&err, PDK_INVALID, "top_p", "0.0", "top_p must be in (0, 1], got 0.0.");
     status_openai(&out, 400, "BadRequestError", &err);
-    ck_assert_str_eq(out.data, "{\"error\":{\"message\":\"top_p must be in (0, 1], got 0.0. (parameter=top_p, value=0.0)\","
-                               "\"type\":\"BadRequestError\",\"param\":\"top_p\",\"code\":400}}");
+    ck_assert_str_eq(out.data,
+        "{\"error\":{\"message\":\"top_p must be in (0, 1], got 0.0. (parameter=top_p, value=0.0)\","
+        "\"type\":\"BadRequestError\",\"param\":\"top_p\",\"code\":400}}");
     buffer_clear(&out);
     pdk_error_set(&err, PDK_NOT_FOUND, "model", "The model `nope` does not exist. Valid aliases: m.");
     status_openai(&out, 404, status_row(err.status)->type, &err);
@@ -64,19 +65,36 @@ START_TEST(every_status_has_a_row)
 }
 END_TEST
 
-static const char object[] = "{\"metadata\":{\"name\":\"x\",\"namespace\":\"n\",\"labels\":{\"a\":\"1\",\"b.c/d\":\"\"}},\"status\":{\"phase\":\"Running\"}}";
+static const char object[] = "{\"metadata\":{\"name\":\"x\",\"namespace\":\"n\",\"labels\":{\"a\":\"1\",\"b.c/"
+                             "d\":\"\"}},\"status\":{\"phase\":\"Running\"}}";
 
 static const struct {
     const char *labels, *fields;
     int status;
     bool matches;
 } selections[] = {
-    {"", "", PDK_OK, true}, {"a=1", "", PDK_OK, true}, {"a==1", "", PDK_OK, true}, {"a=2", "", PDK_OK, false}, {"a!=2", "", PDK_OK, true},
-    {"a!=1", "", PDK_OK, false}, {"z!=1", "", PDK_OK, true}, {"a", "", PDK_OK, true}, {"!a", "", PDK_OK, false}, {"!z", "", PDK_OK, true},
-    {"b.c/d", "", PDK_OK, true}, {"b.c/d=", "", PDK_OK, true}, {"a=1,z", "", PDK_OK, false}, {"a=1,b.c/d", "", PDK_OK, true},
-    {"a in (1,2)", "", PDK_UNSUPPORTED, false}, {",", "", PDK_INVALID, false}, {"=1", "", PDK_INVALID, false},
-    {"", "metadata.name=x", PDK_OK, true}, {"", "metadata.name=y", PDK_OK, false}, {"", "metadata.name!=y,status.phase=Running", PDK_OK, true},
-    {"", "spec.x=1", PDK_UNSUPPORTED, false}, {"", "metadata.name", PDK_INVALID, false},
+    {"", "", PDK_OK, true},
+    {"a=1", "", PDK_OK, true},
+    {"a==1", "", PDK_OK, true},
+    {"a=2", "", PDK_OK, false},
+    {"a!=2", "", PDK_OK, true},
+    {"a!=1", "", PDK_OK, false},
+    {"z!=1", "", PDK_OK, true},
+    {"a", "", PDK_OK, true},
+    {"!a", "", PDK_OK, false},
+    {"!z", "", PDK_OK, true},
+    {"b.c/d", "", PDK_OK, true},
+    {"b.c/d=", "", PDK_OK, true},
+    {"a=1,z", "", PDK_OK, false},
+    {"a=1,b.c/d", "", PDK_OK, true},
+    {"a in (1,2)", "", PDK_UNSUPPORTED, false},
+    {",", "", PDK_INVALID, false},
+    {"=1", "", PDK_INVALID, false},
+    {"", "metadata.name=x", PDK_OK, true},
+    {"", "metadata.name=y", PDK_OK, false},
+    {"", "metadata.name!=y,status.phase=Running", PDK_OK, true},
+    {"", "spec.x=1", PDK_UNSUPPORTED, false},
+    {"", "metadata.name", PDK_INVALID, false},
 };
 
 START_TEST(selectors_select)
@@ -85,7 +103,8 @@ START_TEST(selectors_select)
     PDK_CLEANUP(json_document_freep) struct json_document *document = NULL;
     ck_assert_int_eq(json_read(object, sizeof object - 1, &json_limits_default, &document, &err), PDK_OK);
     bool matches = false;
-    pdk_status status = selector_match(selections[_i].labels, selections[_i].fields, json_root(document), &matches, &err);
+    pdk_status status =
+        selector_match(selections[_i].labels, selections[_i].fields, json_root(document), &matches, &err);
     ck_assert_msg(status == selections[_i].status, "%s %s: %d", selections[_i].labels, selections[_i].fields, status);
     ck_assert_msg(matches == selections[_i].matches, "%s %s", selections[_i].labels, selections[_i].fields);
 }
@@ -96,8 +115,9 @@ START_TEST(ages_are_kubernetes)
     static const struct {
         int64_t seconds;
         const char *text;
-    } ages[] = {{-5, "0s"}, {0, "0s"}, {119, "119s"}, {120, "2m"}, {210, "3m30s"}, {600, "10m"}, {2700, "45m"}, {10799, "179m"}, {11100, "3h5m"},
-        {28800, "8h"}, {97200, "27h"}, {172800, "2d"}, {273600, "3d4h"}, {17280000, "200d"}, {65664000, "2y30d"}, {290000000, "9y"}};
+    } ages[] = {{-5, "0s"}, {0, "0s"}, {119, "119s"}, {120, "2m"}, {210, "3m30s"}, {600, "10m"}, {2700, "45m"},
+        {10799, "179m"}, {11100, "3h5m"}, {28800, "8h"}, {97200, "27h"}, {172800, "2d"}, {273600, "3d4h"},
+        {17280000, "200d"}, {65664000, "2y30d"}, {290000000, "9y"}};
     for (size_t i = 0; i < sizeof ages / sizeof ages[0]; i++) {
         char text[24];
         table_age(ages[i].seconds, text);
@@ -108,11 +128,14 @@ END_TEST
 
 START_TEST(hosts_reach_services)
 {
-    const struct service_view service = {.name = "opt-125", .namespace_ = "ns", .host = "opt-125.ns.example.com", .model_name = "opt"};
-    static const char *const own[] = {"opt-125.ns.example.com", "opt-125-predictor.ns.example.com", "opt-125-predictor-default.ns.example.com",
-        "opt-125.ns", "opt-125.ns.svc", "opt-125.ns.svc.cluster.local", "opt-125-predictor.ns.svc.cluster.local"};
-    static const char *const foreign[] = {"opt-125", "opt-125.other.example.com", "opt-125.ns.evil.com", "opt-12.ns.example.com",
-        "opt-1255.ns.example.com", "opt-125.nsx", "opt-125.ns.", "opt-125-x.ns.example.com", "xopt-125.ns.example.com", ""};
+    const struct service_view service = {
+        .name = "opt-125", .namespace_ = "ns", .host = "opt-125.ns.example.com", .model_name = "opt"};
+    static const char *const own[] = {"opt-125.ns.example.com", "opt-125-predictor.ns.example.com",
+        "opt-125-predictor-default.ns.example.com", "opt-125.ns", "opt-125.ns.svc", "opt-125.ns.svc.cluster.local",
+        "opt-125-predictor.ns.svc.cluster.local"};
+    static const char *const foreign[] = {"opt-125", "opt-125.other.example.com", "opt-125.ns.evil.com",
+        "opt-12.ns.example.com", "opt-1255.ns.example.com", "opt-125.nsx", "opt-125.ns.", "opt-125-x.ns.example.com",
+        "xopt-125.ns.example.com", ""};
     for (size_t i = 0; i < sizeof own / sizeof own[0]; i++)
         ck_assert_msg(routing_host_is(&service, own[i]), "%s", own[i]);
     for (size_t i = 0; i < sizeof foreign / sizeof foreign[0]; i++)

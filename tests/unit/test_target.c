@@ -12,9 +12,27 @@
 static const struct {
     const char *raw, *path; /* NULL: refused */
 } paths[] = {
-    {"/", "/"}, {"/v1/models/a%20b", "/v1/models/a b"}, {"/a%C3%A4", "/a\xc3\xa4"}, {"/a/", "/a/"}, {"/...", "/..."},
-    {"/%2e%2e", NULL}, {"/a/../b", NULL}, {"/a/.", NULL}, {"/./a", NULL}, {"/a%2fb", NULL}, {"/a%2Fb", NULL}, {"/%00", NULL}, {"/%0d%0a", NULL},
-    {"/%", NULL}, {"/%4", NULL}, {"/%zz", NULL}, {"/%ff", NULL}, {"/%c0%af", NULL}, {"//a", NULL}, {"/a%5cb", NULL}, {"/%7f", NULL},
+    {"/", "/"},
+    {"/v1/models/a%20b", "/v1/models/a b"},
+    {"/a%C3%A4", "/a\xc3\xa4"},
+    {"/a/", "/a/"},
+    {"/...", "/..."},
+    {"/%2e%2e", NULL},
+    {"/a/../b", NULL},
+    {"/a/.", NULL},
+    {"/./a", NULL},
+    {"/a%2fb", NULL},
+    {"/a%2Fb", NULL},
+    {"/%00", NULL},
+    {"/%0d%0a", NULL},
+    {"/%", NULL},
+    {"/%4", NULL},
+    {"/%zz", NULL},
+    {"/%ff", NULL},
+    {"/%c0%af", NULL},
+    {"//a", NULL},
+    {"/a%5cb", NULL},
+    {"/%7f", NULL},
 };
 
 START_TEST(paths_are_decoded_or_refused)
@@ -60,7 +78,8 @@ START_TEST(hosts_are_named)
     ck_assert(!target_host("a:b", name, sizeof name));
     ck_assert(!target_host(":80", name, sizeof name));
     ck_assert(!target_host("0123456789abcdef", name, sizeof name));
-    ck_assert(target_host_is_loopback("127.0.0.1") && target_host_is_loopback("[::1]") && target_host_is_loopback("localhost"));
+    ck_assert(target_host_is_loopback("127.0.0.1") && target_host_is_loopback("[::1]") &&
+              target_host_is_loopback("localhost"));
     ck_assert(!target_host_is_loopback("127.evil.example") && !target_host_is_loopback("10.0.0.1"));
 }
 END_TEST
@@ -109,7 +128,8 @@ START_TEST(open_endpoints_are_these)
 {
     for (size_t i = 0; i < endpoints_count(); i++) {
         const struct endpoint *row = endpoint_row(i);
-        bool known = strcmp(row->path, "/healthz") == 0 || strcmp(row->path, "/livez") == 0 || strcmp(row->path, "/readyz") == 0;
+        bool known =
+            strcmp(row->path, "/healthz") == 0 || strcmp(row->path, "/livez") == 0 || strcmp(row->path, "/readyz") == 0;
         ck_assert_msg(row->open == known, "%s", row->path);
     }
 }
@@ -118,10 +138,12 @@ END_TEST
 START_TEST(service_prefix_is_taken_off)
 {
     char namespace_[ENDPOINT_NAME_MAX], name[ENDPOINT_NAME_MAX];
-    ck_assert_str_eq(endpoint_service_prefix("/serving/ns/opt-125/v1/models", namespace_, name, sizeof name), "/v1/models");
+    ck_assert_str_eq(
+        endpoint_service_prefix("/serving/ns/opt-125/v1/models", namespace_, name, sizeof name), "/v1/models");
     ck_assert_str_eq(namespace_, "ns");
     ck_assert_str_eq(name, "opt-125");
-    static const char *const plain[] = {"/v1/models", "/serving/ns/opt", "/serving/NS/opt/v1", "/serving//x/v1", "/serving/"};
+    static const char *const plain[] = {
+        "/v1/models", "/serving/ns/opt", "/serving/NS/opt/v1", "/serving//x/v1", "/serving/"};
     for (size_t i = 0; i < sizeof plain / sizeof plain[0]; i++)
         ck_assert_ptr_eq(endpoint_service_prefix(plain[i], namespace_, name, sizeof name), plain[i]);
 }
@@ -134,12 +156,22 @@ static const struct {
     unsigned port;
     bool local;
 } addresses[] = {
-    {"127.0.0.1:8080", LISTENER_IPV4, "127.0.0.1", 8080, true}, {"0.0.0.0:80", LISTENER_IPV4, "0.0.0.0", 80, false},
-    {"localhost:1", LISTENER_IPV4, "127.0.0.1", 1, true}, {"[::1]:8080", LISTENER_IPV6, "::1", 8080, true},
-    {"[::]:8080", LISTENER_IPV6, "::", 8080, false}, {"unix:/run/x.sock", LISTENER_UNIX, "/run/x.sock", 0, true},
-    {"::1:8080", -1, NULL, 0, false}, {"127.0.0.1", -1, NULL, 0, false}, {"127.0.0.1:", -1, NULL, 0, false},
-    {"127.0.0.1:65536", -1, NULL, 0, false}, {"127.0.0.1:8x", -1, NULL, 0, false}, {"example.com:80", -1, NULL, 0, false},
-    {"unix:relative", -1, NULL, 0, false}, {":8080", -1, NULL, 0, false}, {"", -1, NULL, 0, false}, {"127.0.0.1:80s", -1, NULL, 0, false},
+    {"127.0.0.1:8080", LISTENER_IPV4, "127.0.0.1", 8080, true},
+    {"0.0.0.0:80", LISTENER_IPV4, "0.0.0.0", 80, false},
+    {"localhost:1", LISTENER_IPV4, "127.0.0.1", 1, true},
+    {"[::1]:8080", LISTENER_IPV6, "::1", 8080, true},
+    {"[::]:8080", LISTENER_IPV6, "::", 8080, false},
+    {"unix:/run/x.sock", LISTENER_UNIX, "/run/x.sock", 0, true},
+    {"::1:8080", -1, NULL, 0, false},
+    {"127.0.0.1", -1, NULL, 0, false},
+    {"127.0.0.1:", -1, NULL, 0, false},
+    {"127.0.0.1:65536", -1, NULL, 0, false},
+    {"127.0.0.1:8x", -1, NULL, 0, false},
+    {"example.com:80", -1, NULL, 0, false},
+    {"unix:relative", -1, NULL, 0, false},
+    {":8080", -1, NULL, 0, false},
+    {"", -1, NULL, 0, false},
+    {"127.0.0.1:80s", -1, NULL, 0, false},
 };
 
 START_TEST(listeners_are_parsed)
