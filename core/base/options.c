@@ -1,5 +1,5 @@
-/* One value a row of the table: the words given last, and for JSON the members collected. Values are checked when they are
- * read, so that an accessor cannot fail. */
+/* One value a row of the table: the words given last, and for JSON the members collected. Values are checked when they
+ * are read, so that an accessor cannot fail. */
 #include "config.h"
 
 #include "core/base/options.h"
@@ -38,10 +38,10 @@ struct options {
 
 /* An argument as it is taken apart. */
 struct argument {
-    char name[NAME_MAX_BYTES]; /* without dashes, '_' as '-', up to a dot */
-    char shown[NAME_MAX_BYTES]; /* as it was written, without the value */
+    char name[NAME_MAX_BYTES];   /* without dashes, '_' as '-', up to a dot */
+    char shown[NAME_MAX_BYTES];  /* as it was written, without the value */
     char member[NAME_MAX_BYTES]; /* behind the dot, or "" */
-    const char *value;  /* behind '=', or NULL */
+    const char *value;           /* behind '=', or NULL */
     bool negated;
 };
 
@@ -70,7 +70,8 @@ static ptrdiff_t find(const pdk_options *table, const char *name)
 
 bool options_read_bool(const char *text, bool *ret_value)
 {
-    static const char *const yes[] = {"y", "yes", "t", "true", "on", "1"}, *const no[] = {"n", "no", "f", "false", "off", "0"};
+    static const char *const yes[] = {"y", "yes", "t", "true", "on", "1"}, *const no[] = {
+                                                                               "n", "no", "f", "false", "off", "0"};
     for (size_t i = 0; i < sizeof yes / sizeof yes[0]; i++) {
         if (strcasecmp(text, yes[i]) == 0 || strcasecmp(text, no[i]) == 0) {
             *ret_value = strcasecmp(text, yes[i]) == 0;
@@ -124,7 +125,8 @@ static bool among(const char *choices, const char *word)
     return false;
 }
 
-static pdk_status read_number(const pdk_option *option, const char *shown, const char *text, double *ret_number, pdk_error *err)
+static pdk_status read_number(
+    const pdk_option *option, const char *shown, const char *text, double *ret_number, pdk_error *err)
 {
     double number;
     bool integer = option->type == PDK_OPTION_INTEGER;
@@ -142,7 +144,8 @@ static pdk_status check_word(
     const pdk_option *option, const char *shown, const char *word, double *ret_number, pdk_error *err)
 {
     switch (option->type) {
-    case PDK_OPTION_INTEGER: case PDK_OPTION_NUMBER: return read_number(option, shown, word, ret_number, err);
+    case PDK_OPTION_INTEGER:
+    case PDK_OPTION_NUMBER: return read_number(option, shown, word, ret_number, err);
     case PDK_OPTION_CHOICE:
         if (among(option->choices, word))
             return PDK_OK;
@@ -263,8 +266,8 @@ static bool is_default(const pdk_option *option, const struct value *value)
     double number;
     switch (option->type) {
     case PDK_OPTION_FLAG: return options_read_bool(option->default_text, &flag) && flag == value->flag;
-    case PDK_OPTION_INTEGER: case PDK_OPTION_NUMBER:
-        return options_read_number(option->default_text, &number) && number == value->number;
+    case PDK_OPTION_INTEGER:
+    case PDK_OPTION_NUMBER: return options_read_number(option->default_text, &number) && number == value->number;
     default: return value->count == 1 && strcmp(value->words[0], option->default_text) == 0;
     }
 }
@@ -317,13 +320,14 @@ static ptrdiff_t find_argument(const pdk_options *table, struct argument *argume
     return at;
 }
 
-static pdk_status set_flag(struct value *value, const struct argument *argument, const char *next, size_t *used, pdk_error *err)
+static pdk_status set_flag(
+    struct value *value, const struct argument *argument, const char *next, size_t *used, pdk_error *err)
 {
     value->flag = true;
     if (argument->value != NULL) {
         if (!options_read_bool(argument->value, &value->flag))
-            return pdk_error_value(err, PDK_INVALID, argument->shown, argument->value, "%s: '%.64s' is neither true nor false",
-                argument->shown, argument->value);
+            return pdk_error_value(err, PDK_INVALID, argument->shown, argument->value,
+                "%s: '%.64s' is neither true nor false", argument->shown, argument->value);
     } else if (next != NULL && options_read_bool(next, &value->flag)) {
         *used += 1; /* KServe's form: --enable_grpc false */
     }
@@ -336,7 +340,8 @@ static pdk_status set_words(struct value *value, const pdk_option *option, const
 {
     const char *first = argument->value;
     struct argument other;
-    if (first == NULL && at + 1 < count && (option->type != PDK_OPTION_LIST || !take_apart(arguments[at + 1], &other))) {
+    if (first == NULL && at + 1 < count &&
+        (option->type != PDK_OPTION_LIST || !take_apart(arguments[at + 1], &other))) {
         first = arguments[at + 1];
         *used += 1;
     }
@@ -352,7 +357,7 @@ static pdk_status set_words(struct value *value, const pdk_option *option, const
     forget(value);
     status = keep_word(value, first, err);
     while (status == PDK_OK && option->type == PDK_OPTION_LIST && at + *used < count && value->count < WORDS_MAX &&
-        !take_apart(arguments[at + *used], &other)) {
+           !take_apart(arguments[at + *used], &other)) {
         status = keep_word(value, arguments[at + *used], err);
         *used += 1;
     }
@@ -366,7 +371,8 @@ static pdk_status read_argument(
     struct argument argument;
     *used = 1;
     if (!take_apart(arguments[at], &argument))
-        return pdk_error_value(err, PDK_INVALID, "args", arguments[at], "'%.64s' is no argument; they begin with --", arguments[at]);
+        return pdk_error_value(
+            err, PDK_INVALID, "args", arguments[at], "'%.64s' is no argument; they begin with --", arguments[at]);
     ptrdiff_t found = find_argument(options->table, &argument);
     const pdk_option *option = found >= 0 ? row(options->table, (size_t)found) : NULL;
     if (option == NULL || (argument.member[0] != '\0' && !is_json_option(option)))
@@ -400,15 +406,16 @@ static pdk_status set_default(const pdk_option *option, struct value *value, pdk
     return option->type == PDK_OPTION_LIST ? PDK_OK : keep_word(value, option->default_text, err);
 }
 
-pdk_status options_parse(const pdk_options *table, const char *const *arguments, size_t count, struct options **ret_options,
-    pdk_error *err)
+pdk_status options_parse(
+    const pdk_options *table, const char *const *arguments, size_t count, struct options **ret_options, pdk_error *err)
 {
     struct options *options = calloc(1, sizeof *options);
     if (options == NULL)
         return pdk_error_set(err, PDK_NO_MEMORY, NULL, "no memory for the arguments");
     options->table = table;
     options->values = calloc(table->count > 0 ? table->count : 1, sizeof *options->values);
-    pdk_status status = options->values != NULL ? PDK_OK : pdk_error_set(err, PDK_NO_MEMORY, NULL, "no memory for the arguments");
+    pdk_status status =
+        options->values != NULL ? PDK_OK : pdk_error_set(err, PDK_NO_MEMORY, NULL, "no memory for the arguments");
     for (size_t i = 0; status == PDK_OK && i < table->count; i++)
         status = set_default(row(table, i), &options->values[i], err);
     size_t used;

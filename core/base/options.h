@@ -1,9 +1,9 @@
 /* core/base/options.h: a runtime's arguments, read by the table of pdk_option that describes them.
  *
  * `--name VALUE`, `--name=VALUE`; '-' and '_' in names are the same, one dash does as well as two. A flag is `--name`,
- * `--no-name` or `--name=true`. Numbers take k, m, g (1000s, with decimals) and K, M, G (1024s). A list takes all words up
- * to the next argument. An option whose default is a JSON object takes JSON, or members: `--name.member VALUE`. The last
- * one of a name wins. An unknown argument is an error that names the nearest known one. */
+ * `--no-name` or `--name=true`. Numbers take k, m, g (1000s, with decimals) and K, M, G (1024s). A list takes all words
+ * up to the next argument. An option whose default is a JSON object takes JSON, or members: `--name.member VALUE`. The
+ * last one of a name wins. An unknown argument is an error that names the nearest known one. */
 #pragma once
 
 #include <paddock/draft/options.h>
@@ -11,10 +11,10 @@
 
 struct options;
 
-/* Borrows `table`; copies the arguments. PDK_INVALID: the error's field is the argument ("--max-model-len"). PDK_UNSUPPORTED:
- * a refused one, with the table's reason. */
-pdk_status options_parse(const pdk_options *table, const char *const *arguments, size_t count, struct options **ret_options,
-    pdk_error *err);
+/* Borrows `table`; copies the arguments. PDK_INVALID: the error's field is the argument ("--max-model-len").
+ * PDK_UNSUPPORTED: a refused one, with the table's reason. */
+pdk_status options_parse(
+    const pdk_options *table, const char *const *arguments, size_t count, struct options **ret_options, pdk_error *err);
 struct options *options_free(struct options *options); /* takes NULL, returns NULL */
 void options_freep(struct options **options);
 

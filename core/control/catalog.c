@@ -159,11 +159,14 @@ static void find_model(const struct control_config *config, struct catalog_servi
     snprintf(aliases[0], sizeof aliases[0], "%s/model-aliases.conf", config->etc);
     snprintf(aliases[1], sizeof aliases[1], "%s/model-aliases.conf", config->shipped);
     struct location_roots roots = {.state = config->state, .aliases = {aliases[0], aliases[1]}};
-    if (location_find(service->plan, &roots, &service->path, &service->refused) != PDK_OK)
+    pdk_status found = location_find(service->plan, &roots, &service->path, &service->refused);
+    if (found != PDK_OK)
         service->reason = service->refused.status == PDK_INVALID || service->refused.status == PDK_UNSUPPORTED
                               ? REASON_SPEC
                               : REASON_LOAD;
-    else if (service->path.length == 0)
+    else
+        service->refused = (pdk_error){0};
+    if (found == PDK_OK && service->path.length == 0)
         buffer_puts(&service->path, "/dev/null");
 }
 
@@ -230,7 +233,8 @@ static pdk_status share_machine(struct catalog *catalog, pdk_error *err)
     if (rows == NULL)
         return out_of_memory(err);
     for (size_t i = 0; i < catalog->count; i++)
-        rows[i].plan = catalog->services[i].refused.status == PDK_OK ? catalog->services[i].plan : NULL;
+        if (catalog->services[i].refused.status == PDK_OK && !catalog->services[i].stopped)
+            rows[i].plan = catalog->services[i].plan;
     struct machine machine = machine_read();
     admit(&machine, rows, catalog->count, &catalog->warnings);
     for (size_t i = 0; i < catalog->count; i++) {
@@ -258,6 +262,8 @@ static pdk_status make_services(
             continue;
         struct catalog_service *service = &catalog->services[catalog->count++];
         service->resource = &catalog->set.items[i];
+        const char *stop = resource_meta(service->resource, "annotations", "serving.kserve.io/stop");
+        service->stopped = stop != NULL && strcmp(stop, "true") == 0;
         const char *reason = NULL;
         pdk_status status =
             plan_new(&catalog->set, service->resource, &catalog->warnings, &service->plan, &reason, &service->refused);
@@ -266,6 +272,8 @@ static pdk_status make_services(
         if (status != PDK_OK)
             service->reason = reason;
         else
+            service->refused = (pdk_error){0}; /* a step that was recovered from may have left its words */
+        if (service->refused.status == PDK_OK)
             find_plugin(config, service);
         if (service->refused.status == PDK_OK)
             find_model(config, service);

@@ -10,6 +10,7 @@ struct catalog_service {
     const struct resource *resource;
     struct plan *plan;         /* NULL: no runtime, or a document that cannot be merged */
     const char *reason;        /* KServe's reason when refused, else NULL */
+    bool stopped;              /* by the annotation serving.kserve.io/stop: nothing of it runs */
     pdk_error refused;         /* status PDK_OK: it may run */
     struct buffer path;        /* of its model; /dev/null, an empty file, for a runtime that needs none */
     struct text_list readable; /* absolute paths in its arguments, which the worker may read as well */

@@ -296,8 +296,11 @@ pdk_status control_check(const struct control_config *config, struct buffer *rep
         }
         bad += !check_service(config, service, report);
     }
-    buffer_printf(report, "%zu service%s, %zu of them cannot run as things are\n", catalog->count,
-        catalog->count == 1 ? "" : "s", refused);
+    buffer_printf(report, "%zu service%s", catalog->count, catalog->count == 1 ? "" : "s");
+    if (refused == 0)
+        buffer_puts(report, catalog->count != 0 ? "; nothing is missing\n" : "\n");
+    else
+        buffer_printf(report, "; %zu cannot run as things are\n", refused);
     if (report->failed)
         return pdk_error_set(err, PDK_NO_MEMORY, "check", "no memory for the report");
     if (bad > 0)

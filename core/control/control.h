@@ -102,5 +102,6 @@ void control_metrics(struct control *control, int64_t wait_ms, struct buffer *ou
 
 /* Reads and checks everything as at start, runs nothing: documents, runtimes, plugins, models, and the arguments of
  * services by what their plugins say they take. `report` gets a line for each warning and for each service that could
- * not run. PDK_INVALID: the daemon would not start; `err` says why. [any-thread] */
+ * not run. PDK_INVALID: a document is bad, so the daemon would not start, or a service's arguments would be refused.
+ * [any-thread] */
 pdk_status control_check(const struct control_config *config, struct buffer *report, pdk_error *err);

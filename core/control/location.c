@@ -256,12 +256,17 @@ pdk_status location_find(
     }
     PDK_CLEANUP(buffer_done) struct buffer alias = {0};
     for (size_t i = 0; i < 2; i++) {
-        pdk_status status =
-            roots->aliases[i] != NULL ? alias_find(roots->aliases[i], plan->model_id, &alias, err) : PDK_NOT_FOUND;
+        pdk_error why = {0}; /* that a name is no alias is no error */
+        pdk_status status = PDK_NOT_FOUND;
+        if (roots->aliases[i] != NULL)
+            status = alias_find(roots->aliases[i], plan->model_id, &alias, &why);
         if (status == PDK_OK)
             return find_uri(plan, roots->state, alias.data, ret_path, err);
-        if (status != PDK_NOT_FOUND)
+        if (status != PDK_NOT_FOUND) {
+            if (err != NULL)
+                *err = why;
             return status;
+        }
     }
     if (plan->model_id[0] == '/' || strstr(plan->model_id, "://") != NULL)
         return find_uri(plan, roots->state, plan->model_id, ret_path, err);

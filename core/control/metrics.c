@@ -236,6 +236,25 @@ void metrics_store_end(struct metrics_store *store, uint32_t replica)
     mutex_unlock(&store->lock);
 }
 
+/* `key` is NAMESPACE/NAME. */
+void metrics_store_forget(struct metrics_store *store, const char *key)
+{
+    mutex_lock(&store->lock);
+    for (struct source **at = &store->sources; *at != NULL;) {
+        struct source *source = *at;
+        size_t length = strlen(source->namespace_);
+        if (strncmp(key, source->namespace_, length) != 0 || key[length] != '/' ||
+            strcmp(key + length + 1, source->service) != 0) {
+            at = &source->next;
+            continue;
+        }
+        *at = source->next;
+        clear_source(source);
+        free(source);
+    }
+    mutex_unlock(&store->lock);
+}
+
 /* ---- printing */
 
 struct line {

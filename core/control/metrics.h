@@ -15,5 +15,7 @@ void metrics_store_begin(
 void metrics_store_put(struct metrics_store *store, uint32_t replica, const struct json *payload);
 /* It is gone: counters are kept, gauges forgotten. */
 void metrics_store_end(struct metrics_store *store, uint32_t replica);
+/* The service is gone, and its workers with it. */
+void metrics_store_forget(struct metrics_store *store, const char *key);
 /* Everything in Prometheus' text form, each name's lines together. */
 void metrics_store_print(struct metrics_store *store, struct buffer *out);

@@ -162,15 +162,20 @@ void replica_bury(struct control *control, struct service *service, size_t index
         struct log_fields fields = fields_of(replica, MESSAGE_REPLICA_STOPPED);
         log_event(LOG_LEVEL_NOTICE, &fields, "stopped");
     } else {
-        struct log_fields fields = fields_of(replica, MESSAGE_REPLICA_FAILED);
-        log_event(LOG_LEVEL_ERROR, &fields, "%s", text);
-        if (replica->view.revision == service->state.revision && service->state.wanted) {
+        bool current = replica->view.revision == service->state.revision && service->state.wanted;
+        if (current) {
             reconcile_crashed(&service->state, replica->ready_ms != 0 ? turn->now - replica->ready_ms : 0, turn->now);
             if (service->desired->refused.status != PDK_OK)
                 service->state.retry_at_ms = INT64_MAX;
             else
                 remember_failure(service, replica, text);
         }
+        struct log_fields fields = fields_of(replica, MESSAGE_REPLICA_FAILED);
+        if (current && service->state.retry_at_ms != INT64_MAX)
+            log_event(LOG_LEVEL_ERROR, &fields, "failed, started again in %.1f s: %s",
+                (double)(service->state.retry_at_ms - turn->now) / 1000, text);
+        else
+            log_event(LOG_LEVEL_ERROR, &fields, "failed: %s", text);
     }
     metrics_store_end(control->metrics, replica->view.id);
     service->replicas[index] = service->replicas[--service->replica_count];
@@ -219,11 +224,12 @@ void replica_take_ready(struct replica *replica, struct ready_info *ready, struc
         channel_close(replica->channel, "out of memory");
         return;
     }
+    double load_s = (double)(turn->now - replica->view.phase_ms) / 1000;
     replica->view.phase = REPLICA_READY;
     replica->view.phase_ms = replica->view.pinged_ms = replica->ready_ms = turn->now;
     snprintf(service->latest_ready, sizeof service->latest_ready, "%s", replica->pod->revision_name);
     turn->changed = true;
     struct log_fields fields = fields_of(replica, MESSAGE_REVISION_READY);
-    log_event(LOG_LEVEL_NOTICE, &fields, "ready after %.1f s; sandbox: %s", (double)(wall_seconds() - replica->started),
+    log_event(LOG_LEVEL_NOTICE, &fields, "ready after %.1f s; sandbox: %s", load_s,
         ready->sandbox != NULL ? ready->sandbox : "not told");
 }

@@ -144,6 +144,11 @@ struct words {
 
 static enum service_phase latest_phase(const struct service *service, const struct replica *latest, struct words *words)
 {
+    if (service->desired->stopped) {
+        snprintf(words->reason, sizeof words->reason, "Stopped");
+        snprintf(words->message, sizeof words->message, "stopped by its annotation serving.kserve.io/stop");
+        return SERVICE_STOPPING;
+    }
     if (service->desired->refused.status != PDK_OK) {
         snprintf(words->reason, sizeof words->reason, "%s", service->desired->reason);
         snprintf(words->message, sizeof words->message, "%s", service->desired->refused.message);
@@ -303,7 +308,6 @@ void snapshot_publish(struct control *control)
     if (snapshot == NULL)
         return; /* the old one stays; the next change tries again */
     atomic_init(&snapshot->references, 1);
-    snapshot->routes.version = ++control->routes_version;
     snapshot->routes.services = calloc(count + 1, sizeof *snapshot->routes.services);
     snapshot->rows = calloc(count + 1, sizeof *snapshot->rows);
     bool good =
@@ -312,6 +316,7 @@ void snapshot_publish(struct control *control)
         snapshot_unref(snapshot);
         return;
     }
+    snapshot->routes.version = ++control->resource_version; /* above that of everything in it */
     mutex_lock(&control->lock);
     struct snapshot *old = control->snapshot;
     control->snapshot = snapshot;

@@ -136,7 +136,6 @@ struct control {
     struct service *services;
     uint32_t next_replica;
     uint64_t resource_version;
-    uint64_t routes_version;
 };
 
 /* One turn of the control thread. */

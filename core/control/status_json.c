@@ -78,6 +78,8 @@ static char latest_state(const struct picture *picture)
 
 static char wanted_state(const struct picture *picture, enum condition_type type)
 {
+    if (picture->service->desired->stopped && type != CONDITION_MODEL_NAME_CONFLICT)
+        return type == CONDITION_STOPPED ? 'T' : 'F';
     char latest = latest_state(picture), routed = picture->serving != NULL ? 'T' : latest;
     switch (type) {
     case CONDITION_LATEST_DEPLOYMENT_READY:

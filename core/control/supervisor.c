@@ -8,6 +8,7 @@
 #include "core/base/error.h"
 #include "core/base/log.h"
 #include "core/control/messages.h"
+#include "core/control/metrics.h"
 #include "core/control/state.h"
 
 #include <assert.h>
@@ -83,10 +84,11 @@ static struct service *service_of(struct control *control, const char *key)
 static void want(struct service *service, const struct catalog_service *desired, int64_t now)
 {
     bool refused = desired->refused.status != PDK_OK;
-    bool changed = service->desired == NULL || service->state.revision != desired->revision ||
+    bool changed = service->desired == NULL || service->desired->stopped != desired->stopped ||
+                   service->state.revision != desired->revision ||
                    (service->desired->refused.status != PDK_OK) != refused;
     service->desired = desired;
-    service->state.wanted = true;
+    service->state.wanted = !desired->stopped;
     service->state.revision = desired->revision;
     if (!changed)
         return;
@@ -128,7 +130,8 @@ static void take_catalog(struct control *control, struct turn *turn)
                 desired = &catalog->services[i];
         if (desired != NULL)
             want(service, desired, turn->now);
-        service->state.wanted = desired != NULL;
+        else
+            service->state.wanted = false;
         service->desired = desired;
     }
     control->catalog = catalog;
@@ -198,6 +201,7 @@ static void drop_idle_services(struct control *control)
             continue;
         }
         *at = service->next;
+        metrics_store_forget(control->metrics, service->key);
         pod_free_all(service);
         free(service);
     }

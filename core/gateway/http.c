@@ -11,6 +11,7 @@
 #include "core/gateway/civet_head.h"
 #include "core/gateway/peer.h"
 #include "core/gateway/request.h"
+#include "core/gateway/stack.h"
 #include "core/gateway/status_map.h"
 #include "core/gateway/target.h"
 
@@ -378,6 +379,7 @@ static void connection_close(const struct mg_connection *http)
         return;
     atomic_fetch_sub_explicit(&connection->server->connections, 1, memory_order_relaxed);
     free(connection);
+    stack_release();
 }
 
 static int log_message(const struct mg_connection *http, const char *message)
@@ -388,6 +390,23 @@ static int log_message(const struct mg_connection *http, const char *message)
     if (log_limit_pass(&limit, 5, &dropped))
         log_event(LOG_LEVEL_DEBUG, NULL, "civetweb: %.200s", message);
     return 1;
+}
+
+/* CivetWeb's thread allocates its head buffer right after this. Touching that memory now makes what the daemon holds the same
+ * from its start, instead of growing until each of the threads has had its first request. */
+static void *init_thread(const struct mg_context *context, int kind)
+{
+    enum { WORKER = 1, TOUCHED_BYTES = 8192 };
+    (void)context;
+    if (kind != WORKER)
+        return NULL;
+    thread_adopt(THREAD_GATEWAY);
+    size_t size = (size_t)limit_get(LIMIT_HEAD_BYTES) + HEAD_SLACK;
+    char *buffer = malloc(size);
+    if (buffer != NULL)
+        explicit_bzero(buffer, size < TOUCHED_BYTES ? size : TOUCHED_BYTES);
+    free(buffer);
+    return NULL;
 }
 
 pdk_status http_start(struct server *server, const char *ports, unsigned threads, pdk_error *err)
@@ -405,6 +424,7 @@ pdk_status http_start(struct server *server, const char *ports, unsigned threads
         "1", "decode_url", "no", "decode_query_string", "no", "enable_auth_domain_check", "no",
         "enable_directory_listing", "no", "connection_queue", "64", "listen_backlog", "1024", NULL};
     const struct mg_callbacks callbacks = {
+        .init_thread = init_thread,
         .begin_request = begin_request,
         .http_error = http_error,
         .init_connection = init_connection,

@@ -109,7 +109,7 @@ bool routing_knows_host(struct control *control, const char *host)
     return known;
 }
 
-static const struct service_view *find_named(const struct exchange *exchange, const struct routes *routes)
+const struct service_view *routing_named(const struct exchange *exchange, const struct routes *routes)
 {
     char host[ENDPOINT_NAME_MAX];
     bool by_host = exchange->head.host != NULL && target_host(exchange->head.host, host, sizeof host);
@@ -231,7 +231,7 @@ pdk_status exchange_route(struct exchange *exchange, const char *model, uint32_t
     const struct routes *routes = control_routes(exchange->gateway->control);
     if (!keep_routes(exchange, routes))
         return pdk_error_set(err, PDK_INTERNAL, NULL, "the request asked for a service too often");
-    const struct service_view *service = find_named(exchange, routes);
+    const struct service_view *service = routing_named(exchange, routes);
     bool named = service != NULL;
     if (!named && exchange->service_name[0] != '\0')
         return pdk_error_set(err, PDK_NOT_FOUND, NULL, "no service %s in namespace %s", exchange->service_name,
@@ -250,7 +250,7 @@ pdk_status exchange_route(struct exchange *exchange, const char *model, uint32_t
     if (!has_extension(service, extension))
         return lacks_extension(extension, err);
     if (named && model != NULL && *model != '\0' && !routing_serves(service, model))
-        exchange_warn(exchange, "the service has no model '%.64s'; %s answered", model, service->ready->names[0]);
+        exchange_warn(exchange, "model '%.64s' is not served here, '%s' answered", model, service->ready->names[0]);
     *ret_service = service;
     return PDK_OK;
 }

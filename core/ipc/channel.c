@@ -22,13 +22,14 @@ struct channel {
     _Atomic uint32_t references;
     struct channel_loop *loop;
     struct channel_events events;
-    struct frame_reader reader; /* [channel-thread], as the next two */
-    bool is_ready, said_bye;
+    struct frame_reader reader;          /* [channel-thread], as the next line */
+    bool is_ready, said_bye, told_stats; /* unasked, as before bye */
 
     struct mutex lock; /* all below */
     int fd;            /* -1: closed */
     bool draining, closing, waits_to_write;
-    pdk_error why; /* closing: the owner's reason */
+    uint32_t stats_asked; /* and not answered */
+    pdk_error why;        /* closing: the owner's reason */
     struct frame_writer writer;
     struct flight *flights[BUCKETS]; /* by id */
     struct channel_health health;
@@ -177,7 +178,10 @@ void channel_load(struct channel *channel, const char *json, size_t length)
 
 void channel_ask_stats(struct channel *channel)
 {
-    control_frame(channel, WIRE_ASK_STATS, NULL, 0);
+    mutex_lock(&channel->lock);
+    channel->stats_asked++;
+    send_frame(channel, WIRE_ASK_STATS, 0, NULL, 0);
+    mutex_unlock(&channel->lock);
 }
 
 void channel_ping(struct channel *channel)
@@ -376,6 +380,22 @@ static pdk_status take_progress(struct channel *channel, const struct json *payl
     return PDK_OK;
 }
 
+/* As often as asked for, and once more before bye: reading them costs more than sending them. */
+static pdk_status take_stats(struct channel *channel, const struct json *payload, pdk_error *err)
+{
+    if (payload->type != JSON_OBJECT)
+        return pdk_error_set(err, PDK_INVALID, "stats", "stats are %s, not an object", json_type_name(payload));
+    mutex_lock(&channel->lock);
+    bool asked = channel->stats_asked > 0;
+    channel->stats_asked -= asked;
+    mutex_unlock(&channel->lock);
+    if (!asked && channel->told_stats)
+        return pdk_error_set(err, PDK_INVALID, "stats", "stats that nobody asked for, again");
+    channel->told_stats = channel->told_stats || !asked;
+    channel->events.stats(channel->events.context, payload);
+    return PDK_OK;
+}
+
 static pdk_status take_json(struct channel *channel, const struct frame *frame, pdk_error *err)
 {
     static const struct json_limits limits = {.bytes = 4 << 20, .depth = 8, .nodes = 200000};
@@ -388,10 +408,8 @@ static pdk_status take_json(struct channel *channel, const struct frame *frame, 
         status = take_ready(channel, root, err);
     else if (frame->type == WIRE_PROGRESS)
         status = take_progress(channel, root, err);
-    else if (root->type != JSON_OBJECT)
-        status = pdk_error_set(err, PDK_INVALID, "stats", "stats are %s, not an object", json_type_name(root));
     else
-        channel->events.stats(channel->events.context, root);
+        status = take_stats(channel, root, err);
     json_document_free(document);
     return status;
 }

@@ -230,16 +230,11 @@ static pdk_status read_root(
     return PDK_OK;
 }
 
-pdk_status daemon_config_read(const char *path, struct daemon_config *config, pdk_error *err)
+pdk_status daemon_config_read_text(
+    const char *path, const char *text, size_t length, struct daemon_config *config, pdk_error *err)
 {
-    PDK_CLEANUP(buffer_done) struct buffer text = {0};
     PDK_CLEANUP(json_document_freep) struct json_document *tree = NULL;
-    pdk_status status = file_read(path, FILE_BYTES_MAX, &text, err);
-    if (status == PDK_NOT_FOUND)
-        return PDK_OK;
-    if (status != PDK_OK)
-        return status;
-    status = conf_read(text.data != NULL ? text.data : "", text.length, &tree, err);
+    pdk_status status = conf_read(text, length, &tree, err);
     if (status != PDK_OK)
         return pdk_error_wrap(err, "%s", path);
     struct spec_source source = {.file = path};
@@ -254,8 +249,19 @@ pdk_status daemon_config_read(const char *path, struct daemon_config *config, pd
         json_uint64(at, &value);
         status = limit_set(at->key, value, err);
         if (status != PDK_OK)
-            return PDK_INTERNAL; /* check_limits let it pass */
+            return status; /* our own mistake: check_limits let it pass */
     }
     *config = read;
     return PDK_OK;
+}
+
+pdk_status daemon_config_read(const char *path, struct daemon_config *config, pdk_error *err)
+{
+    PDK_CLEANUP(buffer_done) struct buffer text = {0};
+    pdk_status status = file_read(path, FILE_BYTES_MAX, &text, err);
+    if (status == PDK_NOT_FOUND)
+        return PDK_OK;
+    if (status != PDK_OK)
+        return status;
+    return daemon_config_read_text(path, text.data != NULL ? text.data : "", text.length, config, err);
 }

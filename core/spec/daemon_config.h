@@ -27,3 +27,6 @@ void daemon_config_default(struct daemon_config *config);
 /* Reads `path` over `config`, limits included (core/base/limits.h). A file that is not there changes nothing. Errors
  * name file, line, field, value and limit; then nothing changed. */
 pdk_status daemon_config_read(const char *path, struct daemon_config *config, pdk_error *err);
+/* The same from a text; `path` is for messages. */
+pdk_status daemon_config_read_text(
+    const char *path, const char *text, size_t length, struct daemon_config *config, pdk_error *err);

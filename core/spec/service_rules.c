@@ -51,6 +51,48 @@ static pdk_status check_name(const struct json *root, const struct spec_source *
     return PDK_OK;
 }
 
+/* It stands in hosts and paths. */
+static pdk_status check_namespace(const struct json *root, const struct spec_source *source, pdk_error *err)
+{
+    const char *name = text_at(root, "metadata.namespace");
+    if (name == NULL)
+        return PDK_OK;
+    size_t length = strlen(name);
+    bool good = length > 0 && length <= 63 && strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789-") == length &&
+                name[0] != '-' && name[length - 1] != '-';
+    if (good)
+        return PDK_OK;
+    return spec_fail(source, json_path(root, "metadata.namespace"), "metadata.namespace", err,
+        "'%.64s' is no namespace: 1 to 63 of a-z, 0-9 and '-', with '-' neither first nor last", name);
+}
+
+/* Annotations and labels that mean something on a cluster and nothing here. */
+static void warn_of_annotations(const struct json *root, const struct spec_source *source)
+{
+    static const struct {
+        const char *map, *beginning, *why;
+    } rows[] = {
+        {"annotations", "autoscaling.knative.dev/", "a service has one replica in this release"},
+        {"annotations", "serving.kserve.io/autoscalerClass", "a service has one replica in this release"},
+        {"annotations", "serving.kserve.io/metrics", "a service has one replica in this release"},
+        {"annotations", "serving.kserve.io/targetUtilizationPercentage", "a service has one replica in this release"},
+        {"annotations", "serving.kserve.io/enable-tag-routing", "this release has no canary"},
+        {"annotations", "serving.knative.dev/rollout-duration",
+            "the newest revision gets the traffic once it is ready"},
+        {"annotations", "serving.kserve.io/storageSecretName", "this release keeps no Secrets"},
+        {"labels", "networking.kserve.io/visibility", "who may connect is said in paddock.conf"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        const struct json *map = json_get(json_get(root, "metadata"), rows[i].map);
+        for (const struct json *at = map != NULL ? map->child : NULL; at != NULL; at = at->next) {
+            char path[192];
+            snprintf(path, sizeof path, "metadata.%s[\"%.128s\"]", rows[i].map, at->key);
+            if (strncmp(at->key, rows[i].beginning, strlen(rows[i].beginning)) == 0)
+                spec_warn(source, at, path, "has no effect: %s", rows[i].why);
+        }
+    }
+}
+
 static pdk_status check_one_form(const struct json *predictor, const struct spec_source *source, pdk_error *err)
 {
     unsigned forms = present(json_get(predictor, "model"));
@@ -141,6 +183,8 @@ pdk_status service_admit(const struct json *root, const struct spec_source *sour
     const struct json *predictor = json_path(root, "spec.predictor");
     pdk_status status = check_name(root, source, err);
     if (status == PDK_OK)
+        status = check_namespace(root, source, err);
+    if (status == PDK_OK)
         status = check_mode(root, source, err);
     if (status == PDK_OK)
         status = check_one_form(predictor, source, err);
@@ -148,6 +192,7 @@ pdk_status service_admit(const struct json *root, const struct spec_source *sour
         status = check_replicas(predictor, source, err);
     if (status != PDK_OK)
         return status;
+    warn_of_annotations(root, source);
     for (const struct json *form = predictor->child; form != NULL; form = form->next) {
         bool is_form = strcmp(form->key, "model") == 0;
         for (size_t i = 0; i < OLD_FORMS; i++)
@@ -173,12 +218,15 @@ pdk_status runtime_admit(const struct json *root, const struct spec_source *sour
     if (name[0] == '\0' || strlen(name) > 253)
         return spec_fail(
             source, json_path(root, "metadata.name"), "metadata.name", err, "has no letter, or more than 253");
+    pdk_status status = check_namespace(root, source, err);
+    if (status != PDK_OK)
+        return status;
     const struct json *containers = json_path(root, "spec.containers");
     unsigned index = 0;
     for (const struct json *at = containers->child; at != NULL; at = at->next, index++) {
         char path[64];
         snprintf(path, sizeof path, "spec.containers[%u]", index);
-        pdk_status status = check_container(at, path, source, err);
+        status = check_container(at, path, source, err);
         if (status != PDK_OK)
             return status;
     }

@@ -55,7 +55,7 @@ static void describe_model(struct worker *worker, const pdk_model_info *model, c
         .has_tokenizer = model->has_tokenizer != 0,
         .has_template = model->has_template != 0,
         .root = (char *)(model->root != NULL ? model->root : name),
-        .fingerprint = (char *)model->fingerprint,
+        .fingerprint = (char *)(model->fingerprint != NULL ? model->fingerprint : "00000000"),
         .runtime = (char *)worker->runtime->name,
         .sandbox = worker->sandbox,
         .memory_bytes = model->memory_bytes,

@@ -256,13 +256,16 @@ static int leave(struct worker *worker, bool loaded)
     return WORKER_EXIT_BYE;
 }
 
-/* The daemon is gone, or speaks another language: threads of the runtime may be anywhere, so nothing is put away. */
+/* The daemon closed the channel, or speaks another language: threads of the runtime may be anywhere, so nothing is put
+ * away. */
 static _Noreturn void give_up(const pdk_error *err)
 {
-    bool gone = err->status == PDK_UNAVAILABLE;
-    worker_log(gone ? PDK_LOG_NOTICE : PDK_LOG_ERROR, gone ? "the daemon is gone" : "the daemon broke the protocol: %s",
-        err->message);
-    _exit(gone ? WORKER_EXIT_BYE : WORKER_EXIT_PROTOCOL);
+    if (err->status == PDK_UNAVAILABLE) {
+        worker_log(PDK_LOG_NOTICE, "the daemon closed the channel");
+        _exit(WORKER_EXIT_CUT);
+    }
+    worker_log(PDK_LOG_ERROR, "the daemon broke the protocol: %s", err->message);
+    _exit(WORKER_EXIT_PROTOCOL);
 }
 
 int replica_run(struct worker *worker)

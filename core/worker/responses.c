@@ -204,7 +204,7 @@ static pdk_status send_part(struct pdk_response *response, const pdk_part *part)
         pdk_error_set(&response->broken, PDK_INTERNAL, NULL, "the runtime went on sending after it was told to wait");
         return PDK_CANCELLED;
     }
-    uint64_t bytes;
+    uint64_t bytes = 0;
     pdk_error err = {0};
     if (put_part(response, part, &bytes, &err) != PDK_OK) {
         pdk_error_wrap(&err, "the runtime sent a part that cannot be passed on");

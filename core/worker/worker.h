@@ -19,7 +19,8 @@ enum worker_exit {
     WORKER_EXIT_LOAD = 3,     /* the plugin or the model was refused; a load_failed frame said why */
     WORKER_EXIT_PLUGIN = 4,   /* the runtime broke its contract */
     WORKER_EXIT_PROTOCOL = 5, /* the daemon sent what is no frame */
-    WORKER_EXIT_SIGBUS = 6    /* a mapped file got shorter or cannot be read */
+    WORKER_EXIT_SIGBUS = 6,   /* a mapped file got shorter or cannot be read */
+    WORKER_EXIT_CUT = 7       /* the daemon closed the channel, or died */
 };
 
 enum sandbox_mode { SANDBOX_ON, SANDBOX_STRICT, SANDBOX_OFF };

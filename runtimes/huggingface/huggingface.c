@@ -73,9 +73,10 @@ static pdk_status submit(void *self, const pdk_request *request, pdk_response *r
     struct runtime *runtime = self;
     if (!runtime->is_loaded)
         return pdk_error_set(err, PDK_CONFLICT, NULL, "no model is loaded");
-    if (request->kind != PDK_KIND_GENERATE && request->kind != PDK_KIND_TOKENIZE && request->kind != PDK_KIND_DETOKENIZE)
-        return pdk_error_set(err, PDK_UNSUPPORTED, "kind", "this model generates text; it has no answer to requests of kind %d",
-            (int)request->kind);
+    if (request->kind != PDK_KIND_GENERATE && request->kind != PDK_KIND_TOKENIZE &&
+        request->kind != PDK_KIND_DETOKENIZE)
+        return pdk_error_set(err, PDK_UNSUPPORTED, "kind",
+            "this model generates text; it has no answer to requests of kind %d", (int)request->kind);
     return front_submit(runtime->loaded.front, request, response, err);
 }
 

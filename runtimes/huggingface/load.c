@@ -46,7 +46,8 @@ static pdk_status load_weights(struct loaded *loaded, const pdk_host *host, cons
         return pdk_error_set(err, PDK_UNAVAILABLE, "compute", "no compute plugin was found");
     const pdk_ops *ops = compute->compute->get_extension(compute->self, PDK_EXT_OPS);
     if (ops == NULL)
-        return pdk_error_set(err, PDK_UNSUPPORTED, "compute", "compute plugin '%s' has no %s", compute->compute->name, PDK_EXT_OPS);
+        return pdk_error_set(
+            err, PDK_UNSUPPORTED, "compute", "compute plugin '%s' has no %s", compute->compute->name, PDK_EXT_OPS);
     struct model_request request = {
         .path = path,
         .overrides = loaded->settings.hf_overrides,
@@ -68,8 +69,8 @@ static pdk_status check_formats(const struct loaded *loaded, pdk_error *err)
     const char *is = model_gguf(loaded->model) != NULL ? "gguf" : "safetensors";
     const char *format = options_text(options, "load-format");
     if (strcmp(format, "auto") != 0 && strcmp(format, is) != 0)
-        return pdk_error_value(
-            err, PDK_INVALID, "--load-format", format, "--load-format: %s was asked for, and the model is %s", format, is);
+        return pdk_error_value(err, PDK_INVALID, "--load-format", format,
+            "--load-format: %s was asked for, and the model is %s", format, is);
     const char *quantization = options_text(options, options_given(options, "q") ? "q" : "quantization");
     if (quantization == NULL || strcmp(quantization, "none") == 0 || strcmp(quantization, is) == 0)
         return PDK_OK;
@@ -77,9 +78,10 @@ static pdk_status check_formats(const struct loaded *loaded, pdk_error *err)
         "--quantization: '%.64s' is not how this model (%s) is stored; supported: gguf, none", quantization, is);
 }
 
-/* Puts what `json` sets over the defaults, and its max_new_tokens over the server's cap: unlike the model's own file, which
- * only proposes, these are what a person has set. */
-static pdk_status set_defaults(struct served *served, const char *json, size_t length, const char *context, pdk_error *err)
+/* Puts what `json` sets over the defaults, and its max_new_tokens over the server's cap: unlike the model's own file,
+ * which only proposes, these are what a person has set. */
+static pdk_status set_defaults(
+    struct served *served, const char *json, size_t length, const char *context, pdk_error *err)
 {
     PDK_CLEANUP(json_document_freep) struct json_document *document = NULL;
     pdk_status status = json_read(json, length, &json_limits_default, &document, err);
@@ -164,7 +166,8 @@ static void find_fingerprint(struct loaded *loaded, const pdk_model_spec *spec)
 {
     static const struct siphash_key key = {0x7061646f636b, 1};
     struct buffer text = {0};
-    buffer_printf(&text, "%s %016" PRIx64 " %d", PACKAGE_VERSION, model_facts(loaded->model)->content_hash, (int)loaded->kv_type);
+    buffer_printf(
+        &text, "%s %016" PRIx64 " %d", PACKAGE_VERSION, model_facts(loaded->model)->content_hash, (int)loaded->kv_type);
     for (uint32_t i = 0; i < spec->argument_count; i++)
         buffer_printf(&text, "\n%s", spec->arguments[i]);
     uint64_t hash = siphash64(&key, text.data != NULL ? text.data : "", text.length);
@@ -201,16 +204,23 @@ static pdk_status start_engine(struct loaded *loaded, const pdk_host *host, pdk_
 {
     const struct settings *settings = &loaded->settings;
     struct served *served = &loaded->served;
-    struct metrics_about about = {.max_model_len = served->max_model_len, .blocks = loaded->blocks, .caching = settings->caching,
+    struct metrics_about about = {.max_model_len = served->max_model_len,
+        .blocks = loaded->blocks,
+        .caching = settings->caching,
         .cache_type = loaded->kv_type == PDK_TYPE_F32 ? "float32" : "bfloat16"};
     pdk_status status = metrics_new(host, &about, &served->metrics, err);
     if (status != PDK_OK)
         return status;
     struct engine_config config = {
-        .scheduler = {.max_sequences = settings->max_sequences, .max_rows = settings->max_rows,
-            .max_outputs = loaded->max_outputs, .max_length = served->max_model_len, .long_prefill = settings->long_prefill,
-            .prefill_interval = settings->prefill_interval, .watermark = settings->watermark,
-            .reserve_prompt = settings->reserve_prompt, .chunked = settings->chunked},
+        .scheduler = {.max_sequences = settings->max_sequences,
+            .max_rows = settings->max_rows,
+            .max_outputs = loaded->max_outputs,
+            .max_length = served->max_model_len,
+            .long_prefill = settings->long_prefill,
+            .prefill_interval = settings->prefill_interval,
+            .watermark = settings->watermark,
+            .reserve_prompt = settings->reserve_prompt,
+            .chunked = settings->chunked},
         .blocks = loaded->blocks,
         .caching = settings->caching,
         .context = loaded,
@@ -250,7 +260,8 @@ pdk_status load_all(struct loaded *loaded, const pdk_host *host, const pdk_model
     find_fingerprint(loaded, spec);
     status = start_engine(loaded, host, err);
     if (status == PDK_OK)
-        load_log(host, PDK_LOG_INFO, "%s, %" PRIu32 " blocks of the key-value cache (%.1f MiB), longest request %" PRIu32 " tokens",
+        load_log(host, PDK_LOG_INFO,
+            "%s, %" PRIu32 " blocks of the key-value cache (%.1f MiB), longest request %" PRIu32 " tokens",
             model_facts(loaded->model)->architecture, loaded->blocks, (double)loaded->kv_bytes / (1 << 20),
             loaded->served.max_model_len);
     return status;

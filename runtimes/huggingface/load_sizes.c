@@ -1,5 +1,5 @@
-/* See load.h. The key-value cache's size: --num-gpu-blocks-override; --kv-cache-memory-bytes; VLLM_CPU_KVCACHE_SPACE; else
- * the least of 4 GiB, half of what is free after the weights, and what the largest load could fill. */
+/* See load.h. The key-value cache's size: --num-gpu-blocks-override; --kv-cache-memory-bytes; VLLM_CPU_KVCACHE_SPACE;
+ * else the least of 4 GiB, half of what is free after the weights, and what the largest load could fill. */
 #include "config.h"
 
 #include "runtimes/huggingface/load.h"
@@ -86,17 +86,18 @@ static pdk_status find_blocks(struct loaded *loaded, const pdk_host *host, pdk_e
         blocks = UINT32_MAX / BLOCK_TOKENS - 1;
     loaded->blocks = (uint32_t)blocks;
     if (__builtin_mul_overflow(blocks, block_bytes, &loaded->kv_bytes))
-        return pdk_error_set(err, PDK_NO_MEMORY, "--num-gpu-blocks-override", "%" PRIu64 " blocks do not fit in memory", blocks);
+        return pdk_error_set(
+            err, PDK_NO_MEMORY, "--num-gpu-blocks-override", "%" PRIu64 " blocks do not fit in memory", blocks);
     uint64_t need = model_facts(loaded->model)->weight_bytes + loaded->activation_bytes + loaded->kv_bytes;
     if (host->memory_bytes == 0 || need <= host->memory_bytes)
         return PDK_OK;
     return pdk_error_set(err, PDK_NO_MEMORY, "memory",
-        "weights, key-value cache (%.2f GiB) and activations need %.2f GiB, limit %.2f GiB", gib(loaded->kv_bytes), gib(need),
-        gib(host->memory_bytes));
+        "weights, key-value cache (%.2f GiB) and activations need %.2f GiB, limit %.2f GiB", gib(loaded->kv_bytes),
+        gib(need), gib(host->memory_bytes));
 }
 
-/* A context that nobody asked for is cut to what the cache holds; one that was asked for stays, and requests that can never
- * fit are refused with the numbers. */
+/* A context that nobody asked for is cut to what the cache holds; one that was asked for stays, and requests that can
+ * never fit are refused with the numbers. */
 static void fit_length(struct loaded *loaded, const pdk_host *host)
 {
     struct served *served = &loaded->served;
@@ -106,11 +107,13 @@ static void fit_length(struct loaded *loaded, const pdk_host *host)
         return;
     if (loaded->settings.max_model_len != 0) {
         load_log(host, PDK_LOG_WARNING,
-            "--max-model-len is %" PRIu32 " and the key-value cache holds %" PRIu32 " tokens: longer requests will be refused",
+            "--max-model-len is %" PRIu32 " and the key-value cache holds %" PRIu32
+            " tokens: longer requests will be refused",
             served->max_model_len, served->pool_tokens);
         return;
     }
-    load_log(host, PDK_LOG_NOTICE, "the longest request is %" PRIu32 " tokens, as many as the key-value cache holds; the model could %" PRIu32,
+    load_log(host, PDK_LOG_NOTICE,
+        "the longest request is %" PRIu32 " tokens, as many as the key-value cache holds; the model could %" PRIu32,
         served->pool_tokens, served->max_model_len);
     served->max_model_len = served->pool_tokens;
 }
@@ -124,7 +127,9 @@ pdk_status load_sizes(struct loaded *loaded, const pdk_host *host, pdk_error *er
     if (!settings->chunked && settings->max_rows < loaded->served.max_model_len)
         settings->max_rows = loaded->served.max_model_len;
     int32_t weights = model_facts(loaded->model)->weight_type;
-    loaded->kv_type = settings->kv_type != 0 ? settings->kv_type : weights == PDK_TYPE_F32 ? PDK_TYPE_F32 : PDK_TYPE_BF16;
+    loaded->kv_type = settings->kv_type != 0    ? settings->kv_type
+                      : weights == PDK_TYPE_F32 ? PDK_TYPE_F32
+                                                : PDK_TYPE_BF16;
     if (settings->kv_rounded)
         load_log(host, PDK_LOG_NOTICE, "float16 was asked for: the key-value cache keeps bfloat16");
     loaded->max_outputs = settings->max_sequences + SCORE_OUTPUTS;
@@ -133,6 +138,5 @@ pdk_status load_sizes(struct loaded *loaded, const pdk_host *host, pdk_error *er
     if (status != PDK_OK)
         return status;
     fit_length(loaded, host);
-    return model_prepare(
-        loaded->model, loaded->kv_type, loaded->blocks, settings->max_rows, loaded->max_outputs, err);
+    return model_prepare(loaded->model, loaded->kv_type, loaded->blocks, settings->max_rows, loaded->max_outputs, err);
 }

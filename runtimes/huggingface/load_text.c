@@ -132,6 +132,7 @@ pdk_status load_template(struct loaded *loaded, const pdk_host *host, pdk_error 
         return status;
     }
     /* The model answers prompts all the same. */
-    load_log(host, PDK_LOG_WARNING, "the model's chat template cannot be used, so it takes no messages: %s", inner.message);
+    load_log(
+        host, PDK_LOG_WARNING, "the model's chat template cannot be used, so it takes no messages: %s", inner.message);
     return PDK_OK;
 }

@@ -1,20 +1,29 @@
-/* The used ones come first, with the line that --describe and the manual show. Numbers of accepted ones are read only to see
- * that they are numbers. */
+/* The used ones come first, with the line that --describe and the manual show. Numbers of accepted ones are read only
+ * to see that they are numbers. */
 #include "config.h"
 
 #include "runtimes/huggingface/options.h"
 
 #define ANY 9007199254740992.0 /* 2^53: what a double holds exactly */
-#define USED(type_, name_, default_, low, high, doc_)                                                                  \
-    {.type = PDK_OPTION_##type_, .name = name_, .default_text = default_, .minimum = low, .maximum = high, .doc = doc_}
-#define CHOICE(name_, default_, choices_, doc_)                                                                        \
-    {.type = PDK_OPTION_CHOICE, .name = name_, .default_text = default_, .choices = choices_, .doc = doc_}
-#define NOTED(type_, name_, default_, note_)                                                                           \
-    {.type = PDK_OPTION_##type_, .action = PDK_OPTION_NOTED, .name = name_, .default_text = default_, .minimum = -ANY, \
-        .maximum = ANY, .note = note_, .doc = "accepted, without effect"}
-#define REFUSED(type_, name_, default_, note_)                                                                         \
-    {.type = PDK_OPTION_##type_, .action = PDK_OPTION_REFUSED, .name = name_, .default_text = default_,                \
-        .minimum = -ANY, .maximum = ANY, .note = note_, .doc = "refused unless at its default"}
+#define USED(type_, name_, default_, low, high, doc_)                                                         \
+    {                                                                                                         \
+        .type = PDK_OPTION_##type_, .name = name_, .default_text = default_, .minimum = low, .maximum = high, \
+        .doc = doc_                                                                                           \
+    }
+#define CHOICE(name_, default_, choices_, doc_)                                                              \
+    {                                                                                                        \
+        .type = PDK_OPTION_CHOICE, .name = name_, .default_text = default_, .choices = choices_, .doc = doc_ \
+    }
+#define NOTED(type_, name_, default_, note_)                                                             \
+    {                                                                                                    \
+        .type = PDK_OPTION_##type_, .action = PDK_OPTION_NOTED, .name = name_, .default_text = default_, \
+        .minimum = -ANY, .maximum = ANY, .note = note_, .doc = "accepted, without effect"                \
+    }
+#define REFUSED(type_, name_, default_, note_)                                                             \
+    {                                                                                                      \
+        .type = PDK_OPTION_##type_, .action = PDK_OPTION_REFUSED, .name = name_, .default_text = default_, \
+        .minimum = -ANY, .maximum = ANY, .note = note_, .doc = "refused unless at its default"             \
+    }
 
 /* clang-format off: one row a line, as a table is read */
 static const pdk_option rows[] = {
@@ -27,7 +36,8 @@ static const pdk_option rows[] = {
     USED(TEXT, "tokenizer", NULL, 0, 0, "file or folder of another tokenizer than the model's"),
     CHOICE("tokenizer-mode", "auto", "auto|hf|slow", "how a tokenizer is read; all the same here"),
     CHOICE("config-format", "auto", "auto|hf", "how a configuration is read"),
-    CHOICE("load-format", "auto", "auto|safetensors|gguf", "the format of the weights; pickled ones are never executed"),
+    CHOICE(
+        "load-format", "auto", "auto|safetensors|gguf", "the format of the weights; pickled ones are never executed"),
     USED(FLAG, "skip-tokenizer-init", "false", 0, 0, "no tokenizer: prompts are token ids, answers have no text"),
     CHOICE("dtype", "auto", "auto|half|float16|bfloat16|float|float32", "type of the key-value cache's numbers"),
     CHOICE("kv-cache-dtype", "auto", "auto|float32|bfloat16", "the same, over --dtype"),
@@ -43,7 +53,8 @@ static const pdk_option rows[] = {
     CHOICE("logprobs-mode", "raw_logprobs", "raw_logprobs|raw_logits|processed_logprobs|processed_logits",
         "which numbers log probabilities are"),
     USED(INTEGER, "kv-cache-memory-bytes", NULL, 1, ANY, "size of the key-value cache; over VLLM_CPU_KVCACHE_SPACE"),
-    USED(INTEGER, "num-gpu-blocks-override", NULL, 1, 100000000, "size of the key-value cache in blocks; over all else"),
+    USED(
+        INTEGER, "num-gpu-blocks-override", NULL, 1, 100000000, "size of the key-value cache in blocks; over all else"),
     USED(FLAG, "enable-prefix-caching", "true", 0, 0, "find equal beginnings of prompts in the cache"),
     USED(INTEGER, "max-num-seqs", "128", 1, 65536, "most sequences that run at once"),
     USED(INTEGER, "max-num-active-seqs", NULL, 1, 65536, "the same, if lower"),
@@ -276,8 +287,8 @@ static const pdk_option rows[] = {
     REFUSED(FLAG, "numa-bind", "false", "not supported in this release"),
     REFUSED(LIST, "numa-bind-nodes", NULL, "not supported in this release"),
     REFUSED(LIST, "numa-bind-cpus", NULL, "not supported in this release"),
-    REFUSED(INTEGER, "tensor-parallel-size", "1",
-        "this machine has 1 device usable by one replica; set replicas instead"),
+    REFUSED(
+        INTEGER, "tensor-parallel-size", "1", "this machine has 1 device usable by one replica; set replicas instead"),
     REFUSED(INTEGER, "tp", "1", "this machine has 1 device usable by one replica; set replicas instead"),
     REFUSED(TEXT, "worker-cls", "auto", "Python plugins cannot be loaded"),
     REFUSED(TEXT, "worker-extension-cls", NULL, "Python plugins cannot be loaded"),

@@ -49,7 +49,8 @@ static void read_names(struct settings *settings, const pdk_model_spec *spec)
 static pdk_status read_kv_type(struct settings *settings, pdk_error *err)
 {
     (void)err;
-    const char *cache = options_text(settings->options, "kv-cache-dtype"), *type = options_text(settings->options, "dtype");
+    const char *cache = options_text(settings->options, "kv-cache-dtype"),
+               *type = options_text(settings->options, "dtype");
     const char *wanted = strcmp(cache, "auto") != 0 ? cache : type;
     if (strcmp(wanted, "float32") == 0 || strcmp(wanted, "float") == 0)
         settings->kv_type = PDK_TYPE_F32;
@@ -80,7 +81,8 @@ static pdk_status read_kv_size(struct settings *settings, const pdk_model_spec *
 static pdk_status read_model_len(struct settings *settings, const pdk_model_spec *spec, pdk_error *err)
 {
     const char *field = options_given(settings->options, "max-model-len") ? "max-model-len" : "max-length";
-    const char *text = options_text(settings->options, field), *longer = environment(spec, "VLLM_ALLOW_LONG_MAX_MODEL_LEN");
+    const char *text = options_text(settings->options, field),
+               *longer = environment(spec, "VLLM_ALLOW_LONG_MAX_MODEL_LEN");
     settings->long_model_len = longer != NULL && strcmp(longer, "1") == 0;
     if (text == NULL)
         return PDK_OK;
@@ -91,7 +93,8 @@ static pdk_status read_model_len(struct settings *settings, const pdk_model_spec
     }
     if (!options_read_number(text, &value) || value != floor(value) || value < 2 || value > 16777216)
         return pdk_error_value(err, PDK_INVALID, "--max-model-len", text,
-            "--max-model-len: '%.64s' is not a number of tokens from 2 to 16777216 (such as 2048 or 32K), auto or -1", text);
+            "--max-model-len: '%.64s' is not a number of tokens from 2 to 16777216 (such as 2048 or 32K), auto or -1",
+            text);
     settings->max_model_len = (uint32_t)value;
     return PDK_OK;
 }
@@ -177,7 +180,8 @@ pdk_status settings_read(struct settings *settings, const pdk_model_spec *spec, 
         return status;
     const char *scope = environment(spec, "VLLM_USE_MODELSCOPE");
     if (scope != NULL && strcmp(scope, "1") == 0)
-        return pdk_error_set(err, PDK_UNSUPPORTED, "VLLM_USE_MODELSCOPE", "VLLM_USE_MODELSCOPE=1: models come from Hugging Face's hub only");
+        return pdk_error_set(err, PDK_UNSUPPORTED, "VLLM_USE_MODELSCOPE",
+            "VLLM_USE_MODELSCOPE=1: models come from Hugging Face's hub only");
     read_names(settings, spec);
     read_texts(settings);
     read_logprobs(settings);

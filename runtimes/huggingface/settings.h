@@ -9,19 +9,19 @@
 enum { SETTINGS_NAMES_MAX = 64 };
 
 struct settings {
-    struct options *options; /* owns every text below */
+    struct options *options;               /* owns every text below */
     const char *names[SETTINGS_NAMES_MAX]; /* served names, the first shown */
     uint32_t name_count;
     const char *root;      /* the model's id or path as clients see it */
     const char *tokenizer; /* file or folder, or NULL */
     const char *chat_template;
     const char *template_vars, *hf_overrides, *override_generation_config;
-    const char *generation_folder;   /* of --generation-config, or NULL */
-    bool model_generation_config;    /* use the model's own */
+    const char *generation_folder; /* of --generation-config, or NULL */
+    bool model_generation_config;  /* use the model's own */
     bool skip_tokenizer;
     bool wants_parts_given, wants_parts;
-    int32_t kv_type;       /* PDK_TYPE_…, or 0: by the model */
-    bool kv_rounded;       /* float16 was asked for, bfloat16 is what it gets */
+    int32_t kv_type;        /* PDK_TYPE_…, or 0: by the model */
+    bool kv_rounded;        /* float16 was asked for, bfloat16 is what it gets */
     uint32_t max_model_len; /* 0: by the model, or what fits */
     bool fit_model_len, long_model_len;
     uint32_t max_sequences, max_rows, long_prefill, prefill_interval, stream_interval;
@@ -29,8 +29,8 @@ struct settings {
     double watermark;
     uint32_t max_logprobs; /* UINT32_MAX: the vocabulary */
     enum logprobs_mode logprobs_mode;
-    uint64_t kv_bytes;     /* 0: by the machine */
-    uint32_t kv_blocks;    /* 0: by bytes */
+    uint64_t kv_bytes;  /* 0: by the machine */
+    uint32_t kv_blocks; /* 0: by bytes */
     uint64_t seed;
     int64_t queued_requests_max, queued_tokens_max; /* -1: none */
 };

@@ -149,16 +149,29 @@ static void host_finish(pdk_response *response, const pdk_error *err)
     mutex_unlock(&desk->lock);
 }
 
-static const void *open_plugin(const char *file, const char *symbol)
+static const char cpu_file[] = "plugins/cpu/.libs/cpu.so", runtime_file[] = "runtimes/huggingface/.libs/huggingface.so";
+
+/* NULL: it cannot be opened; dlerror tells. Never closed, as in the worker. */
+static void *open_plugin(const char *file)
 {
     const char *top = getenv("top_builddir");
     char path[4096];
     snprintf(path, sizeof path, "%s/%s", top != NULL ? top : ".", file);
-    void *handle = dlopen(path, RTLD_NOW | RTLD_LOCAL);
-    if (handle == NULL) {
-        fprintf(stderr, "skipped: %s\n", dlerror());
-        exit(77);
-    }
+    return dlopen(path, RTLD_NOW | RTLD_LOCAL);
+}
+
+void desk_need_plugins(void)
+{
+    if (open_plugin(cpu_file) != NULL && open_plugin(runtime_file) != NULL)
+        return;
+    fprintf(stderr, "skipped: %s\n", dlerror());
+    exit(77);
+}
+
+static const void *plugin_entry(const char *file, const char *symbol)
+{
+    void *handle = open_plugin(file);
+    ck_assert_ptr_nonnull(handle);
     const void *entry = dlsym(handle, symbol);
     ck_assert_ptr_nonnull(entry);
     return entry;
@@ -169,16 +182,25 @@ void desk_open(struct desk *desk)
     memset(desk, 0, sizeof *desk);
     mutex_init(&desk->lock);
     condition_init(&desk->changed);
-    desk->compute = open_plugin("plugins/cpu/.libs/cpu.so", "pdk_compute_entry");
-    desk->runtime = open_plugin("runtimes/huggingface/.libs/huggingface.so", "pdk_runtime_entry");
+    desk->compute = plugin_entry(cpu_file, "pdk_compute_entry");
+    desk->runtime = plugin_entry(runtime_file, "pdk_runtime_entry");
     pdk_compute_config config = {.size = sizeof config, .threads = 2};
     ck_assert_int_eq(desk->compute->init(&config, &desk->compute_self, NULL), PDK_OK);
-    desk->host_compute = (pdk_host_compute){
-        .size = sizeof desk->host_compute, .compute = desk->compute, .self = desk->compute_self};
-    desk->host = (pdk_host){.size = sizeof desk->host, .threads = 2, .context = desk, .log = host_log,
-        .progress = host_progress, .metric = host_metric, .metric_add = host_add, .metric_set = host_set,
-        .metric_observe = host_observe, .get_extension = host_extension, .part_send = host_part_send,
-        .finish = host_finish, .alive = host_alive};
+    desk->host_compute =
+        (pdk_host_compute){.size = sizeof desk->host_compute, .compute = desk->compute, .self = desk->compute_self};
+    desk->host = (pdk_host){.size = sizeof desk->host,
+        .threads = 2,
+        .context = desk,
+        .log = host_log,
+        .progress = host_progress,
+        .metric = host_metric,
+        .metric_add = host_add,
+        .metric_set = host_set,
+        .metric_observe = host_observe,
+        .get_extension = host_extension,
+        .part_send = host_part_send,
+        .finish = host_finish,
+        .alive = host_alive};
     ck_assert_int_eq(desk->runtime->init(&desk->host, &desk->self, NULL), PDK_OK);
     desk->model = desk->runtime->get_extension(desk->self, PDK_EXT_MODEL);
     desk->generate = desk->runtime->get_extension(desk->self, PDK_EXT_GENERATE);
@@ -188,8 +210,8 @@ void desk_open(struct desk *desk)
 pdk_status desk_load(
     struct desk *desk, const char *path, const char *const *arguments, const char *const *environment, pdk_error *err)
 {
-    pdk_model_spec spec = {.size = sizeof spec, .name = "service", .path = path, .arguments = arguments,
-        .environment = environment};
+    pdk_model_spec spec = {
+        .size = sizeof spec, .name = "service", .path = path, .arguments = arguments, .environment = environment};
     while (arguments != NULL && arguments[spec.argument_count] != NULL)
         spec.argument_count++;
     while (environment != NULL && environment[spec.environment_count] != NULL)
@@ -217,8 +239,9 @@ void desk_submit(struct desk *desk, const pdk_request *request, struct desk_answ
     answer->cancel_at = cancel_at;
     pdk_error err = {0};
     pdk_response *response = (pdk_response *)(void *)answer;
-    pdk_status status = request->kind == PDK_KIND_GENERATE ? desk->generate->submit(desk->self, request, response, &err)
-                                                           : desk->tokenize->submit(desk->self, request, response, &err);
+    pdk_status status = request->kind == PDK_KIND_GENERATE
+                            ? desk->generate->submit(desk->self, request, response, &err)
+                            : desk->tokenize->submit(desk->self, request, response, &err);
     if (status != PDK_OK)
         host_finish(response, &err);
 }

@@ -1,5 +1,5 @@
-/* tests/unit/runtime_desk.h: a host for tests of a runtime as it is built: both plugins are opened as the worker opens them,
- * requests are submitted, their parts are put together. */
+/* tests/unit/runtime_desk.h: a host for tests of a runtime as it is built: both plugins are opened as the worker opens
+ * them, requests are submitted, their parts are put together. */
 #pragma once
 
 #include "core/base/buffer.h"
@@ -35,7 +35,7 @@ struct desk_answer {
     uint32_t full_at;   /* this part is answered PDK_FULL; 0: none */
     uint32_t cancel_at; /* this part is answered PDK_CANCELLED */
     bool is_full;
-    bool broken; /* a part after the end, or one while full */
+    bool broken;     /* a part after the end, or one while full */
     pdk_error error; /* status PDK_OK: it ended well */
 };
 
@@ -56,11 +56,13 @@ struct desk {
     uint32_t metric_count;
 };
 
-/* Opens both plugins of the build tree; ends the program with 77 where they are not built. */
+/* Ends the program with 77 (skipped) where a plugin of the build tree is missing: before Check forks. */
+void desk_need_plugins(void);
+/* Opens both plugins of the build tree. */
 void desk_open(struct desk *desk);
 /* Loads `path` with arguments and environment, each list ended by NULL (may be NULL itself). */
-pdk_status desk_load(struct desk *desk, const char *path, const char *const *arguments, const char *const *environment,
-    pdk_error *err);
+pdk_status desk_load(
+    struct desk *desk, const char *path, const char *const *arguments, const char *const *environment, pdk_error *err);
 void desk_close(struct desk *desk);
 
 void desk_submit(struct desk *desk, const pdk_request *request, struct desk_answer *answer);
@@ -68,5 +70,5 @@ void desk_wait(struct desk_answer *answer); /* until it was finished; a minute a
 void desk_wait_parts(struct desk_answer *answer, uint32_t parts);
 void desk_answer_done(struct desk_answer *answer);
 double desk_metric(struct desk *desk, const char *name);
-/* "$PADDOCK_FIXTURES/NAME"; ends the program with 77 where it is missing. */
+/* "$PADDOCK_FIXTURES/NAME"; ends the program with 77 (skipped) where it is missing. */
 const char *desk_fixture(const char *name);

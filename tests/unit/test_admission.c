@@ -30,7 +30,8 @@ START_TEST(cuts_cpus_and_refuses_memory)
     ck_assert_uint_eq(rows[2].threads, 1);
     ck_assert_int_eq(rows[2].refused.status, PDK_NO_MEMORY);
     ck_assert_str_eq(rows[2].refused.message, "needs 6 GiB, limit 5 GiB (what other services leave)");
-    ck_assert_str_eq(rows[3].refused.message, "needs 11 GiB, limit 10 GiB (the machine's memory)");
+    ck_assert_str_eq(
+        rows[3].refused.message, "needs 11 GiB, limit 9 GiB (a tenth of the machine is left to the system)");
     buffer_done(&warnings);
 }
 END_TEST

@@ -350,6 +350,7 @@ static const struct {
     {"progress", "a progress without a fraction of 0 to 1 and a text", {.magic = WIRE_MAGIC, .type = WIRE_PROGRESS},
         "{\"fraction\":2,\"what\":\"\"}", 1},
     {"stats", "stats are array, not an object", {.magic = WIRE_MAGIC, .type = WIRE_STATS}, "[]", 1},
+    {"stats unasked", "stats that nobody asked for, again", {.magic = WIRE_MAGIC, .type = WIRE_STATS}, "{}", 2},
     {"error", "an error frame lacks status, field, value or message", {.magic = WIRE_MAGIC, .type = WIRE_LOAD_FAILED},
         "{}", 1},
     {"after bye", "a frame of type 40 after bye", {.magic = WIRE_MAGIC, .type = WIRE_BYE}, "", 2},

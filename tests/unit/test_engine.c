@@ -1,4 +1,5 @@
-/* runtimes/huggingface/engine/engine.c with a toy model: whatever else runs, a request's tokens are those it gets alone. */
+/* runtimes/huggingface/engine/engine.c with a toy model: whatever else runs, a request's tokens are those it gets
+ * alone. */
 #include "config.h"
 
 #include "runtimes/huggingface/engine/engine.h"
@@ -23,7 +24,7 @@ struct desk {
     struct mutex lock;
     struct condition changed;
     uint32_t released;
-    bool lazy; /* leave results alone */
+    bool lazy;           /* leave results alone */
     uint32_t drop_after; /* drop a generation once it has so many tokens; 0: never */
     struct engine_figures last;
 };
@@ -83,8 +84,13 @@ static void desk_open(struct desk *desk, uint32_t blocks, uint32_t sequences, ui
     mutex_init(&desk->lock);
     condition_init(&desk->changed);
     struct engine_config config = {
-        .scheduler = {.max_sequences = sequences, .max_rows = rows, .max_outputs = sequences + 64, .max_length = 512,
-            .prefill_interval = 1, .reserve_prompt = true, .chunked = true},
+        .scheduler = {.max_sequences = sequences,
+            .max_rows = rows,
+            .max_outputs = sequences + 64,
+            .max_length = 512,
+            .prefill_interval = 1,
+            .reserve_prompt = true,
+            .chunked = true},
         .blocks = blocks,
         .caching = caching,
         .context = desk,
@@ -137,8 +143,12 @@ static struct generation *order_new(struct desk *desk, const struct order *order
         request.sampling.prompt_logprobs = order->prompt_logprobs;
     }
     ck_assert_int_eq(rules_resolve(&generation->rules, &request, &sampling_model, NULL), PDK_OK);
-    struct generation_spec spec = {.prompt = prompt, .prompt_count = order->prompt, .limit = order->prompt + order->answer,
-        .choices = order->choices, .seed = order->seed, .tenant = order->family % 3,
+    struct generation_spec spec = {.prompt = prompt,
+        .prompt_count = order->prompt,
+        .limit = order->prompt + order->answer,
+        .choices = order->choices,
+        .seed = order->seed,
+        .tenant = order->family % 3,
         .salt = engine_salt(desk->engine, order->family % 3, (pdk_string){0}, (pdk_string){0})};
     ck_assert_int_eq(generation_init(generation, &spec, NULL), PDK_OK);
     engine_add(desk->engine, generation);
@@ -181,8 +191,12 @@ enum { STORM = 60 };
 
 static struct order random_order(uint32_t i)
 {
-    return (struct order){.prompt = 1 + i * 37 % 150, .answer = 1 + i * 13 % 90, .choices = 1 + i % 4, .family = i % 7,
-        .seed = i, .prompt_logprobs = i % 5 == 0 ? 3 : 0};
+    return (struct order){.prompt = 1 + i * 37 % 150,
+        .answer = 1 + i * 13 % 90,
+        .choices = 1 + i % 4,
+        .family = i % 7,
+        .seed = i,
+        .prompt_logprobs = i % 5 == 0 ? 3 : 0};
 }
 
 /* A pool of a quarter of what they want at once: batches, chunks, cache hits, forks and preemptions all happen. */
@@ -346,8 +360,13 @@ START_TEST(produced_tokens_are_gone_on_from)
         pdk_request request = {.size = sizeof request, .flags = PDK_FLAG_IGNORE_EOS};
         ck_assert_int_eq(rules_resolve(&rest->rules, &request, &sampling_model, NULL), PDK_OK);
         const uint32_t *tokens = whole->choices[0].sequence.tokens;
-        struct generation_spec spec = {.prompt = tokens, .prompt_count = 20, .produced = tokens + 20, .produced_count = cut,
-            .limit = 80, .choices = 1, .seed = 5};
+        struct generation_spec spec = {.prompt = tokens,
+            .prompt_count = 20,
+            .produced = tokens + 20,
+            .produced_count = cut,
+            .limit = 80,
+            .choices = 1,
+            .seed = 5};
         ck_assert_int_eq(generation_init(rest, &spec, NULL), PDK_OK);
         engine_add(desk.engine, rest);
         wait_released(&desk, 2 + cut / 19);

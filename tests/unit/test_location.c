@@ -131,6 +131,7 @@ START_TEST(finds_or_says_why)
     pdk_error err = {0};
     pdk_status status = location_find(&plan, &roots, &path, &err);
     ck_assert_msg(status == cases[_i].status, "status %d: %s", status, err.message);
+    ck_assert_int_eq(err.status, status); /* success leaves the error alone */
     if (status == PDK_OK)
         ck_assert_str_eq(path.data != NULL ? path.data : "", expanded(cases[_i].result, 1));
     else

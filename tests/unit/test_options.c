@@ -19,8 +19,13 @@ static const pdk_option rows[] = {
     {.name = "overrides", .type = PDK_OPTION_TEXT, .default_text = "{}"},
     {.name = "text", .type = PDK_OPTION_TEXT},
     {.name = "old", .type = PDK_OPTION_TEXT, .action = PDK_OPTION_NOTED, .note = "own kernels"},
-    {.name = "tp", .type = PDK_OPTION_INTEGER, .action = PDK_OPTION_REFUSED, .note = "one machine", .default_text = "1",
-        .minimum = 1, .maximum = 64},
+    {.name = "tp",
+        .type = PDK_OPTION_INTEGER,
+        .action = PDK_OPTION_REFUSED,
+        .note = "one machine",
+        .default_text = "1",
+        .minimum = 1,
+        .maximum = 64},
 };
 static const pdk_options table = {
     .size = sizeof table, .option_size = sizeof rows[0], .options = rows, .count = sizeof rows / sizeof rows[0]};
@@ -34,8 +39,7 @@ static const struct {
     {{"--zzz"}, "--zzz", "unknown argument --zzz"},
     {{"word"}, "args", "'word' is no argument; they begin with --"},
     {{"--max-model-len"}, "--max-model-len", "--max-model-len needs a value"},
-    {{"--max-model-len=x"}, "--max-model-len",
-        "--max-model-len: 'x' is not an integer (such as 2048, 32K or 1.5m)"},
+    {{"--max-model-len=x"}, "--max-model-len", "--max-model-len: 'x' is not an integer (such as 2048, 32K or 1.5m)"},
     {{"--max-model-len=1.5"}, "--max-model-len",
         "--max-model-len: '1.5' is not an integer (such as 2048, 32K or 1.5m)"},
     {{"--max-model-len=1.5K"}, "--max-model-len",
@@ -105,7 +109,8 @@ END_TEST
 
 START_TEST(every_spelling_is_read)
 {
-    struct options *options = parse((const char *const[WORDS]){"--max_model_len", "32K", "--no-caching", "--no-fuss", "false", "--share=1"});
+    struct options *options =
+        parse((const char *const[WORDS]){"--max_model_len", "32K", "--no-caching", "--no-fuss", "false", "--share=1"});
     ck_assert_int_eq(options_integer(options, "max-model-len"), 32768);
     ck_assert(options_given(options, "caching") && !options_flag(options, "caching"));
     ck_assert(options_given(options, "no-fuss") && !options_flag(options, "no-fuss"));
@@ -141,9 +146,10 @@ END_TEST
 
 START_TEST(members_become_json)
 {
-    struct options *options = parse((const char *const[WORDS]){"--overrides.rope_theta", "500000", "--overrides.rope.kind=yarn",
-        "--overrides.rope.factor=2.5", "--overrides.rope_theta=1e4"});
-    ck_assert_str_eq(options_text(options, "overrides"), "{\"rope\":{\"kind\":\"yarn\",\"factor\":2.5},\"rope_theta\":1e4}");
+    struct options *options = parse((const char *const[WORDS]){"--overrides.rope_theta", "500000",
+        "--overrides.rope.kind=yarn", "--overrides.rope.factor=2.5", "--overrides.rope_theta=1e4"});
+    ck_assert_str_eq(
+        options_text(options, "overrides"), "{\"rope\":{\"kind\":\"yarn\",\"factor\":2.5},\"rope_theta\":1e4}");
     options_free(options);
     options = parse((const char *const[WORDS]){"--overrides={\"a\": 1}", "--overrides.b=true"});
     ck_assert_str_eq(options_text(options, "overrides"), "{\"a\":1,\"b\":true}");
@@ -166,7 +172,8 @@ START_TEST(the_runtimes_table_holds)
     size_t noted = 0, refusals = 0;
     for (size_t i = 0; i < huggingface_options.count; i++) {
         const pdk_option *option = &huggingface_options.options[i];
-        ck_assert_msg(strspn(option->name, "abcdefghijklmnopqrstuvwxyz0123456789-") == strlen(option->name), "%s", option->name);
+        ck_assert_msg(
+            strspn(option->name, "abcdefghijklmnopqrstuvwxyz0123456789-") == strlen(option->name), "%s", option->name);
         ck_assert_ptr_nonnull(option->doc);
         noted += option->action == PDK_OPTION_NOTED;
         refusals += option->action == PDK_OPTION_REFUSED;

@@ -9,7 +9,8 @@
 #include <string.h>
 
 static const uint32_t eos_ids[] = {2, 7};
-static const struct sampling_model plain_model = {.vocabulary = 100, .eos_ids = eos_ids, .eos_count = 2, .max_logprobs = 20};
+static const struct sampling_model plain_model = {
+    .vocabulary = 100, .eos_ids = eos_ids, .eos_count = 2, .max_logprobs = 20};
 
 static pdk_request plain_request(void)
 {
@@ -27,8 +28,8 @@ static void resolve(struct sampling_rules *rules, const pdk_request *request, co
 START_TEST(defaults_come_in_order)
 {
     struct sampling_model model = plain_model;
-    model.defaults = (pdk_sampling){.has = PDK_HAS_TEMPERATURE | PDK_HAS_TOP_P | PDK_HAS_TOP_K, .temperature = 0.6, .top_p = 0.9,
-        .top_k = 40};
+    model.defaults = (pdk_sampling){
+        .has = PDK_HAS_TEMPERATURE | PDK_HAS_TOP_P | PDK_HAS_TOP_K, .temperature = 0.6, .top_p = 0.9, .top_k = 40};
     struct sampling_rules rules;
     pdk_request request = plain_request();
     resolve(&rules, &request, &plain_model);

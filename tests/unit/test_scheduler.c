@@ -13,8 +13,13 @@ static const struct siphash_key key = {1, 2};
 
 static struct scheduler_config plain_config(uint32_t sequences, uint32_t rows, uint32_t length)
 {
-    return (struct scheduler_config){.max_sequences = sequences, .max_rows = rows, .max_outputs = sequences + 64,
-        .max_length = length, .prefill_interval = 1, .reserve_prompt = true, .chunked = true};
+    return (struct scheduler_config){.max_sequences = sequences,
+        .max_rows = rows,
+        .max_outputs = sequences + 64,
+        .max_length = length,
+        .prefill_interval = 1,
+        .reserve_prompt = true,
+        .chunked = true};
 }
 
 static uint64_t random_state;
@@ -28,8 +33,11 @@ static uint32_t pick(uint32_t below)
 static struct sequence *make_sequence(uint32_t prompt, uint32_t limit, uint32_t family, uint64_t tenant)
 {
     struct sequence *sequence = calloc(1, sizeof *sequence);
-    *sequence = (struct sequence){.tokens = calloc(limit, sizeof(uint32_t)), .prompt_count = prompt, .limit = limit,
-        .tenant = tenant, .total = prompt};
+    *sequence = (struct sequence){.tokens = calloc(limit, sizeof(uint32_t)),
+        .prompt_count = prompt,
+        .limit = limit,
+        .tenant = tenant,
+        .total = prompt};
     for (uint32_t i = 0; i < prompt; i++)
         sequence->tokens[i] = family * 1000 + i;
     return sequence;
@@ -273,8 +281,9 @@ START_TEST(what_never_fits_is_refused_with_the_numbers)
     pdk_error err = {0};
     ck_assert_int_eq(scheduler_fits(pool, 65, &err), PDK_OK);
     ck_assert_int_eq(scheduler_fits(pool, 66, &err), PDK_INVALID);
-    ck_assert_str_eq(err.message, "prompt and answer of up to 66 tokens need 5 blocks of the key-value cache, which has 4 (64 "
-                                  "tokens). Please reduce the length of the prompt or max_tokens.");
+    ck_assert_str_eq(err.message,
+        "prompt and answer of up to 66 tokens need 5 blocks of the key-value cache, which has 4 (64 "
+        "tokens). Please reduce the length of the prompt or max_tokens.");
     block_pool_free(pool);
 }
 END_TEST
@@ -309,7 +318,8 @@ START_TEST(tenants_never_meet_in_the_cache)
     struct block_pool *pool;
     ck_assert_int_eq(block_pool_new(4, true, &key, &pool, NULL), PDK_OK);
     struct siphash128 one = block_pool_salt(pool, 1, "", 0, "", 0), two = block_pool_salt(pool, 2, "", 0, "", 0);
-    struct siphash128 salted = block_pool_salt(pool, 1, "", 0, "ab", 2), shifted = block_pool_salt(pool, 1, "ab", 2, "", 0);
+    struct siphash128 salted = block_pool_salt(pool, 1, "", 0, "ab", 2),
+                      shifted = block_pool_salt(pool, 1, "ab", 2, "", 0);
     uint32_t tokens[BLOCK_TOKENS] = {5}, other[BLOCK_TOKENS] = {6}, block, found;
     ck_assert(block_pool_take(pool, BLOCK_NONE, 1, &block));
     block_pool_publish(pool, block, block_pool_hash(pool, one, tokens), tokens, 1);
@@ -324,7 +334,8 @@ START_TEST(tenants_never_meet_in_the_cache)
 }
 END_TEST
 
-/* One tenant fills the cache with prefixes; the other's is still found, since a tenant above its share reuses its own. */
+/* One tenant fills the cache with prefixes; the other's is still found, since a tenant above its share reuses its own.
+ */
 START_TEST(a_tenant_above_its_share_evicts_its_own)
 {
     struct block_pool *pool;

@@ -1,5 +1,5 @@
-/* tests/unit/toy_model.h: a model for tests of the engine: the next token is a hash of all tokens before it, as they stand in
- * the cache's blocks. So a wrong block table, a copy not made, or another's block gives wrong tokens. */
+/* tests/unit/toy_model.h: a model for tests of the engine: the next token is a hash of all tokens before it, as they
+ * stand in the cache's blocks. So a wrong block table, a copy not made, or another's block gives wrong tokens. */
 #pragma once
 
 #include <paddock/draft/ops.h>
@@ -37,8 +37,8 @@ static inline uint32_t toy_next(const uint32_t *tokens, size_t count, uint64_t s
 }
 
 /* Makes a step; returns false when a row reads what was not written. */
-static inline bool toy_step(struct toy_model *toy, const pdk_batch *batch, const uint32_t (*copies)[2], size_t copy_count,
-    pdk_sample_row *samples, uint32_t sample_count)
+static inline bool toy_step(struct toy_model *toy, const pdk_batch *batch, const uint32_t (*copies)[2],
+    size_t copy_count, pdk_sample_row *samples, uint32_t sample_count)
 {
     size_t block_bytes = PDK_KV_BLOCK_TOKENS * sizeof(uint32_t);
     toy->steps++;
@@ -46,12 +46,14 @@ static inline bool toy_step(struct toy_model *toy, const pdk_batch *batch, const
     toy->copies += copy_count;
     toy->most_rows = batch->row_count > toy->most_rows ? batch->row_count : toy->most_rows;
     for (size_t i = 0; i < copy_count; i++)
-        memcpy(toy->cache + copies[i][1] * PDK_KV_BLOCK_TOKENS, toy->cache + copies[i][0] * PDK_KV_BLOCK_TOKENS, block_bytes);
+        memcpy(toy->cache + copies[i][1] * PDK_KV_BLOCK_TOKENS, toy->cache + copies[i][0] * PDK_KV_BLOCK_TOKENS,
+            block_bytes);
     for (uint32_t row = 0; row < batch->row_count; row++) {
         uint32_t sequence = batch->sequence_of[row];
         const uint32_t *table = batch->tables + (size_t)sequence * batch->table_stride;
         uint32_t position = batch->positions[row];
-        if (batch->slots[row] != table[position / PDK_KV_BLOCK_TOKENS] * PDK_KV_BLOCK_TOKENS + position % PDK_KV_BLOCK_TOKENS ||
+        if (batch->slots[row] !=
+                table[position / PDK_KV_BLOCK_TOKENS] * PDK_KV_BLOCK_TOKENS + position % PDK_KV_BLOCK_TOKENS ||
             position >= batch->context_lengths[sequence])
             return false;
         toy->cache[batch->slots[row]] = batch->tokens[row] + 1;
@@ -61,7 +63,8 @@ static inline bool toy_step(struct toy_model *toy, const pdk_batch *batch, const
         const uint32_t *table = batch->tables + (size_t)sequence * batch->table_stride;
         uint64_t hash = 1;
         for (uint32_t at = 0; at <= batch->positions[row]; at++) {
-            uint32_t token = toy->cache[table[at / PDK_KV_BLOCK_TOKENS] * PDK_KV_BLOCK_TOKENS + at % PDK_KV_BLOCK_TOKENS];
+            uint32_t token =
+                toy->cache[table[at / PDK_KV_BLOCK_TOKENS] * PDK_KV_BLOCK_TOKENS + at % PDK_KV_BLOCK_TOKENS];
             if (token == 0)
                 return false;
             hash = toy_mix(hash, token - 1);

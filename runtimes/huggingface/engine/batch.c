@@ -69,8 +69,8 @@ static void point_results(pdk_sample_row *row, const struct drawn *drawn)
     row->report_logprobs = drawn->report_logprobs;
 }
 
-/* Row `row` of the batch holds token `position` of the choice: its logits score the next prompt token, or give the token to
- * be drawn, or are not wanted. */
+/* Row `row` of the batch holds token `position` of the choice: its logits score the next prompt token, or give the
+ * token to be drawn, or are not wanted. */
 static void add_output(struct batch *batch, struct choice *choice, uint32_t position, uint32_t row)
 {
     struct sequence *sequence = &choice->sequence;

@@ -22,6 +22,6 @@ struct batch {
 pdk_status batch_init(struct batch *batch, uint32_t max_rows, uint32_t max_sequences, uint32_t max_outputs,
     uint32_t table_stride, pdk_error *err);
 void batch_done(struct batch *batch); /* of a zeroed or half-made one too */
-/* Fills it from `plan`, whose sequences are the first members of choices of generations. Score results go to the choice's
- * generation. */
+/* Fills it from `plan`, whose sequences are the first members of choices of generations. Score results go to the
+ * choice's generation. */
 void batch_fill(struct batch *batch, const struct scheduler *scheduler, const struct plan *plan);

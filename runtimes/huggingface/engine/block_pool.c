@@ -1,5 +1,5 @@
-/* Arrays indexed by block number. The free list is doubly linked by index, so that any block leaves it in constant time;
- * the map is open addressing with backward-shift deletion, at most half full. */
+/* Arrays indexed by block number. The free list is doubly linked by index, so that any block leaves it in constant
+ * time; the map is open addressing with backward-shift deletion, at most half full. */
 #include "config.h"
 
 #include "runtimes/huggingface/engine/block_pool.h"
@@ -239,8 +239,8 @@ struct siphash128 block_pool_hash(const struct block_pool *pool, struct siphash1
     return siphash128(&pool->key, &input, sizeof input);
 }
 
-struct siphash128 block_pool_salt(const struct block_pool *pool, uint64_t tenant, const char *adapter, size_t adapter_length,
-    const char *cache_salt, size_t cache_salt_length)
+struct siphash128 block_pool_salt(const struct block_pool *pool, uint64_t tenant, const char *adapter,
+    size_t adapter_length, const char *cache_salt, size_t cache_salt_length)
 {
     /* Each text is hashed by itself first, so that no two pairs of texts give the same bytes. */
     uint64_t input[5] = {tenant};

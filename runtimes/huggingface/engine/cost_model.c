@@ -1,5 +1,5 @@
-/* Recursive least squares with forgetting: three numbers are fitted to what the steps took, the last few hundred counting
- * most. Negative terms are taken as zero when predicting. */
+/* Recursive least squares with forgetting: three numbers are fitted to what the steps took, the last few hundred
+ * counting most. Negative terms are taken as zero when predicting. */
 #include "config.h"
 
 #include "runtimes/huggingface/engine/cost_model.h"

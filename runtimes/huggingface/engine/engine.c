@@ -49,8 +49,8 @@ static void note(struct engine *engine, struct generation *generation)
     engine->news = generation;
 }
 
-static void end_choice(struct engine *engine, struct generation *generation, struct choice *choice, int32_t finish,
-    int32_t stop_kind)
+static void end_choice(
+    struct engine *engine, struct generation *generation, struct choice *choice, int32_t finish, int32_t stop_kind)
 {
     if (choice->sequence.state == SEQUENCE_ENDED)
         return;
@@ -249,8 +249,9 @@ static bool make_step(struct engine *engine, struct engine_figures *figures)
     int64_t start_us = monotonic_us();
     stamp_scheduled(plan, start_us);
     batch_fill(&engine->batch, engine->scheduler, plan);
-    pdk_status status = engine->config.step(engine->config.context, &engine->batch.flat, (const uint32_t(*)[2])plan->copies,
-        plan->copy_count, engine->batch.samples, engine->batch.flat.output_count, &error);
+    pdk_status status =
+        engine->config.step(engine->config.context, &engine->batch.flat, (const uint32_t(*)[2])plan->copies,
+            plan->copy_count, engine->batch.samples, engine->batch.flat.output_count, &error);
     if (status != PDK_OK) {
         fail_step(engine, plan, &error);
         return true;

@@ -1,5 +1,6 @@
-/* runtimes/huggingface/engine/engine.h: the step loop, [engine-thread]: take in what came, schedule, make the step, hand the
- * tokens on. It knows no text and no model; what makes a step is a function. Sleeps when there is nothing to do. */
+/* runtimes/huggingface/engine/engine.h: the step loop, [engine-thread]: take in what came, schedule, make the step,
+ * hand the tokens on. It knows no text and no model; what makes a step is a function. Sleeps when there is nothing to
+ * do. */
 #pragma once
 
 #include "runtimes/huggingface/engine/generation.h"
@@ -22,11 +23,12 @@ struct engine_config {
     bool caching;
     void *context; /* first argument of the functions */
     engine_step *step;
-    /* These generations (linked by news_next) have new tokens, ended, failed or were released. Must not block. Those that
-     * are `released` may be freed once it has returned. [engine-thread] */
+    /* These generations (linked by news_next) have new tokens, ended, failed or were released. Must not block. Those
+     * that are `released` may be freed once it has returned. [engine-thread] */
     void (*news)(void *context, struct generation *first);
     void (*figures)(void *context, const struct engine_figures *figures); /* may be NULL. [engine-thread] */
-    void (*alive)(void *context); /* work goes on; once a step, and once a second while sequences wait. [engine-thread] */
+    void (*alive)(
+        void *context); /* work goes on; once a step, and once a second while sequences wait. [engine-thread] */
 };
 
 struct engine;
@@ -38,8 +40,8 @@ struct engine *engine_stop(struct engine *engine);
 
 /* Hands over a generation until it is `released`. [any-thread] */
 void engine_add(struct engine *engine, struct generation *generation);
-/* `held` or `dropped` of a generation that was added have changed, or `consumed` by half of RESULTS_HELD or more. Not after it
- * was freed; in between it may be released any time. [any-thread] */
+/* `held` or `dropped` of a generation that was added have changed, or `consumed` by half of RESULTS_HELD or more. Not
+ * after it was freed; in between it may be released any time. [any-thread] */
 void engine_nudge(struct engine *engine, struct generation *generation);
 /* The salt of the prefix cache; see block_pool_salt. [any-thread] */
 struct siphash128 engine_salt(const struct engine *engine, uint64_t tenant, pdk_string adapter, pdk_string cache_salt);

@@ -1,5 +1,5 @@
-/* All memory that a request needs while it runs is taken here, by the front, so that no step allocates. Token arrays are as
- * long as the answer may become; the kernel gives pages as they are written. */
+/* All memory that a request needs while it runs is taken here, by the front, so that no step allocates. Token arrays
+ * are as long as the answer may become; the kernel gives pages as they are written. */
 #include "config.h"
 
 #include "runtimes/huggingface/engine/generation.h"
@@ -20,14 +20,16 @@ static pdk_status no_memory(pdk_error *err)
 }
 
 /* Lays out `count` results with `top` alternatives and `report` further ids in one block of memory. */
-static pdk_status lay_out(struct drawn *drawn, size_t count, size_t top, size_t report, void **ret_memory, pdk_error *err)
+static pdk_status lay_out(
+    struct drawn *drawn, size_t count, size_t top, size_t report, void **ret_memory, pdk_error *err)
 {
     size_t each = top + report, entries, bytes;
     if (each == 0)
         return PDK_OK;
     if (__builtin_mul_overflow(count, each, &entries) || entries > entries_max)
         return pdk_error_set(err, PDK_INVALID, NULL,
-            "%zu log probabilities at %zu positions are more than the %zu that a request may have", each, count, entries_max);
+            "%zu log probabilities at %zu positions are more than the %zu that a request may have", each, count,
+            entries_max);
     if (__builtin_mul_overflow(entries, sizeof(uint32_t) + sizeof(float), &bytes))
         return no_memory(err);
     uint32_t *words = malloc(bytes);

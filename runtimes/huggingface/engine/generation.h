@@ -1,9 +1,10 @@
-/* runtimes/huggingface/engine/generation.h: one request as the engine has it: n choices over one prompt. Made by the front,
- * which hands it to the engine and reads results while the engine writes more.
+/* runtimes/huggingface/engine/generation.h: one request as the engine has it: n choices over one prompt. Made by the
+ * front, which hands it to the engine and reads results while the engine writes more.
  *
- * Who writes what: until engine_add and once it is `released` everything is the front's. In between the engine writes; the
- * front reads tokens below `published`, results between `consumed` and `published`, and `finish` once `ended` is set, and
- * writes only what is marked. A choice is at most RESULTS_HELD tokens ahead of the front: it waits when that is reached. */
+ * Who writes what: until engine_add and once it is `released` everything is the front's. In between the engine writes;
+ * the front reads tokens below `published`, results between `consumed` and `published`, and `finish` once `ended` is
+ * set, and writes only what is marked. A choice is at most RESULTS_HELD tokens ahead of the front: it waits when that
+ * is reached. */
 #pragma once
 
 #include "runtimes/huggingface/engine/sequence.h"
@@ -31,12 +32,13 @@ struct choice {
     struct drawn results[RESULTS_HELD]; /* of token i: results[i % RESULTS_HELD] */
     void *result_memory;
     int32_t finish, stop_kind; /* PDK_FINISH_…, PDK_STOP_…; valid once `ended` */
-    _Atomic uint32_t published; /* tokens that the front may read; the prompt at first (released by the engine's store) */
-    _Atomic uint32_t consumed;  /* tokens whose results the front is done with; the front's */
-    _Atomic bool dropped;       /* the front's: end it, its further tokens are not wanted (a stop string was found) */
+    _Atomic uint32_t
+        published; /* tokens that the front may read; the prompt at first (released by the engine's store) */
+    _Atomic uint32_t consumed; /* tokens whose results the front is done with; the front's */
+    _Atomic bool dropped;      /* the front's: end it, its further tokens are not wanted (a stop string was found) */
     /* What the sequence had come to when its last token was published: the sequence itself is the scheduler's. */
     _Atomic uint32_t cached, preemptions;
-    _Atomic bool ended;         /* no more tokens come; stored after the last `published` */
+    _Atomic bool ended; /* no more tokens come; stored after the last `published` */
 };
 
 struct generation {
@@ -46,14 +48,14 @@ struct generation {
     struct choice *choices;
     struct drawn *scores; /* [prompt_count - 1] of tokens 1 …, when prompt log probabilities are wanted, or NULL */
     void *score_memory;
-    _Atomic bool held;     /* the front's: the client does not read for now */
-    _Atomic bool dropped;  /* the front's: end it, its results are not wanted */
+    _Atomic bool held;    /* the front's: the client does not read for now */
+    _Atomic bool dropped; /* the front's: end it, its results are not wanted */
     _Atomic bool failed;  /* the engine's: `error` says why; set before the choices end */
     pdk_error error;
-    int64_t arrived_us; /* CLOCK_MONOTONIC */
+    int64_t arrived_us;                                          /* CLOCK_MONOTONIC */
     _Atomic int64_t scheduled_us, first_token_us, last_token_us; /* the engine's; 0: not yet */
-    /* The engine's last word: it will not touch this again once `news` has returned. To be read in `news` alone, and kept
-     * under the lock that those who free it take. */
+    /* The engine's last word: it will not touch this again once `news` has returned. To be read in `news` alone, and
+     * kept under the lock that those who free it take. */
     bool released;
 
     /* the engine's own */
@@ -65,8 +67,8 @@ struct generation {
     struct generation *inbox_next;
 };
 
-/* What a generation is made of; lists are copied. `prompt` then `produced` are its tokens so far; a choice comes to at most
- * `limit` tokens. */
+/* What a generation is made of; lists are copied. `prompt` then `produced` are its tokens so far; a choice comes to at
+ * most `limit` tokens. */
 struct generation_spec {
     const uint32_t *prompt;
     uint32_t prompt_count;
@@ -80,7 +82,7 @@ struct generation_spec {
     struct siphash128 salt;
 };
 
-/* Makes the choices of `generation`, whose `rules` are resolved and whose rest is zero. generation_done frees it all, the
- * rules too, and after a failure as well. */
+/* Makes the choices of `generation`, whose `rules` are resolved and whose rest is zero. generation_done frees it all,
+ * the rules too, and after a failure as well. */
 pdk_status generation_init(struct generation *generation, const struct generation_spec *spec, pdk_error *err);
 void generation_done(struct generation *generation);

@@ -1,6 +1,6 @@
 /* Lists: the running one is sorted by (priority, arrival); each tenant has a waiting one sorted the same way, so that a
- * preempted sequence comes back to its old place. A step first settles whose blocks there are (which may preempt), and only
- * then writes the plan, so that nothing planned is taken back. */
+ * preempted sequence comes back to its old place. A step first settles whose blocks there are (which may preempt), and
+ * only then writes the plan, so that nothing planned is taken back. */
 #include "config.h"
 
 #include "runtimes/huggingface/engine/scheduler.h"
@@ -16,8 +16,8 @@ enum { TENANTS_MAX = 64, QUANTUM = 2048, DEBT_MAX = 4 * QUANTUM, PREEMPTIONS_FAI
 
 struct tenant {
     uint64_t id;
-    uint32_t sequences; /* waiting and running; 0: the slot is free */
-    int64_t deficit;    /* tokens that it may still have computed before the others' turn */
+    uint32_t sequences;            /* waiting and running; 0: the slot is free */
+    int64_t deficit;               /* tokens that it may still have computed before the others' turn */
     struct sequence *first, *last; /* waiting */
 };
 
@@ -55,8 +55,8 @@ pdk_status scheduler_new(
     size_t entries;
     if (__builtin_mul_overflow((size_t)n, (size_t)s->stride, &entries)) {
         free(s);
-        return pdk_error_set(err, PDK_NO_MEMORY, "max_num_seqs", "%" PRIu32 " block tables of %" PRIu32 " do not fit in memory",
-            n, config->max_length);
+        return pdk_error_set(err, PDK_NO_MEMORY, "max_num_seqs",
+            "%" PRIu32 " block tables of %" PRIu32 " do not fit in memory", n, config->max_length);
     }
     s->slots = calloc(n, sizeof *s->slots);
     s->tables = calloc(entries, sizeof *s->tables);
@@ -64,8 +64,8 @@ pdk_status scheduler_new(
     s->plan.entries = calloc(n, sizeof *s->plan.entries);
     s->plan.copies = calloc(n, sizeof *s->plan.copies);
     s->plan.copy_owners = calloc(n, sizeof(struct sequence *));
-    if (s->slots == NULL || s->tables == NULL || s->order == NULL || s->plan.entries == NULL || s->plan.copies == NULL ||
-        s->plan.copy_owners == NULL) {
+    if (s->slots == NULL || s->tables == NULL || s->order == NULL || s->plan.entries == NULL ||
+        s->plan.copies == NULL || s->plan.copy_owners == NULL) {
         scheduler_free(s);
         return pdk_error_set(err, PDK_NO_MEMORY, "max_num_seqs", "no memory for %" PRIu32 " sequences", n);
     }
@@ -97,8 +97,9 @@ pdk_status scheduler_fits(const struct block_pool *pool, uint32_t limit, pdk_err
     if (need <= block_pool_size(pool))
         return PDK_OK;
     return pdk_error_set(err, PDK_INVALID, NULL,
-        "prompt and answer of up to %" PRIu32 " tokens need %" PRIu32 " blocks of the key-value cache, which has %" PRIu32
-        " (%" PRIu32 " tokens). Please reduce the length of the prompt or max_tokens.",
+        "prompt and answer of up to %" PRIu32 " tokens need %" PRIu32
+        " blocks of the key-value cache, which has %" PRIu32 " (%" PRIu32
+        " tokens). Please reduce the length of the prompt or max_tokens.",
         limit, need, block_pool_size(pool), block_pool_size(pool) * BLOCK_TOKENS);
 }
 
@@ -225,8 +226,8 @@ static void preempt(struct scheduler *s, struct sequence *sequence)
     wait(s, sequence);
 }
 
-/* Whether `a` should give up its blocks rather than `b`: one whose client does not read; one not yet preempted twice; the
- * lower priority; the newer. */
+/* Whether `a` should give up its blocks rather than `b`: one whose client does not read; one not yet preempted twice;
+ * the lower priority; the newer. */
 static bool yields_before(const struct sequence *a, const struct sequence *b)
 {
     bool fair_a = a->preemptions < PREEMPTIONS_FAIR, fair_b = b->preemptions < PREEMPTIONS_FAIR;
@@ -285,8 +286,8 @@ static bool grow(struct scheduler *s, struct sequence *sequence, uint32_t end)
     return true;
 }
 
-/* Gives `sequence` the rows up to `end`, preempting others for them. It may lose by it: a decoding sequence its own blocks,
- * when it is itself the one to yield; a prompt waits with those it has. */
+/* Gives `sequence` the rows up to `end`, preempting others for them. It may lose by it: a decoding sequence its own
+ * blocks, when it is itself the one to yield; a prompt waits with those it has. */
 static void grant(struct scheduler *s, struct sequence *sequence, uint32_t end)
 {
     while (!grow(s, sequence, end)) {
@@ -305,8 +306,8 @@ static void grant(struct scheduler *s, struct sequence *sequence, uint32_t end)
     sequence->chunk = end - sequence->computed;
 }
 
-/* The end of a chunk of at most `rows` more tokens: a block's border, or the goal. At least one block where `rows` allows
- * that; else, and where prompts may not be cut, nothing. */
+/* The end of a chunk of at most `rows` more tokens: a block's border, or the goal. At least one block where `rows`
+ * allows that; else, and where prompts may not be cut, nothing. */
 static uint32_t chunk_end(const struct scheduler *s, const struct sequence *sequence, uint32_t rows)
 {
     uint32_t goal = sequence_goal(sequence), from = sequence->computed, left = goal - from;
@@ -373,8 +374,7 @@ static uint32_t rows_allowed(const struct sequence *sequence, const struct allow
     return sequence->scores && left->outputs < left->rows ? left->outputs : left->rows;
 }
 
-static void give_prompt(
-    struct scheduler *s, struct sequence *sequence, uint32_t rows, struct allowance *left)
+static void give_prompt(struct scheduler *s, struct sequence *sequence, uint32_t rows, struct allowance *left)
 {
     uint32_t end = chunk_end(s, sequence, rows);
     if (end <= sequence->computed)
@@ -426,8 +426,8 @@ static bool deferred(const struct sequence *sequence)
     if (sequence->held)
         return true;
     return leader != NULL && !sequence->admitted && !leader->held &&
-        (leader->state == SEQUENCE_WAITING ||
-            (leader->state == SEQUENCE_RUNNING && leader->computed + 1 < leader->prompt_count));
+           (leader->state == SEQUENCE_WAITING ||
+               (leader->state == SEQUENCE_RUNNING && leader->computed + 1 < leader->prompt_count));
 }
 
 static struct sequence *first_ready(const struct tenant *tenant)
@@ -438,8 +438,9 @@ static struct sequence *first_ready(const struct tenant *tenant)
     return sequence;
 }
 
-/* Deficit round robin over the tenants whose first sequence is of the best class: the one with the most to its credit, from
- * the cursor on, so that a tenant that comes to a long queue of another's is served at once, not after a quantum. */
+/* Deficit round robin over the tenants whose first sequence is of the best class: the one with the most to its credit,
+ * from the cursor on, so that a tenant that comes to a long queue of another's is served at once, not after a quantum.
+ */
 static struct sequence *next_to_admit(struct scheduler *s)
 {
     int32_t best = INT32_MAX;
@@ -499,7 +500,8 @@ static bool adopt_leader(struct scheduler *s, struct sequence *sequence)
 {
     const struct sequence *leader = sequence->leader;
     uint32_t shared = sequence->prompt_count - 1;
-    if (leader == NULL || sequence->scores || leader->state != SEQUENCE_RUNNING || leader->computed < shared || shared == 0)
+    if (leader == NULL || sequence->scores || leader->state != SEQUENCE_RUNNING || leader->computed < shared ||
+        shared == 0)
         return false;
     uint32_t *table = table_of(s, sequence);
     const uint32_t *from = table_of(s, leader);

@@ -1,9 +1,9 @@
 /* runtimes/huggingface/engine/scheduler.h: which rows the next step computes. A function over its state: it reads no
  * clock, takes no lock and allocates nothing after scheduler_new. One thread at a time.
  *
- * A step: decode rows first; then chunks of admitted prompts, each at least one block; then admissions, while rows, slots
- * and blocks last. Running sequences are ordered by priority, then age. Whoever lacks a block takes it from the cache,
- * else preempts the newest of the lowest priority; the oldest can always go on, so every admitted sequence ends.
+ * A step: decode rows first; then chunks of admitted prompts, each at least one block; then admissions, while rows,
+ * slots and blocks last. Running sequences are ordered by priority, then age. Whoever lacks a block takes it from the
+ * cache, else preempts the newest of the lowest priority; the oldest can always go on, so every admitted sequence ends.
  * Between tenants deficit round robin, computed tokens being the cost; inside one, first come first served. */
 #pragma once
 
@@ -36,7 +36,7 @@ struct plan {
     uint32_t copy_count;
     uint32_t rows, outputs, decode_rows;
     uint32_t prompt_rows; /* of `rows`, those of prompts */
-    uint64_t context;      /* tokens in the caches of all its sequences */
+    uint64_t context;     /* tokens in the caches of all its sequences */
 };
 
 struct scheduler_counts {
@@ -47,8 +47,8 @@ struct scheduler_counts {
 struct scheduler;
 
 /* Borrows `pool`. */
-pdk_status scheduler_new(const struct scheduler_config *config, struct block_pool *pool, struct scheduler **ret_scheduler,
-    pdk_error *err);
+pdk_status scheduler_new(
+    const struct scheduler_config *config, struct block_pool *pool, struct scheduler **ret_scheduler, pdk_error *err);
 struct scheduler *scheduler_free(struct scheduler *scheduler); /* takes NULL, returns NULL */
 
 /* Whether a sequence that may come to `limit` tokens fits the pool at all; else PDK_INVALID with the numbers. */
@@ -73,6 +73,6 @@ bool scheduler_idle(const struct scheduler *scheduler); /* holds no sequence */
 /* Whether all invariants hold; *ret_what says which does not. Slow: tests and debug builds. */
 bool scheduler_check(const struct scheduler *scheduler, const char **ret_what);
 
-/* Output rows among the tokens [first, first + count) of `sequence`: those scored, and the one that the next token is drawn
- * from. */
+/* Output rows among the tokens [first, first + count) of `sequence`: those scored, and the one that the next token is
+ * drawn from. */
 uint32_t plan_outputs(const struct sequence *sequence, uint32_t first, uint32_t count);

@@ -14,32 +14,32 @@ enum sequence_state {
 
 struct sequence {
     /* what it is: set before scheduler_add, then constant */
-    uint32_t *tokens;       /* [limit], borrowed */
-    uint32_t prompt_count;  /* at least 1 */
-    uint32_t limit;         /* most tokens it may come to; at least prompt_count */
-    bool scores;            /* the logits of every prompt position are wanted, not just of the last one */
-    int32_t priority;       /* lower runs first */
+    uint32_t *tokens;      /* [limit], borrowed */
+    uint32_t prompt_count; /* at least 1 */
+    uint32_t limit;        /* most tokens it may come to; at least prompt_count */
+    bool scores;           /* the logits of every prompt position are wanted, not just of the last one */
+    int32_t priority;      /* lower runs first */
     uint64_t tenant;
-    struct siphash128 salt; /* block_pool_salt */
+    struct siphash128 salt;  /* block_pool_salt */
     struct sequence *leader; /* NULL, or the sequence of the same prompt whose blocks it shares */
 
     /* how far it is: the engine's */
-    uint32_t total;    /* tokens known; the engine appends */
-    uint32_t scored;   /* prompt positions whose logits were taken */
-    bool held;         /* the client does not read: gets no rows, keeps its blocks */
+    uint32_t total;  /* tokens known; the engine appends */
+    uint32_t scored; /* prompt positions whose logits were taken */
+    bool held;       /* the client does not read: gets no rows, keeps its blocks */
 
     /* the scheduler's own */
     enum sequence_state state;
     uint64_t arrival;
-    uint32_t slot;      /* of its block table, while it runs */
-    uint32_t blocks;    /* entries of its table */
-    uint32_t computed;  /* tokens in the cache */
-    uint32_t cached;    /* of these, found in the cache at its first admission */
-    uint32_t published; /* full blocks already offered to the cache */
+    uint32_t slot;           /* of its block table, while it runs */
+    uint32_t blocks;         /* entries of its table */
+    uint32_t computed;       /* tokens in the cache */
+    uint32_t cached;         /* of these, found in the cache at its first admission */
+    uint32_t published;      /* full blocks already offered to the cache */
     struct siphash128 chain; /* hash of the last of these; the salt at first */
     uint32_t preemptions;
-    bool admitted;           /* once at least */
-    uint32_t chunk;          /* rows that this step gives it, their blocks taken */
+    bool admitted;  /* once at least */
+    uint32_t chunk; /* rows that this step gives it, their blocks taken */
     uint8_t tenant_slot;
     struct sequence *previous, *next;
 };

@@ -1,5 +1,5 @@
-/* A token's end is decided here again, by the same rules as in the engine, so that nothing waits for the engine to say so:
- * an end token's text is not shown, and what follows a stop string is dropped. */
+/* A token's end is decided here again, by the same rules as in the engine, so that nothing waits for the engine to say
+ * so: an end token's text is not shown, and what follows a stop string is dropped. */
 #include "config.h"
 
 #include "runtimes/huggingface/front/answer.h"
@@ -59,8 +59,8 @@ static pdk_status put_id(struct pending *pending, uint32_t id, pdk_error *err)
     return PDK_OK;
 }
 
-static pdk_status put_entry(struct pending *pending, const struct detokenizer *detokenizer, uint32_t token, int32_t rank,
-    float logprob, pdk_error *err)
+static pdk_status put_entry(struct pending *pending, const struct detokenizer *detokenizer, uint32_t token,
+    int32_t rank, float logprob, pdk_error *err)
 {
     if (!array_grow(&pending->entries, &pending->entry_room, pending->entry_count + 1))
         return no_memory(err);
@@ -68,8 +68,8 @@ static pdk_status put_entry(struct pending *pending, const struct detokenizer *d
     pdk_status status = detokenizer != NULL ? detokenizer_peek(detokenizer, token, &pending->texts, err) : PDK_OK;
     if (status != PDK_OK)
         return status;
-    pending->entries[pending->entry_count++] =
-        (pdk_logprob){.token = token, .rank = rank, .logprob = logprob, .text = {.length = pending->texts.length - before}};
+    pending->entries[pending->entry_count++] = (pdk_logprob){
+        .token = token, .rank = rank, .logprob = logprob, .text = {.length = pending->texts.length - before}};
     return pending->texts.failed ? no_memory(err) : PDK_OK;
 }
 
@@ -112,8 +112,8 @@ static pdk_status open_detokenizer(struct answer *answer, pdk_error *err)
         return PDK_OK;
     bool skip = (answer->request->flags & PDK_FLAG_KEEP_SPECIAL) == 0;
     bool spaces = (answer->request->flags & PDK_FLAG_NO_SPACES_BETWEEN) == 0;
-    return detokenizer_new(answer->served->tokenizer, sequence->tokens, sequence->prompt_count, skip, spaces,
-        &answer->detokenizer, err);
+    return detokenizer_new(
+        answer->served->tokenizer, sequence->tokens, sequence->prompt_count, skip, spaces, &answer->detokenizer, err);
 }
 
 /* Adds the text of a token. Returns the index of the stop string that it completes, or -1, through `ret_stop`. */
@@ -144,10 +144,11 @@ static pdk_status replay(struct answer *answer, uint32_t total, pdk_error *err)
     return status;
 }
 
-pdk_status answer_init(struct answer *answer, const struct served *served, const pdk_request *request, struct choice *choice,
-    uint32_t index, pdk_error *err)
+pdk_status answer_init(struct answer *answer, const struct served *served, const pdk_request *request,
+    struct choice *choice, uint32_t index, pdk_error *err)
 {
-    *answer = (struct answer){.served = served, .request = request, .choice = choice, .index = index, .stop_string = -1};
+    *answer =
+        (struct answer){.served = served, .request = request, .choice = choice, .index = index, .stop_string = -1};
     stop_text_init(&answer->text, request->stop, request->stop_count, (request->flags & PDK_FLAG_INCLUDE_STOP) != 0);
     pdk_status status = open_detokenizer(answer, err);
     return status == PDK_OK ? replay(answer, choice->sequence.total, err) : status;
@@ -215,7 +216,8 @@ bool answer_wants_part(const struct answer *answer)
     if (answer->finish != PDK_FINISH_NONE)
         return true;
     size_t least = (answer->request->flags & PDK_FLAG_STREAM) != 0 ? answer->served->stream_interval : PART_TOKENS;
-    return answer->pending.id_count >= least || answer->pending.text.length + answer->pending.texts.length >= PART_BYTES;
+    return answer->pending.id_count >= least ||
+           answer->pending.text.length + answer->pending.texts.length >= PART_BYTES;
 }
 
 void answer_part(struct answer *answer, pdk_part *part)

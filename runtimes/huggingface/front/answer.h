@@ -1,5 +1,5 @@
-/* runtimes/huggingface/front/answer.h: the answer of one choice as the client gets it: tokens become text, stop strings are
- * looked for, log probabilities get their texts, and what has come together goes out as a part. */
+/* runtimes/huggingface/front/answer.h: the answer of one choice as the client gets it: tokens become text, stop strings
+ * are looked for, log probabilities get their texts, and what has come together goes out as a part. */
 #pragma once
 
 #include "runtimes/huggingface/front/served.h"
@@ -33,17 +33,17 @@ struct answer {
     struct detokenizer *detokenizer; /* NULL: no text */
     struct stop_text text;
     struct pending pending;
-    uint32_t taken;     /* tokens of the sequence dealt with, the prompt included */
-    int32_t finish;     /* PDK_FINISH_…, NONE while it goes on */
+    uint32_t taken; /* tokens of the sequence dealt with, the prompt included */
+    int32_t finish; /* PDK_FINISH_…, NONE while it goes on */
     int32_t stop_kind;
     uint32_t stop_token;
-    int stop_string;    /* index, or -1 */
+    int stop_string; /* index, or -1 */
     bool sent_finish;
 };
 
 /* Starts behind the prompt; tokens produced elsewhere are gone through without being shown. */
-pdk_status answer_init(struct answer *answer, const struct served *served, const pdk_request *request, struct choice *choice,
-    uint32_t index, pdk_error *err);
+pdk_status answer_init(struct answer *answer, const struct served *served, const pdk_request *request,
+    struct choice *choice, uint32_t index, pdk_error *err);
 void answer_done(struct answer *answer);
 /* Takes in the tokens published so far; stops at the end of the choice. */
 pdk_status answer_take(struct answer *answer, pdk_error *err);
@@ -54,5 +54,5 @@ void answer_part(struct answer *answer, pdk_part *part);
 void answer_sent(struct answer *answer);
 
 /* The prompt's own part: ids, text, log probabilities, by what was asked for. `text` is the prompt's. */
-pdk_status answer_prompt(const struct served *served, const struct generation *generation, struct pending *pending,
-    pdk_error *err);
+pdk_status answer_prompt(
+    const struct served *served, const struct generation *generation, struct pending *pending, pdk_error *err);

@@ -1,6 +1,6 @@
-/* The variables of a render are written as one JSON object and read back, so that a client's values enter the template's
- * world through the same checks as everything else. Messages are adapted on the way: content as the template wants it (a
- * text, or a list of parts), a tool call's arguments as an object. */
+/* The variables of a render are written as one JSON object and read back, so that a client's values enter the
+ * template's world through the same checks as everything else. Messages are adapted on the way: content as the template
+ * wants it (a text, or a list of parts), a tool call's arguments as an object. */
 #include "config.h"
 
 #include "runtimes/huggingface/front/chat.h"
@@ -18,8 +18,9 @@
 static const struct json_limits variable_limits = {.bytes = (size_t)64 << 20, .depth = 72, .nodes = 2000000};
 
 /* Variables that the runtime sets; a request may not. */
-static const char *const own_names[] = {"messages", "tools", "documents", "add_generation_prompt", "continue_final_message",
-    "bos_token", "eos_token", "chat_template", "tokenize", "tokenizer", "raise_exception", "strftime_now", "namespace"};
+static const char *const own_names[] = {"messages", "tools", "documents", "add_generation_prompt",
+    "continue_final_message", "bos_token", "eos_token", "chat_template", "tokenize", "tokenizer", "raise_exception",
+    "strftime_now", "namespace"};
 
 static void put_json(struct json_writer *out, const char *key, const struct json *value)
 {
@@ -91,7 +92,8 @@ static pdk_status put_parts(struct json_writer *out, const struct json *content,
     return PDK_OK;
 }
 
-static pdk_status put_content(const struct served *served, struct json_writer *out, const struct json *content, pdk_error *err)
+static pdk_status put_content(
+    const struct served *served, struct json_writer *out, const struct json *content, pdk_error *err)
 {
     json_write_key(out, "content");
     if (content->type == JSON_STRING && !served->wants_parts)
@@ -143,7 +145,8 @@ static void put_tool_calls(struct json_writer *out, const struct json *calls)
     json_write_end_array(out);
 }
 
-static pdk_status put_message(const struct served *served, struct json_writer *out, const pdk_message *message, pdk_error *err)
+static pdk_status put_message(
+    const struct served *served, struct json_writer *out, const pdk_message *message, pdk_error *err)
 {
     struct json_document *document = NULL;
     pdk_status status = json_read(message->json.data, message->json.length, &variable_limits, &document, err);
@@ -251,7 +254,8 @@ static pdk_status write_variables(
     if (status == PDK_OK)
         status = put_variables(&out, own != NULL ? json_root(own) : NULL, given != NULL ? json_root(given) : NULL, err);
     json_write_end_object(&out);
-    return status == PDK_OK && text->failed ? pdk_error_set(err, PDK_NO_MEMORY, NULL, "no memory for the messages") : status;
+    return status == PDK_OK && text->failed ? pdk_error_set(err, PDK_NO_MEMORY, NULL, "no memory for the messages")
+                                            : status;
 }
 
 /* Cuts a rendered text to `length`. */
@@ -309,7 +313,8 @@ static pdk_status reopen(const struct json *variables, struct template_output *o
     if (length == 0)
         return PDK_OK;
     return pdk_error_set(err, PDK_INVALID, NULL,
-        "continue_final_message is set but the final message does not appear in the chat after applying the chat template!");
+        "continue_final_message is set but the final message does not appear in the chat after applying the chat "
+        "template!");
 }
 
 pdk_status chat_render(

@@ -5,7 +5,7 @@
 
 #include <paddock/draft/request.h>
 
-/* Renders the request's messages. `output` is zeroed before; template_output_done frees it. PDK_INVALID: the template's own
- * refusal, a variable that is not the client's to set, a part that is not text. */
+/* Renders the request's messages. `output` is zeroed before; template_output_done frees it. PDK_INVALID: the template's
+ * own refusal, a variable that is not the client's to set, a part that is not text. */
 pdk_status chat_render(
     const struct served *served, const pdk_request *request, struct template_output *output, pdk_error *err);

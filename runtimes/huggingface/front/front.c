@@ -34,9 +34,9 @@ struct front {
     struct queue news, fresh;
     struct job *all;
     struct job *buckets[BUCKETS];
-    uint32_t count, timed; /* jobs; of these, paused or with a deadline */
+    uint32_t count, timed;                   /* jobs; of these, paused or with a deadline */
     uint64_t queued_requests, queued_tokens; /* that wait for their first token */
-    uint64_t seeds;        /* state of the generator of seeds */
+    uint64_t seeds;                          /* state of the generator of seeds */
     bool stopping;
 };
 
@@ -288,7 +288,8 @@ static pdk_status check_room(struct front *front, pdk_error *err) PDK_REQUIRES(f
     if (!requests && !tokens)
         return PDK_OK;
     return pdk_error_set(err, PDK_BUSY, requests ? "max_num_queued_reqs" : "max_num_queued_tokens",
-        "The engine is currently busy and cannot accept new requests. Please try again later or on a different instance.");
+        "The engine is currently busy and cannot accept new requests. Please try again later or on a different "
+        "instance.");
 }
 
 pdk_status front_submit(struct front *front, const pdk_request *request, pdk_response *response, pdk_error *err)

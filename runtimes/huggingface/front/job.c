@@ -79,13 +79,14 @@ static bool end_if_called_off(struct job *job, const struct job_calls *calls)
 static pdk_status check_request(const struct served *served, const pdk_request *request, pdk_error *err)
 {
     if (request->priority != 0 && !served->priorities)
-        return pdk_error_set(
-            err, PDK_INVALID, NULL, "Got priority %" PRId32 " but Priority scheduling is not enabled.", request->priority);
+        return pdk_error_set(err, PDK_INVALID, NULL, "Got priority %" PRId32 " but Priority scheduling is not enabled.",
+            request->priority);
     if (request->adapter.length != 0)
         return pdk_error_set(err, PDK_NOT_FOUND, "model", "there is no adapter '%.*s'",
             (int)(request->adapter.length < 64 ? request->adapter.length : 64), request->adapter.data);
     if (request->sampling.n > JOB_CHOICES_MAX)
-        return pdk_error_set(err, PDK_INVALID, NULL, "n must be at most %d, got %" PRIu32 ".", JOB_CHOICES_MAX, request->sampling.n);
+        return pdk_error_set(
+            err, PDK_INVALID, NULL, "n must be at most %d, got %" PRIu32 ".", JOB_CHOICES_MAX, request->sampling.n);
     if (request->produced_count > 0 && request->sampling.n > 1)
         return pdk_error_set(err, PDK_UNSUPPORTED, "n", "a request of several choices cannot be moved in the middle");
     for (size_t i = 0; i < request->produced_count; i++)
@@ -217,7 +218,7 @@ static bool prompt_scored(const struct job *job)
 {
     const struct choice *choice = &job->generation.choices[0];
     return !job->generation.rules.wants_prompt_logprobs || atomic_load_explicit(&choice->ended, memory_order_acquire) ||
-        atomic_load_explicit(&choice->published, memory_order_acquire) > job->generation.prompt_count;
+           atomic_load_explicit(&choice->published, memory_order_acquire) > job->generation.prompt_count;
 }
 
 static pdk_status prompt_text(struct job *job, struct buffer *text, pdk_error *err)
@@ -230,7 +231,8 @@ static pdk_status prompt_text(struct job *job, struct buffer *text, pdk_error *e
     else if (request->token_ids == NULL)
         buffer_put(text, job->prompt.text.data != NULL ? job->prompt.text.data : "", job->prompt.text.length);
     else if (job->served->tokenizer != NULL)
-        return tokenizer_decode(job->served->tokenizer, job->prompt.tokens.ids, job->prompt.tokens.count, false, text, err);
+        return tokenizer_decode(
+            job->served->tokenizer, job->prompt.tokens.ids, job->prompt.tokens.count, false, text, err);
     return text->failed ? pdk_error_set(err, PDK_NO_MEMORY, NULL, "no memory for the prompt's text") : PDK_OK;
 }
 
@@ -244,7 +246,9 @@ static bool send_prompt(struct job *job, bool *full)
         status = prompt_text(job, &pending.text, &err);
     bool lives = status == PDK_OK;
     if (lives) {
-        pdk_part part = {.size = sizeof part, .flags = PDK_PART_PROMPT, .prompt_tokens = job->generation.prompt_count,
+        pdk_part part = {.size = sizeof part,
+            .flags = PDK_PART_PROMPT,
+            .prompt_tokens = job->generation.prompt_count,
             .cached_tokens = atomic_load_explicit(&job->generation.choices[0].cached, memory_order_relaxed)};
         pending_fill(&pending, &part);
         lives = send_part(job, &part, full);

@@ -1,5 +1,5 @@
-/* runtimes/huggingface/front/job.h: one request from its arrival to its end. The front is the only one that ends it: the
- * engine, a cancel and the clock only tell it to look.
+/* runtimes/huggingface/front/job.h: one request from its arrival to its end. The front is the only one that ends it:
+ * the engine, a cancel and the clock only tell it to look.
  *
  * One thread at a time works on a job; the queue's lock sees to that. */
 #pragma once
@@ -39,11 +39,11 @@ struct job {
 
     /* under the front's lock */
     struct job_calls calls;
-    bool released;         /* the engine has let go of it, or never had it */
-    bool working, queued;  /* a thread is at it; it is in a queue */
-    bool again;            /* queue it again when the thread is done */
-    bool paused;           /* after PDK_FULL */
-    bool counted;          /* among those that wait for their first token */
+    bool released;        /* the engine has let go of it, or never had it */
+    bool working, queued; /* a thread is at it; it is in a queue */
+    bool again;           /* queue it again when the thread is done */
+    bool paused;          /* after PDK_FULL */
+    bool counted;         /* among those that wait for their first token */
     uint64_t counted_tokens;
     int64_t paused_ms, deadline_ms;
     struct job *queue_next;
@@ -52,8 +52,8 @@ struct job {
 
 /* Gets a new job ready for the engine and hands it over, or ends it. True: it is the engine's now. [front-thread] */
 bool job_begin(struct job *job, uint64_t seed, const struct job_calls *calls);
-/* Sends what there is, unless the client reads no more for now (`paused`), and ends the job when that was all. True: the client
- * has stopped reading. [front-thread] */
+/* Sends what there is, unless the client reads no more for now (`paused`), and ends the job when that was all. True:
+ * the client has stopped reading. [front-thread] */
 bool job_go_on(struct job *job, const struct job_calls *calls, bool paused);
 /* Whether it takes a place in the queue of those that wait: nothing was generated yet. */
 bool job_waits(const struct job *job);

@@ -1,5 +1,5 @@
-/* Buckets are vLLM's, so that its dashboards add up over mixed fleets. Figures of the scheduler are cumulative; the counters
- * get the differences. */
+/* Buckets are vLLM's, so that its dashboards add up over mixed fleets. Figures of the scheduler are cumulative; the
+ * counters get the differences. */
 #include "config.h"
 
 #include "runtimes/huggingface/front/metrics.h"
@@ -15,11 +15,42 @@
 enum bucket_set { B_NONE, B_TOKENS, B_STEP, B_N, B_FIRST, B_LATENCY, B_REQUEST, B_PREEMPTIONS };
 
 enum metric_name {
-    M_RUNNING, M_WAITING, M_WAITING_CAPACITY, M_WAITING_DEFERRED, M_USAGE, M_QUERIES, M_HITS, M_PREEMPTIONS, M_PROMPT_TOKENS,
-    M_PROMPT_COMPUTED, M_PROMPT_CACHED, M_CACHED_TOKENS, M_CACHED_DEVICE, M_GENERATED, M_SUCCESS_STOP, M_SUCCESS_LENGTH,
-    M_SUCCESS_ABORT, M_SUCCESS_ERROR, M_SUCCESS_REPETITION, M_REQUEST_PROMPT, M_REQUEST_GENERATED, M_STEP_TOKENS, M_LONGEST,
-    M_PARAM_N, M_PARAM_MAX_TOKENS, M_FIRST_TOKEN, M_BETWEEN, M_PER_TOKEN, M_WHOLE, M_QUEUE, M_INFERENCE, M_PREFILL, M_DECODE,
-    M_REQUEST_PREEMPTIONS, M_REQUEST_COMPUTED, M_COUNT
+    M_RUNNING,
+    M_WAITING,
+    M_WAITING_CAPACITY,
+    M_WAITING_DEFERRED,
+    M_USAGE,
+    M_QUERIES,
+    M_HITS,
+    M_PREEMPTIONS,
+    M_PROMPT_TOKENS,
+    M_PROMPT_COMPUTED,
+    M_PROMPT_CACHED,
+    M_CACHED_TOKENS,
+    M_CACHED_DEVICE,
+    M_GENERATED,
+    M_SUCCESS_STOP,
+    M_SUCCESS_LENGTH,
+    M_SUCCESS_ABORT,
+    M_SUCCESS_ERROR,
+    M_SUCCESS_REPETITION,
+    M_REQUEST_PROMPT,
+    M_REQUEST_GENERATED,
+    M_STEP_TOKENS,
+    M_LONGEST,
+    M_PARAM_N,
+    M_PARAM_MAX_TOKENS,
+    M_FIRST_TOKEN,
+    M_BETWEEN,
+    M_PER_TOKEN,
+    M_WHOLE,
+    M_QUEUE,
+    M_INFERENCE,
+    M_PREFILL,
+    M_DECODE,
+    M_REQUEST_PREEMPTIONS,
+    M_REQUEST_COMPUTED,
+    M_COUNT
 };
 
 static const struct {
@@ -29,69 +60,74 @@ static const struct {
 } table[M_COUNT] = {
     [M_RUNNING] = {"vllm:num_requests_running", NULL, "Sequences in the running batch.", PDK_METRIC_GAUGE, B_NONE},
     [M_WAITING] = {"vllm:num_requests_waiting", NULL, "Sequences waiting to run.", PDK_METRIC_GAUGE, B_NONE},
-    [M_WAITING_CAPACITY] = {"vllm:num_requests_waiting_by_reason", "reason=\"capacity\"", "Sequences waiting, by reason.",
-        PDK_METRIC_GAUGE, B_NONE},
-    [M_WAITING_DEFERRED] = {"vllm:num_requests_waiting_by_reason", "reason=\"deferred\"", "Sequences waiting, by reason.",
-        PDK_METRIC_GAUGE, B_NONE},
-    [M_USAGE] = {"vllm:kv_cache_usage_perc", NULL, "Share of the key-value cache in use, 0 to 1.", PDK_METRIC_GAUGE, B_NONE},
+    [M_WAITING_CAPACITY] = {"vllm:num_requests_waiting_by_reason", "reason=\"capacity\"",
+        "Sequences waiting, by reason.", PDK_METRIC_GAUGE, B_NONE},
+    [M_WAITING_DEFERRED] = {"vllm:num_requests_waiting_by_reason", "reason=\"deferred\"",
+        "Sequences waiting, by reason.", PDK_METRIC_GAUGE, B_NONE},
+    [M_USAGE] = {"vllm:kv_cache_usage_perc", NULL, "Share of the key-value cache in use, 0 to 1.", PDK_METRIC_GAUGE,
+        B_NONE},
     [M_QUERIES] = {"vllm:prefix_cache_queries_total", NULL, "Prompt tokens looked up in the prefix cache.",
         PDK_METRIC_COUNTER, B_NONE},
-    [M_HITS] = {"vllm:prefix_cache_hits_total", NULL, "Prompt tokens found in the prefix cache.", PDK_METRIC_COUNTER, B_NONE},
+    [M_HITS] = {"vllm:prefix_cache_hits_total", NULL, "Prompt tokens found in the prefix cache.", PDK_METRIC_COUNTER,
+        B_NONE},
     [M_PREEMPTIONS] = {"vllm:num_preemptions_total", NULL, "Preemptions.", PDK_METRIC_COUNTER, B_NONE},
     [M_PROMPT_TOKENS] = {"vllm:prompt_tokens_total", NULL, "Prompt tokens processed.", PDK_METRIC_COUNTER, B_NONE},
     [M_PROMPT_COMPUTED] = {"vllm:prompt_tokens_by_source_total", "source=\"local_compute\"",
         "Prompt tokens processed, by source.", PDK_METRIC_COUNTER, B_NONE},
     [M_PROMPT_CACHED] = {"vllm:prompt_tokens_by_source_total", "source=\"local_cache_hit\"",
         "Prompt tokens processed, by source.", PDK_METRIC_COUNTER, B_NONE},
-    [M_CACHED_TOKENS] = {"vllm:prompt_tokens_cached_total", NULL, "Prompt tokens taken from the cache.", PDK_METRIC_COUNTER,
-        B_NONE},
+    [M_CACHED_TOKENS] = {"vllm:prompt_tokens_cached_total", NULL, "Prompt tokens taken from the cache.",
+        PDK_METRIC_COUNTER, B_NONE},
     [M_CACHED_DEVICE] = {"vllm:prompt_tokens_cached_by_source_total", "source=\"device\"",
         "Prompt tokens taken from the cache, by source.", PDK_METRIC_COUNTER, B_NONE},
     [M_GENERATED] = {"vllm:generation_tokens_total", NULL, "Tokens generated.", PDK_METRIC_COUNTER, B_NONE},
-    [M_SUCCESS_STOP] = {"vllm:request_success_total", "finished_reason=\"stop\"", "Finished requests.", PDK_METRIC_COUNTER,
-        B_NONE},
+    [M_SUCCESS_STOP] = {"vllm:request_success_total", "finished_reason=\"stop\"", "Finished requests.",
+        PDK_METRIC_COUNTER, B_NONE},
     [M_SUCCESS_LENGTH] = {"vllm:request_success_total", "finished_reason=\"length\"", "Finished requests.",
         PDK_METRIC_COUNTER, B_NONE},
-    [M_SUCCESS_ABORT] = {"vllm:request_success_total", "finished_reason=\"abort\"", "Finished requests.", PDK_METRIC_COUNTER,
-        B_NONE},
-    [M_SUCCESS_ERROR] = {"vllm:request_success_total", "finished_reason=\"error\"", "Finished requests.", PDK_METRIC_COUNTER,
-        B_NONE},
+    [M_SUCCESS_ABORT] = {"vllm:request_success_total", "finished_reason=\"abort\"", "Finished requests.",
+        PDK_METRIC_COUNTER, B_NONE},
+    [M_SUCCESS_ERROR] = {"vllm:request_success_total", "finished_reason=\"error\"", "Finished requests.",
+        PDK_METRIC_COUNTER, B_NONE},
     [M_SUCCESS_REPETITION] = {"vllm:request_success_total", "finished_reason=\"repetition\"", "Finished requests.",
         PDK_METRIC_COUNTER, B_NONE},
-    [M_REQUEST_PROMPT] = {"vllm:request_prompt_tokens", NULL, "Prompt tokens of a request.", PDK_METRIC_HISTOGRAM, B_TOKENS},
-    [M_REQUEST_GENERATED] = {"vllm:request_generation_tokens", NULL, "Tokens generated for a request.", PDK_METRIC_HISTOGRAM,
+    [M_REQUEST_PROMPT] = {"vllm:request_prompt_tokens", NULL, "Prompt tokens of a request.", PDK_METRIC_HISTOGRAM,
         B_TOKENS},
+    [M_REQUEST_GENERATED] = {"vllm:request_generation_tokens", NULL, "Tokens generated for a request.",
+        PDK_METRIC_HISTOGRAM, B_TOKENS},
     [M_STEP_TOKENS] = {"vllm:iteration_tokens_total", NULL, "Tokens of an engine step.", PDK_METRIC_HISTOGRAM, B_STEP},
     [M_LONGEST] = {"vllm:request_max_num_generation_tokens", NULL, "Tokens of a request's longest choice.",
         PDK_METRIC_HISTOGRAM, B_TOKENS},
     [M_PARAM_N] = {"vllm:request_params_n", NULL, "Choices asked for.", PDK_METRIC_HISTOGRAM, B_N},
     [M_PARAM_MAX_TOKENS] = {"vllm:request_params_max_tokens", NULL, "max_tokens after defaults.", PDK_METRIC_HISTOGRAM,
         B_TOKENS},
-    [M_FIRST_TOKEN] = {"vllm:time_to_first_token_seconds", NULL, "Arrival to first token.", PDK_METRIC_HISTOGRAM, B_FIRST},
-    [M_BETWEEN] = {"vllm:inter_token_latency_seconds", NULL, "Time between two tokens of a request.", PDK_METRIC_HISTOGRAM,
-        B_LATENCY},
+    [M_FIRST_TOKEN] = {"vllm:time_to_first_token_seconds", NULL, "Arrival to first token.", PDK_METRIC_HISTOGRAM,
+        B_FIRST},
+    [M_BETWEEN] = {"vllm:inter_token_latency_seconds", NULL, "Time between two tokens of a request.",
+        PDK_METRIC_HISTOGRAM, B_LATENCY},
     [M_PER_TOKEN] = {"vllm:request_time_per_output_token_seconds", NULL, "Mean time per token of a request.",
         PDK_METRIC_HISTOGRAM, B_LATENCY},
     [M_WHOLE] = {"vllm:e2e_request_latency_seconds", NULL, "Arrival to last token.", PDK_METRIC_HISTOGRAM, B_REQUEST},
     [M_QUEUE] = {"vllm:request_queue_time_seconds", NULL, "Arrival to start.", PDK_METRIC_HISTOGRAM, B_REQUEST},
-    [M_INFERENCE] = {"vllm:request_inference_time_seconds", NULL, "Start to last token.", PDK_METRIC_HISTOGRAM, B_REQUEST},
+    [M_INFERENCE] = {"vllm:request_inference_time_seconds", NULL, "Start to last token.", PDK_METRIC_HISTOGRAM,
+        B_REQUEST},
     [M_PREFILL] = {"vllm:request_prefill_time_seconds", NULL, "Start to first token.", PDK_METRIC_HISTOGRAM, B_REQUEST},
     [M_DECODE] = {"vllm:request_decode_time_seconds", NULL, "First to last token.", PDK_METRIC_HISTOGRAM, B_REQUEST},
     [M_REQUEST_PREEMPTIONS] = {"vllm:request_num_preemptions", NULL, "Preemptions of a request.", PDK_METRIC_HISTOGRAM,
         B_PREEMPTIONS},
-    [M_REQUEST_COMPUTED] = {"vllm:request_prefill_kv_computed_tokens", NULL, "Prompt tokens of a request that were computed.",
-        PDK_METRIC_HISTOGRAM, B_TOKENS},
+    [M_REQUEST_COMPUTED] = {"vllm:request_prefill_kv_computed_tokens", NULL,
+        "Prompt tokens of a request that were computed.", PDK_METRIC_HISTOGRAM, B_TOKENS},
 };
 
 #define COUNT(array) (sizeof(array) / sizeof(array)[0])
 static const double step_buckets[] = {1, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384};
 static const double n_buckets[] = {1, 2, 5, 10, 20};
-static const double first_buckets[] = {0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10,
-    20, 40, 80, 160, 640, 2560};
-static const double latency_buckets[] = {0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1, 2.5, 5, 7.5, 10, 20,
-    40, 80};
-static const double request_buckets[] = {0.3, 0.5, 0.8, 1, 1.5, 2, 2.5, 5, 10, 15, 20, 30, 40, 50, 60, 120, 240, 480, 960,
-    1920, 7680};
+static const double first_buckets[] = {
+    0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10, 20, 40, 80, 160, 640, 2560};
+static const double latency_buckets[] = {
+    0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1, 2.5, 5, 7.5, 10, 20, 40, 80};
+static const double request_buckets[] = {
+    0.3, 0.5, 0.8, 1, 1.5, 2, 2.5, 5, 10, 15, 20, 30, 40, 50, 60, 120, 240, 480, 960, 1920, 7680};
 static const double preemption_buckets[] = {1, 2, 3, 4, 5, 10, 20};
 
 struct metrics {
@@ -139,10 +175,13 @@ static pdk_status tell_configuration(const pdk_host *host, const struct metrics_
     snprintf(labels, sizeof labels,
         "block_size=\"%d\",cache_dtype=\"%s\",enable_prefix_caching=\"%s\",kv_cache_size_tokens=\"%llu\","
         "num_gpu_blocks=\"%u\",num_cpu_blocks=\"0\"",
-        BLOCK_TOKENS, about->cache_type, about->caching ? "True" : "False", (unsigned long long)about->blocks * BLOCK_TOKENS,
-        (unsigned)about->blocks);
-    pdk_metric metric = {.size = sizeof metric, .kind = PDK_METRIC_GAUGE, .name = "vllm:cache_config_info",
-        .help = "Configuration of the key-value cache.", .labels = labels};
+        BLOCK_TOKENS, about->cache_type, about->caching ? "True" : "False",
+        (unsigned long long)about->blocks * BLOCK_TOKENS, (unsigned)about->blocks);
+    pdk_metric metric = {.size = sizeof metric,
+        .kind = PDK_METRIC_GAUGE,
+        .name = "vllm:cache_config_info",
+        .help = "Configuration of the key-value cache.",
+        .labels = labels};
     uint32_t id;
     pdk_status status = host->metric(host->context, &metric, &id, err);
     if (status == PDK_OK)
@@ -150,7 +189,8 @@ static pdk_status tell_configuration(const pdk_host *host, const struct metrics_
     return status;
 }
 
-pdk_status metrics_new(const pdk_host *host, const struct metrics_about *about, struct metrics **ret_metrics, pdk_error *err)
+pdk_status metrics_new(
+    const pdk_host *host, const struct metrics_about *about, struct metrics **ret_metrics, pdk_error *err)
 {
     struct metrics *metrics = calloc(1, sizeof *metrics);
     if (metrics == NULL)
@@ -160,7 +200,10 @@ pdk_status metrics_new(const pdk_host *host, const struct metrics_about *about, 
     size_t token_count = token_buckets(tokens, COUNT(tokens), about->max_model_len);
     pdk_status status = tell_configuration(host, about, err);
     for (int i = 0; i < M_COUNT && status == PDK_OK; i++) {
-        pdk_metric metric = {.size = sizeof metric, .kind = table[i].kind, .name = table[i].name, .help = table[i].help,
+        pdk_metric metric = {.size = sizeof metric,
+            .kind = table[i].kind,
+            .name = table[i].name,
+            .help = table[i].help,
             .labels = table[i].labels};
         if (table[i].buckets != B_NONE)
             choose_buckets(&metric, table[i].buckets, tokens, token_count);
@@ -265,5 +308,6 @@ void metrics_finished(struct metrics *metrics, const struct metrics_request *req
     observe_span(metrics, M_DECODE, request->first_token_us, request->last_token_us);
     if (request->completion_tokens > 1 && request->first_token_us != 0)
         observe(metrics, M_PER_TOKEN,
-            (double)(request->last_token_us - request->first_token_us) / 1e6 / (request->longest > 1 ? request->longest - 1 : 1));
+            (double)(request->last_token_us - request->first_token_us) / 1e6 /
+                (request->longest > 1 ? request->longest - 1 : 1));
 }

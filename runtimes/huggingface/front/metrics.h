@@ -1,5 +1,5 @@
-/* runtimes/huggingface/front/metrics.h: the engine's metrics under vLLM's names, counted by the host, which adds the labels
- * of service and model. */
+/* runtimes/huggingface/front/metrics.h: the engine's metrics under vLLM's names, counted by the host, which adds the
+ * labels of service and model. */
 #pragma once
 
 #include "runtimes/huggingface/engine/engine.h"
@@ -15,7 +15,8 @@ struct metrics_about {
 };
 
 /* [main-thread] */
-pdk_status metrics_new(const pdk_host *host, const struct metrics_about *about, struct metrics **ret_metrics, pdk_error *err);
+pdk_status metrics_new(
+    const pdk_host *host, const struct metrics_about *about, struct metrics **ret_metrics, pdk_error *err);
 struct metrics *metrics_free(struct metrics *metrics); /* takes NULL, returns NULL */
 /* After a step. [engine-thread] */
 void metrics_step(struct metrics *metrics, const struct engine_figures *figures);

@@ -39,8 +39,8 @@ static pdk_status render_messages(
     const struct served *served, const pdk_request *request, struct prompt *prompt, pdk_error *err)
 {
     if (served->template == NULL)
-        return pdk_error_set(
-            err, PDK_INVALID, NULL, "this model has no chat template; the service can be given one with --chat-template");
+        return pdk_error_set(err, PDK_INVALID, NULL,
+            "this model has no chat template; the service can be given one with --chat-template");
     PDK_CLEANUP(template_output_done) struct template_output output = {0};
     pdk_status status = chat_render(served, request, &output, err);
     if (status != PDK_OK)
@@ -65,7 +65,8 @@ pdk_status prompt_read(const struct served *served, const pdk_request *request, 
     return render_messages(served, request, prompt, err);
 }
 
-static pdk_status cut_prompt(const struct served *served, const pdk_request *request, struct prompt *prompt, pdk_error *err)
+static pdk_status cut_prompt(
+    const struct served *served, const pdk_request *request, struct prompt *prompt, pdk_error *err)
 {
     if ((request->sampling.has & PDK_HAS_TRUNCATE_PROMPT) == 0)
         return PDK_OK;
@@ -82,7 +83,8 @@ static pdk_status cut_prompt(const struct served *served, const pdk_request *req
     if (prompt->tokens.count <= most)
         return PDK_OK;
     if ((request->flags & PDK_FLAG_TRUNCATE_RIGHT) == 0)
-        memmove(prompt->tokens.ids, prompt->tokens.ids + (prompt->tokens.count - most), most * sizeof *prompt->tokens.ids);
+        memmove(
+            prompt->tokens.ids, prompt->tokens.ids + (prompt->tokens.count - most), most * sizeof *prompt->tokens.ids);
     prompt->tokens.count = most;
     return PDK_OK;
 }
@@ -93,14 +95,17 @@ static pdk_status check_length(const struct served *served, size_t count, pdk_er
         char value[24];
         snprintf(value, sizeof value, "%zu", count);
         return pdk_error_value(err, PDK_INVALID, "input_tokens", value,
-            "This model's maximum context length is %" PRIu32 " tokens. However, your prompt contains %zu input tokens, which "
+            "This model's maximum context length is %" PRIu32
+            " tokens. However, your prompt contains %zu input tokens, which "
             "exceeds this limit even without any output tokens. Please reduce the length of the input prompt.",
             served->max_model_len, count);
     }
     if (count == served->max_model_len)
         return pdk_error_set(err, PDK_INVALID, NULL,
-            "The decoder prompt (length %zu) plus the number of requested output tokens (at least 1) is longer than the "
-            "maximum model length of %" PRIu32 ". Make sure that `max_model_len` is no smaller than the number of text tokens "
+            "The decoder prompt (length %zu) plus the number of requested output tokens (at least 1) is longer than "
+            "the "
+            "maximum model length of %" PRIu32
+            ". Make sure that `max_model_len` is no smaller than the number of text tokens "
             "(prompt + requested output tokens).",
             count, served->max_model_len);
     return PDK_OK;

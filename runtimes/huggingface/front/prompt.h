@@ -7,11 +7,12 @@
 
 struct prompt {
     struct token_list tokens;
-    struct buffer text;   /* the rendered template; empty for other prompts */
+    struct buffer text; /* the rendered template; empty for other prompts */
 };
 
 void prompt_done(struct prompt *prompt);
-/* `prompt` is zeroed before; prompt_done frees it, after a failure too. No check of lengths. PDK_INVALID: the client's fault. */
+/* `prompt` is zeroed before; prompt_done frees it, after a failure too. No check of lengths. PDK_INVALID: the client's
+ * fault. */
 pdk_status prompt_read(const struct served *served, const pdk_request *request, struct prompt *prompt, pdk_error *err);
 /* Cuts to truncate_prompt, then refuses what is empty, out of the vocabulary or too long. Messages are vLLM's. */
 pdk_status prompt_check(const struct served *served, const pdk_request *request, struct prompt *prompt, pdk_error *err);

@@ -11,18 +11,18 @@ struct metrics;
 
 struct served {
     const pdk_host *host;
-    const struct tokenizer *tokenizer;  /* NULL: prompts are token ids, answers have no text */
-    const struct template *template;    /* NULL: no messages */
-    bool wants_parts;                   /* messages' parts stay a list for the template */
-    const char *template_vars;          /* JSON object of default template variables */
+    const struct tokenizer *tokenizer; /* NULL: prompts are token ids, answers have no text */
+    const struct template *template;   /* NULL: no messages */
+    bool wants_parts;                  /* messages' parts stay a list for the template */
+    const char *template_vars;         /* JSON object of default template variables */
     struct sampling_model sampling;
     uint32_t max_model_len;
-    uint32_t pool_tokens;               /* what the key-value cache holds */
-    uint32_t max_new_tokens;            /* cap over every request; 0: none */
-    uint32_t stream_interval;           /* tokens of a streamed part, at least 1 */
-    bool priorities;                    /* requests may have one */
+    uint32_t pool_tokens;                           /* what the key-value cache holds */
+    uint32_t max_new_tokens;                        /* cap over every request; 0: none */
+    uint32_t stream_interval;                       /* tokens of a streamed part, at least 1 */
+    bool priorities;                                /* requests may have one */
     int64_t queued_requests_max, queued_tokens_max; /* -1: no such limit */
-    uint64_t seed;                      /* of the generator for requests without one */
+    uint64_t seed;                                  /* of the generator for requests without one */
     struct engine *engine;
     struct metrics *metrics;
 };

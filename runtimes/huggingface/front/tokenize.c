@@ -15,14 +15,18 @@ static pdk_status send(const struct served *served, pdk_response *response, cons
     return status == PDK_OK || status == PDK_FULL ? PDK_OK : pdk_error_set(err, status, NULL, "the client left");
 }
 
-static pdk_status to_tokens(const struct served *served, const pdk_request *request, pdk_response *response, pdk_error *err)
+static pdk_status to_tokens(
+    const struct served *served, const pdk_request *request, pdk_response *response, pdk_error *err)
 {
     PDK_CLEANUP(prompt_done) struct prompt prompt = {0};
     pdk_status status = prompt_read(served, request, &prompt, err);
     if (status != PDK_OK)
         return status;
-    pdk_part part = {.size = sizeof part, .token_ids = prompt.tokens.ids, .token_count = prompt.tokens.count,
-        .prompt_tokens = (uint32_t)prompt.tokens.count, .text = {"", 0}};
+    pdk_part part = {.size = sizeof part,
+        .token_ids = prompt.tokens.ids,
+        .token_count = prompt.tokens.count,
+        .prompt_tokens = (uint32_t)prompt.tokens.count,
+        .text = {"", 0}};
     PDK_AUTO_FREE pdk_string *pieces = NULL;
     if ((request->flags & PDK_FLAG_TOKEN_STRINGS) != 0 && prompt.tokens.count > 0) {
         pieces = calloc(prompt.tokens.count, sizeof *pieces);
@@ -36,17 +40,20 @@ static pdk_status to_tokens(const struct served *served, const pdk_request *requ
     return send(served, response, &part, err);
 }
 
-static pdk_status to_text(const struct served *served, const pdk_request *request, pdk_response *response, pdk_error *err)
+static pdk_status to_text(
+    const struct served *served, const pdk_request *request, pdk_response *response, pdk_error *err)
 {
     PDK_CLEANUP(buffer_done) struct buffer text = {0};
-    pdk_status status = tokenizer_decode(served->tokenizer, request->token_ids, request->token_count, false, &text, err);
+    pdk_status status =
+        tokenizer_decode(served->tokenizer, request->token_ids, request->token_count, false, &text, err);
     if (status != PDK_OK)
         return status;
     pdk_part part = {.size = sizeof part, .text = {text.data != NULL ? text.data : "", text.length}};
     return send(served, response, &part, err);
 }
 
-pdk_status tokenize_answer(const struct served *served, const pdk_request *request, pdk_response *response, pdk_error *err)
+pdk_status tokenize_answer(
+    const struct served *served, const pdk_request *request, pdk_response *response, pdk_error *err)
 {
     if (served->tokenizer == NULL)
         return pdk_error_set(err, PDK_UNSUPPORTED, NULL, "this model has no tokenizer");

@@ -7,6 +7,7 @@
 #include "core/base/array.h"
 #include "core/base/error.h"
 #include "runtimes/huggingface/model/numbers.h"
+#include "runtimes/huggingface/model/printable.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -349,7 +350,7 @@ static pdk_status refuse_unused(const struct planner *p)
         snprintf(
             name, sizeof name, "%.*s", (int)(tensor->name.length < 150 ? tensor->name.length : 150), tensor->name.data);
         return pdk_error_value(p->err, PDK_UNSUPPORTED, "tensors", name,
-            "the model has a tensor that %s has no use for: %s", p->config->row->class_name, name);
+            "the model has a tensor that %s has no use for: %s", p->config->row->class_name, printable(name).text);
     }
     return PDK_OK;
 }

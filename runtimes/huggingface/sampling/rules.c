@@ -20,10 +20,10 @@ static double pick_number(const pdk_request *request, const struct sampling_mode
     return (model->defaults.has & has) != 0 ? read(&model->defaults) : otherwise;
 }
 
-#define READER(name, field)                                                                                            \
-    static double name(const pdk_sampling *sampling)                                                                   \
-    {                                                                                                                  \
-        return (double)sampling->field;                                                                                \
+#define READER(name, field)                          \
+    static double name(const pdk_sampling *sampling) \
+    {                                                \
+        return (double)sampling->field;              \
     }
 READER(read_temperature, temperature)
 READER(read_top_p, top_p)
@@ -59,7 +59,8 @@ static pdk_status copy_list(void *ret_list, const void *from, size_t count, size
     return PDK_OK;
 }
 
-static void resolve_numbers(struct sampling_rules *rules, const pdk_request *request, const struct sampling_model *model)
+static void resolve_numbers(
+    struct sampling_rules *rules, const pdk_request *request, const struct sampling_model *model)
 {
     double temperature = pick_number(request, model, PDK_HAS_TEMPERATURE, read_temperature, 1);
     rules->repetition_penalty = (float)pick_number(request, model, PDK_HAS_REPETITION_PENALTY, read_repetition, 1);
@@ -158,8 +159,7 @@ static pdk_status resolve_allowed(
     if ((request->sampling.has & PDK_HAS_ALLOWED_TOKENS) == 0)
         return PDK_OK;
     if (request->allowed_token_count == 0)
-        return pdk_error_value(
-            err, PDK_INVALID, "allowed_token_ids", "[]", "allowed_token_ids is not None and empty!");
+        return pdk_error_value(err, PDK_INVALID, "allowed_token_ids", "[]", "allowed_token_ids is not None and empty!");
     rules->allowed = calloc(model->vocabulary / 64 + 1, sizeof *rules->allowed);
     if (rules->allowed == NULL)
         return pdk_error_set(err, PDK_NO_MEMORY, "allowed_token_ids", "no memory for the allowed tokens");
@@ -220,9 +220,11 @@ pdk_status rules_ban(struct sampling_rules *rules, const uint32_t *tokens, size_
     }
     size_t before = rules->bad_count > 0 ? rules->bad_ends[rules->bad_count - 1] : 0;
     if (rules->bad_count == BAD_WORDS_MAX)
-        return pdk_error_set(err, PDK_INVALID, "bad_words", "bad_words make more than %d token sequences", BAD_WORDS_MAX);
+        return pdk_error_set(
+            err, PDK_INVALID, "bad_words", "bad_words make more than %d token sequences", BAD_WORDS_MAX);
     if (count > BAD_WORD_TOKENS_MAX - before)
-        return pdk_error_set(err, PDK_INVALID, "bad_words", "bad_words have more than %d tokens in all", BAD_WORD_TOKENS_MAX);
+        return pdk_error_set(
+            err, PDK_INVALID, "bad_words", "bad_words have more than %d tokens in all", BAD_WORD_TOKENS_MAX);
     memcpy(rules->bad_tokens + before, tokens, count * sizeof *tokens);
     rules->bad_ends[rules->bad_count++] = (uint32_t)(before + count);
     return PDK_OK;

@@ -32,8 +32,8 @@ struct sampling_rules {
     uint32_t row_flags, score_flags;        /* PDK_SAMPLE_… */
     uint32_t min_tokens;
 
-    int64_t eos;        /* ends a choice without a stop reason; -1: none */
-    uint32_t *stops;    /* ids that end a choice, by name */
+    int64_t eos;     /* ends a choice without a stop reason; -1: none */
+    uint32_t *stops; /* ids that end a choice, by name */
     size_t stop_count;
     uint32_t *withheld; /* ids that may not come before min_tokens: every end */
     size_t withheld_count;
@@ -47,10 +47,10 @@ struct sampling_rules {
     size_t bad_count;
 };
 
-/* Checks the request's lists against the vocabulary and resolves its fields. `rules` is zeroed before; rules_done frees it,
- * after a failure too. PDK_INVALID names the field where the client's own checks name one. */
-pdk_status rules_resolve(struct sampling_rules *rules, const pdk_request *request, const struct sampling_model *model,
-    pdk_error *err);
+/* Checks the request's lists against the vocabulary and resolves its fields. `rules` is zeroed before; rules_done frees
+ * it, after a failure too. PDK_INVALID names the field where the client's own checks name one. */
+pdk_status rules_resolve(
+    struct sampling_rules *rules, const pdk_request *request, const struct sampling_model *model, pdk_error *err);
 /* Adds a sequence of tokens that may not be completed. */
 pdk_status rules_ban(struct sampling_rules *rules, const uint32_t *tokens, size_t count, pdk_error *err);
 void rules_done(struct sampling_rules *rules);

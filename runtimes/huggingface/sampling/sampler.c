@@ -1,5 +1,5 @@
-/* See the header. Counts are kept for requests with penalties only: prompt tokens for the repetition penalty, output tokens
- * for all three. */
+/* See the header. Counts are kept for requests with penalties only: prompt tokens for the repetition penalty, output
+ * tokens for all three. */
 #include "config.h"
 
 #include "runtimes/huggingface/sampling/sampler.h"
@@ -28,7 +28,8 @@ static pdk_token_count *count_of(struct sampler *sampler, uint32_t token)
     return &sampler->counts[sampler->index[at]];
 }
 
-static pdk_status make_counts(struct sampler *sampler, const uint32_t *tokens, uint32_t total, uint32_t limit, pdk_error *err)
+static pdk_status make_counts(
+    struct sampler *sampler, const uint32_t *tokens, uint32_t total, uint32_t limit, pdk_error *err)
 {
     sampler->count_room = limit < sampler->rules->vocabulary ? limit : sampler->rules->vocabulary;
     size_t places = 16;
@@ -48,8 +49,8 @@ static pdk_status make_counts(struct sampler *sampler, const uint32_t *tokens, u
     return PDK_OK;
 }
 
-pdk_status sampler_init(struct sampler *sampler, const struct sampling_rules *rules, uint64_t seed, const uint32_t *tokens,
-    uint32_t prompt_count, uint32_t total, uint32_t limit, pdk_error *err)
+pdk_status sampler_init(struct sampler *sampler, const struct sampling_rules *rules, uint64_t seed,
+    const uint32_t *tokens, uint32_t prompt_count, uint32_t total, uint32_t limit, pdk_error *err)
 {
     *sampler = (struct sampler){.rules = rules, .seed = seed, .prompt_count = prompt_count};
     size_t banned = rules->withheld_count + rules->bad_count;
@@ -76,7 +77,8 @@ void sampler_add(struct sampler *sampler, uint32_t token)
 }
 
 /* Whether the output so far ends in all but the last token of `word`. Only output counts, not the prompt. */
-static bool would_complete(const uint32_t *tokens, uint32_t total, uint32_t prompt_count, const uint32_t *word, size_t length)
+static bool would_complete(
+    const uint32_t *tokens, uint32_t total, uint32_t prompt_count, const uint32_t *word, size_t length)
 {
     size_t before = length - 1;
     return total - prompt_count >= before && memcmp(tokens + total - before, word, before * sizeof *word) == 0;
