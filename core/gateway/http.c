@@ -214,7 +214,8 @@ static bool identify(struct exchange *exchange, const struct mg_request_info *in
 {
     if (!exchange->server->inner)
         return true;
-    if (!door_client(exchange->gateway->door, info->remote_addr, (uint16_t)info->remote_port, &exchange->door_client))
+    struct door *door = atomic_load(&exchange->gateway->door);
+    if (door == NULL || !door_client(door, info->remote_addr, (uint16_t)info->remote_port, &exchange->door_client))
         return false;
     exchange->client_fd = exchange->door_client.fd;
     exchange->from_unix = exchange->door_client.local;
