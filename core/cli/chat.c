@@ -66,9 +66,40 @@ static void put_message(struct json_writer *w, const char *role, const char *con
     json_write_end_object(w);
 }
 
+static bool is_number(const char *text)
+{
+    PDK_CLEANUP(json_document_freep) struct json_document *document = NULL;
+    double value;
+    return json_read(text, strlen(text), &json_limits_default, &document, NULL) == PDK_OK && json_double(json_root(document), &value);
+}
+
+pdk_status chat_settings_check(const struct chat_settings *settings, pdk_error *err)
+{
+    if (settings->temperature != NULL && !is_number(settings->temperature))
+        return pdk_error_value(err, PDK_INVALID, "--temperature", settings->temperature, "--temperature wants a number, not '%.40s'",
+            settings->temperature);
+    if (settings->max_tokens != NULL && !is_number(settings->max_tokens))
+        return pdk_error_value(err, PDK_INVALID, "--max-tokens", settings->max_tokens, "--max-tokens wants a number, not '%.40s'",
+            settings->max_tokens);
+    return PDK_OK;
+}
+
+static void put_settings(struct json_writer *w, const struct chat_settings *settings)
+{
+    if (settings->temperature != NULL) {
+        json_write_key(w, "temperature");
+        json_write_raw(w, settings->temperature, strlen(settings->temperature));
+    }
+    json_write_key(w, "max_tokens");
+    if (settings->max_tokens != NULL)
+        json_write_raw(w, settings->max_tokens, strlen(settings->max_tokens));
+    else
+        json_write_int(w, 1024);
+}
+
 /* `messages`: objects separated by commas, or NULL: `prompt` for the completions endpoint. */
-static pdk_status ask(const struct client *client, const char *model, const struct buffer *messages, const char *prompt,
-    struct reader *reader, pdk_error *err)
+static pdk_status ask(const struct client *client, const char *model, const struct chat_settings *settings,
+    const struct buffer *messages, const char *prompt, struct reader *reader, pdk_error *err)
 {
     PDK_CLEANUP(buffer_done) struct buffer body = {0};
     struct json_writer w = {.out = &body};
@@ -77,6 +108,7 @@ static pdk_status ask(const struct client *client, const char *model, const stru
     json_write_string(&w, model);
     json_write_key(&w, "stream");
     json_write_bool(&w, true);
+    put_settings(&w, settings);
     if (messages != NULL) {
         json_write_key(&w, "messages");
         json_write_array(&w);
@@ -85,8 +117,6 @@ static pdk_status ask(const struct client *client, const char *model, const stru
     } else {
         json_write_key(&w, "prompt");
         json_write_string(&w, prompt);
-        json_write_key(&w, "max_tokens");
-        json_write_int(&w, 200);
     }
     json_write_end_object(&w);
     if (body.failed)
@@ -109,16 +139,17 @@ static bool lacks_template(const pdk_error *err)
     return strstr(err->message, "chat template") != NULL;
 }
 
-pdk_status chat_once(const struct client *client, const char *model, const char *prompt, pdk_error *err)
+pdk_status chat_once(
+    const struct client *client, const char *model, const struct chat_settings *settings, const char *prompt, pdk_error *err)
 {
     PDK_CLEANUP(buffer_done) struct buffer messages = {0};
     struct json_writer w = {.out = &messages};
     put_message(&w, "user", prompt);
     struct reader reader = {0};
     pdk_error first = {0};
-    pdk_status status = ask(client, model, &messages, NULL, &reader, &first);
+    pdk_status status = ask(client, model, settings, &messages, NULL, &reader, &first);
     if (status != PDK_OK && lacks_template(&first))
-        status = ask(client, model, NULL, prompt, &reader, &first);
+        status = ask(client, model, settings, NULL, prompt, &reader, &first);
     if (status != PDK_OK && err != NULL)
         *err = first;
     buffer_done(&reader.answer);
@@ -126,7 +157,7 @@ pdk_status chat_once(const struct client *client, const char *model, const char 
     return status;
 }
 
-pdk_status chat_loop(const struct client *client, const char *model, pdk_error *err)
+pdk_status chat_loop(const struct client *client, const char *model, const struct chat_settings *settings, pdk_error *err)
 {
     bool terminal = isatty(STDIN_FILENO) == 1;
     PDK_CLEANUP(buffer_done) struct buffer messages = {0};
@@ -157,7 +188,7 @@ pdk_status chat_loop(const struct client *client, const char *model, pdk_error *
         struct json_writer writer_before = w;
         put_message(&w, "user", line);
         chat_interrupted = 0;
-        status = ask(client, model, &messages, NULL, &reader, err);
+        status = ask(client, model, settings, &messages, NULL, &reader, err);
         if (status == PDK_INVALID) {
             /* This turn was refused, the conversation goes on without it. */
             fprintf(stderr, "%s\n", err->message);

@@ -26,6 +26,7 @@ struct command_line {
     int count;
     bool follow, previous;
     const char *tail, *etc, *state;
+    struct chat_settings chat;
 };
 
 struct command {
@@ -75,6 +76,8 @@ static int converse(struct command_line *line, const char *prompt)
     pdk_error err = {0};
     const char *model = line->words[0];
     struct private_daemon daemon = {0};
+    if (chat_settings_check(&line->chat, &err) != PDK_OK)
+        return failed(&err);
     catch_interrupts();
     if (!resources_serves(&line->client, model)) {
         char path[4096];
@@ -83,7 +86,8 @@ static int converse(struct command_line *line, const char *prompt)
             return failed(&err);
         model = daemon.name;
     }
-    pdk_status status = prompt != NULL ? chat_once(&line->client, model, prompt, &err) : chat_loop(&line->client, model, &err);
+    pdk_status status = prompt != NULL ? chat_once(&line->client, model, &line->chat, prompt, &err)
+                                       : chat_loop(&line->client, model, &line->chat, &err);
     private_daemon_stop(&daemon);
     return status == PDK_OK ? EXIT_SUCCESS : failed(&err);
 }
@@ -147,8 +151,8 @@ static int check(struct command_line *line)
 }
 
 static const struct command commands[] = {
-    {"run", "MODEL [PROMPT]", "ask a model once; without a prompt, talk to it", 1, 1 << 20, run_model},
-    {"chat", "MODEL", "talk to a model", 1, 1, chat_with},
+    {"run", "[--temperature T] [--max-tokens N] MODEL [PROMPT]", "ask a model once; without a prompt, talk to it", 1, 1 << 20, run_model},
+    {"chat", "[--temperature T] [--max-tokens N] MODEL", "talk to a model", 1, 1, chat_with},
     {"pull", "MODEL", "fetch a model: hf://OWNER/NAME[:REVISION][/FILE], https://…, file:///…", 1, 1, pull},
     {"list", "", "the services of the daemon", 0, 0, list},
     {"status", "NAME", "a service's conditions; exit status 0 when it is ready", 1, 1, show_status},
@@ -161,7 +165,7 @@ static int print_usage(FILE *to)
 {
     fputs("usage: paddock [--server URL] COMMAND ...\n\n", to);
     for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++)
-        fprintf(to, "  %-7s %-26s %s\n", commands[i].name, commands[i].arguments, commands[i].doc);
+        fprintf(to, "  %-7s %s\n            %s\n", commands[i].name, commands[i].arguments, commands[i].doc);
     fputs("\nMODEL: what the daemon serves, a .gguf file, a folder, a URI, or a short name such as smollm2.\n"
           "Environment: PADDOCK_SERVER (http://127.0.0.1:8080, unix:PATH), PADDOCK_API_KEY, HF_TOKEN, HF_ENDPOINT.\n", to);
     return to == stdout ? EXIT_SUCCESS : 2;
@@ -174,7 +178,8 @@ static bool take_option(struct command_line *line, const char **server, int argc
     const struct {
         const char *name;
         const char **value;
-    } valued[] = {{"--server", server}, {"--tail", &line->tail}, {"--etc", &line->etc}, {"--state", &line->state}};
+    } valued[] = {{"--server", server}, {"--tail", &line->tail}, {"--etc", &line->etc}, {"--state", &line->state},
+        {"--temperature", &line->chat.temperature}, {"--max-tokens", &line->chat.max_tokens}};
     for (size_t i = 0; i < sizeof valued / sizeof valued[0]; i++) {
         size_t length = strlen(valued[i].name);
         if (strncmp(word, valued[i].name, length) == 0 && word[length] == '=') {

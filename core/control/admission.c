@@ -21,9 +21,10 @@ static void admit_cpu(const struct machine *machine, struct admission *row, stru
     uint64_t milli = plan->cpu_limit != 0 ? plan->cpu_limit : plan->cpu_request;
     uint64_t threads = milli == 0 ? machine->cpus : (milli + 999) / 1000;
     if (threads > machine->cpus) {
-        buffer_printf(warnings, "%s: InferenceService %s: spec.predictor.model.resources: wants %" PRIu64 ".%" PRIu64
-                      " CPUs, this machine has %" PRIu32 "; it gets those\n",
-            plan->service->file, plan->service->name, milli / 1000, milli % 1000 / 100, machine->cpus);
+        buffer_printf(warnings,
+            "%s: InferenceService %s: spec.predictor.model.resources: wants %g CPUs, this machine has %" PRIu32
+            "; it gets those\n",
+            plan->service->file, plan->service->name, (double)milli / 1000, machine->cpus);
         threads = machine->cpus;
     }
     row->threads = (uint32_t)threads;
@@ -47,9 +48,9 @@ void admit(const struct machine *machine, struct admission *rows, size_t count, 
         if (row->plan == NULL)
             continue;
         admit_cpu(machine, row, warnings);
-        uint64_t need = row->plan->memory_request != 0 ? row->plan->memory_request : 0;
-        if (need > machine->memory_bytes)
-            refuse(row, need, machine->memory_bytes, " (the machine's memory)");
+        uint64_t need = row->plan->memory_request;
+        if (need > usable(machine))
+            refuse(row, need, usable(machine), " (a tenth of the machine is left to the system)");
         else if (need > left)
             refuse(row, need, left, " (what other services leave)");
         if (row->refused.status != PDK_OK)

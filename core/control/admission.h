@@ -1,7 +1,7 @@
 /* core/control/admission.h: how much CPU and memory each service gets of this machine. Pure.
  *
- * CPU beyond the machine is cut with a warning; memory beyond it refuses. A service that says nothing gets every CPU, and
- * an equal share of the memory that the others' requests leave. */
+ * CPU beyond the machine is cut with a warning; memory beyond it refuses. A service that says nothing gets every CPU,
+ * and an equal share of the memory that the others' requests leave. */
 #pragma once
 
 #include "core/base/buffer.h"

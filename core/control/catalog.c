@@ -66,7 +66,8 @@ static pdk_status read_documents(const struct control_config *config, struct res
     return PDK_OK;
 }
 
-/* Of what a replica is made of; shares of the machine and resolved paths are left out, since they change by themselves. */
+/* Of what a replica is made of; shares of the machine and resolved paths are left out, since they change by themselves.
+ */
 static void hash_plan(const struct plan *plan, struct buffer *text)
 {
     buffer_printf(text, "%s\n%s\n%s\n%s\n%s\n", plan->plugin, plan->protocol != NULL ? plan->protocol : "",
@@ -107,10 +108,10 @@ static pdk_status number_service(struct catalog_service *service, struct revisio
     struct siphash128 hash = siphash128(&fixed, identity, (size_t)length);
     /* An UUID of version 8: bits of our own making. */
     snprintf(service->uid, sizeof service->uid, "%08" PRIx64 "-%04" PRIx64 "-8%03" PRIx64 "-a%03" PRIx64 "-%012" PRIx64,
-        hash.high >> 32, hash.high >> 16 & 0xFFFF, hash.high & 0xFFF, hash.low >> 48 & 0xFFF, hash.low & 0xFFFFFFFFFFFF);
+        hash.high >> 32, hash.high >> 16 & 0xFFFF, hash.high & 0xFFF, hash.low >> 48 & 0xFFF,
+        hash.low & 0xFFFFFFFFFFFF);
     return PDK_OK;
 }
-
 
 /* " (plugins here: a, b; did you mean 'a'?)" */
 static void put_plugins(const char *folder, const char *wanted, struct buffer *out)
@@ -147,8 +148,8 @@ static void find_plugin(const struct control_config *config, struct catalog_serv
     PDK_CLEANUP(buffer_done) struct buffer names = {0};
     put_plugins(config->runtimes, service->plan->plugin, &names);
     pdk_error_value(&service->refused, PDK_NOT_FOUND, "image", service->plan->image,
-        "runtime %s wants the plugin %s.so, which is not in %s (%s)", service->plan->runtime->name, service->plan->plugin,
-        config->runtimes, names.data);
+        "runtime %s wants the plugin %s.so, which is not in %s (%s)", service->plan->runtime->name,
+        service->plan->plugin, config->runtimes, names.data);
     service->reason = REASON_NO_SUPPORT;
 }
 
@@ -158,9 +159,14 @@ static void find_model(const struct control_config *config, struct catalog_servi
     snprintf(aliases[0], sizeof aliases[0], "%s/model-aliases.conf", config->etc);
     snprintf(aliases[1], sizeof aliases[1], "%s/model-aliases.conf", config->shipped);
     struct location_roots roots = {.state = config->state, .aliases = {aliases[0], aliases[1]}};
-    if (location_find(service->plan, &roots, &service->path, &service->refused) != PDK_OK)
-        service->reason = service->refused.status == PDK_INVALID || service->refused.status == PDK_UNSUPPORTED ? REASON_SPEC : REASON_LOAD;
-    else if (service->path.length == 0)
+    pdk_status found = location_find(service->plan, &roots, &service->path, &service->refused);
+    if (found != PDK_OK)
+        service->reason = service->refused.status == PDK_INVALID || service->refused.status == PDK_UNSUPPORTED
+                              ? REASON_SPEC
+                              : REASON_LOAD;
+    else
+        service->refused = (pdk_error){0};
+    if (found == PDK_OK && service->path.length == 0)
         buffer_puts(&service->path, "/dev/null");
 }
 
@@ -227,7 +233,8 @@ static pdk_status share_machine(struct catalog *catalog, pdk_error *err)
     if (rows == NULL)
         return out_of_memory(err);
     for (size_t i = 0; i < catalog->count; i++)
-        rows[i].plan = catalog->services[i].refused.status == PDK_OK ? catalog->services[i].plan : NULL;
+        if (catalog->services[i].refused.status == PDK_OK && !catalog->services[i].stopped)
+            rows[i].plan = catalog->services[i].plan;
     struct machine machine = machine_read();
     admit(&machine, rows, catalog->count, &catalog->warnings);
     for (size_t i = 0; i < catalog->count; i++) {
@@ -255,14 +262,18 @@ static pdk_status make_services(
             continue;
         struct catalog_service *service = &catalog->services[catalog->count++];
         service->resource = &catalog->set.items[i];
+        const char *stop = resource_meta(service->resource, "annotations", "serving.kserve.io/stop");
+        service->stopped = stop != NULL && strcmp(stop, "true") == 0;
         const char *reason = NULL;
-        pdk_status status = plan_new(
-            &catalog->set, service->resource, &catalog->warnings, &service->plan, &reason, &service->refused);
+        pdk_status status =
+            plan_new(&catalog->set, service->resource, &catalog->warnings, &service->plan, &reason, &service->refused);
         if (status == PDK_NO_MEMORY)
             return out_of_memory(err);
         if (status != PDK_OK)
             service->reason = reason;
         else
+            service->refused = (pdk_error){0}; /* a step that was recovered from may have left its words */
+        if (service->refused.status == PDK_OK)
             find_plugin(config, service);
         if (service->refused.status == PDK_OK)
             find_model(config, service);
@@ -271,15 +282,15 @@ static pdk_status make_services(
         status = number_service(service, revisions, err);
         if (status != PDK_OK)
             return status;
-        snprintf(service->host, sizeof service->host, "%s.%s.%s", service->resource->name, service->resource->namespace_,
-            config->domain);
+        snprintf(service->host, sizeof service->host, "%s.%s.%s", service->resource->name,
+            service->resource->namespace_, config->domain);
     }
     qsort(catalog->services, catalog->count, sizeof *catalog->services, by_age);
     return share_machine(catalog, err);
 }
 
-pdk_status catalog_read(const struct control_config *config, struct revisions *revisions, struct catalog **ret_catalog,
-    pdk_error *err)
+pdk_status catalog_read(
+    const struct control_config *config, struct revisions *revisions, struct catalog **ret_catalog, pdk_error *err)
 {
     PDK_CLEANUP(catalog_freep) struct catalog *catalog = calloc(1, sizeof *catalog);
     if (catalog == NULL)

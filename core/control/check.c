@@ -1,5 +1,5 @@
-/* paddockd --check: the catalog as at start, and each service's arguments against what its plugin says it takes. The plugin
- * is opened by `paddock-worker --describe`, a process of its own, never by the daemon. */
+/* paddockd --check: the catalog as at start, and each service's arguments against what its plugin says it takes. The
+ * plugin is opened by `paddock-worker --describe`, a process of its own, never by the daemon. */
 #include "config.h"
 
 #include "core/base/cleanup.h"
@@ -47,8 +47,8 @@ static bool read_output(int fd, struct buffer *out)
 }
 
 /* Runs `paddock-worker --describe FILE.so`; its standard error goes into `complaint`. */
-static pdk_status run_describe(
-    const struct control_config *config, const char *plugin, struct buffer *out, struct buffer *complaint, pdk_error *err)
+static pdk_status run_describe(const struct control_config *config, const char *plugin, struct buffer *out,
+    struct buffer *complaint, pdk_error *err)
 {
     int out_pipe[2], complaint_pipe[2];
     if (pipe2(out_pipe, O_CLOEXEC) != 0)
@@ -59,7 +59,8 @@ static pdk_status run_describe(
         return pdk_error_errno(err, errno, "plugin", "cannot make a pipe");
     PDK_AUTO_CLOSE int complaint_read = complaint_pipe[0];
     PDK_AUTO_CLOSE int complaint_write = complaint_pipe[1];
-    char *arguments[] = {(char *)config->worker, (char *)"--describe", (char *)plugin, NULL}; /* posix_spawn changes none */
+    char *arguments[] = {
+        (char *)config->worker, (char *)"--describe", (char *)plugin, NULL}; /* posix_spawn changes none */
     char *environment[] = {(char *)"LC_ALL=C.UTF-8", (char *)"OPENBLAS_NUM_THREADS=1", NULL};
     posix_spawn_file_actions_t actions;
     posix_spawn_file_actions_init(&actions);
@@ -183,8 +184,10 @@ static bool is_choice_of(const char *choices, const char *text)
 static void check_value(struct argument_check *c, const struct json *option, const char *value)
 {
     const char *name = text_of(option, "name"), *type = text_of(option, "type"), *action = text_of(option, "action");
-    const char *note = text_of(option, "note"), *standard = text_of(option, "default"), *choices = text_of(option, "choices");
-    if (action != NULL && strcmp(action, "refused") == 0 && (standard == NULL || value == NULL || strcmp(standard, value) != 0)) {
+    const char *note = text_of(option, "note"), *standard = text_of(option, "default"),
+               *choices = text_of(option, "choices");
+    if (action != NULL && strcmp(action, "refused") == 0 &&
+        (standard == NULL || value == NULL || strcmp(standard, value) != 0)) {
         complain(c, true, "--%s is not supported%s%s", name, note != NULL ? ": " : "", note != NULL ? note : "");
         return;
     }
@@ -204,7 +207,8 @@ static void check_value(struct argument_check *c, const struct json *option, con
             complain(c, true, "--%s is %.64s; it may be %.15g to %.15g", name, value, least, most);
     } else if (strcmp(type, "choice") == 0 && choices != NULL && !is_choice_of(choices, value)) {
         complain(c, true, "--%s is '%.64s'; it may be %s", name, value, choices);
-    } else if (strcmp(type, "flag") == 0 && value != NULL && strcasecmp(value, "true") != 0 && strcasecmp(value, "false") != 0) {
+    } else if (strcmp(type, "flag") == 0 && value != NULL && strcasecmp(value, "true") != 0 &&
+               strcasecmp(value, "false") != 0) {
         complain(c, true, "--%s is '%.64s'; it is a flag", name, value);
     }
 }
@@ -244,7 +248,8 @@ static void check_arguments(struct argument_check *c)
             continue;
         }
         const char *value = equals != NULL ? equals + 1 : NULL;
-        bool takes_next = value == NULL && strcmp(type, "flag") != 0 && i + 1 < list->count && strncmp(list->items[i + 1], "--", 2) != 0;
+        bool takes_next = value == NULL && strcmp(type, "flag") != 0 && i + 1 < list->count &&
+                          strncmp(list->items[i + 1], "--", 2) != 0;
         if (takes_next)
             value = list->items[++i];
         check_value(c, option, negated ? "false" : value);
@@ -253,7 +258,8 @@ static void check_arguments(struct argument_check *c)
     }
 }
 
-static bool check_service(const struct control_config *config, const struct catalog_service *service, struct buffer *report)
+static bool check_service(
+    const struct control_config *config, const struct catalog_service *service, struct buffer *report)
 {
     if (service->plan == NULL || service->plugin.length == 0 || access(service->plugin.data, R_OK) != 0)
         return true; /* told already */
@@ -264,7 +270,8 @@ static bool check_service(const struct control_config *config, const struct cata
             service->resource->name, err.message);
         return false;
     }
-    struct argument_check c = {.service = service, .report = report, .options = json_get(json_root(description), "options")};
+    struct argument_check c = {
+        .service = service, .report = report, .options = json_get(json_root(description), "options")};
     if (c.options != NULL && c.options->count > 0) /* a runtime without a table takes what it likes */
         check_arguments(&c);
     return !c.failed;
@@ -283,14 +290,17 @@ pdk_status control_check(const struct control_config *config, struct buffer *rep
     for (size_t i = 0; i < catalog->count; i++) {
         const struct catalog_service *service = &catalog->services[i];
         if (service->refused.status != PDK_OK) {
-            buffer_printf(report, "%s:%u: InferenceService %s cannot run: %s\n", service->resource->file, service->resource->line,
-                service->resource->name, service->refused.message);
+            buffer_printf(report, "%s:%u: InferenceService %s cannot run: %s\n", service->resource->file,
+                service->resource->line, service->resource->name, service->refused.message);
             refused++;
         }
         bad += !check_service(config, service, report);
     }
-    buffer_printf(report, "%zu service%s, %zu of them cannot run as things are\n", catalog->count, catalog->count == 1 ? "" : "s",
-        refused);
+    buffer_printf(report, "%zu service%s", catalog->count, catalog->count == 1 ? "" : "s");
+    if (refused == 0)
+        buffer_puts(report, catalog->count != 0 ? "; nothing is missing\n" : "\n");
+    else
+        buffer_printf(report, "; %zu cannot run as things are\n", refused);
     if (report->failed)
         return pdk_error_set(err, PDK_NO_MEMORY, "check", "no memory for the report");
     if (bad > 0)

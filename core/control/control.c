@@ -1,5 +1,5 @@
-/* The face of core/control: everybody else's calls. Documents are read by the caller, under the reload lock; the control thread
- * only takes over what is ready. */
+/* The face of core/control: everybody else's calls. Documents are read by the caller, under the reload lock; the
+ * control thread only takes over what is ready. */
 #include "config.h"
 
 #include "core/control/control.h"
@@ -121,7 +121,8 @@ static struct control *control_new(const struct control_config *config, struct c
     return control;
 }
 
-pdk_status control_start(const struct control_config *config, struct channel_loop *loop, struct control **ret_control, pdk_error *err)
+pdk_status control_start(
+    const struct control_config *config, struct channel_loop *loop, struct control **ret_control, pdk_error *err)
 {
     struct control *control = control_new(config, loop);
     if (control == NULL)
@@ -170,7 +171,8 @@ pdk_status control_reload(struct control *control, pdk_error *err)
     pdk_status status = read_all(control, &why);
     mutex_unlock(&control->reload_lock);
     if (status != PDK_OK) {
-        log_event(LOG_LEVEL_ERROR, &(struct log_fields){.message_id = MESSAGE_RELOAD_REFUSED}, "nothing changed: %s", why.message);
+        log_event(LOG_LEVEL_ERROR, &(struct log_fields){.message_id = MESSAGE_RELOAD_REFUSED}, "nothing changed: %s",
+            why.message);
         if (err != NULL)
             *err = why;
         return status;
@@ -196,7 +198,8 @@ const struct routes *control_routes(struct control *control)
 
 /* ---- waiting for a service */
 
-static const struct service_view *find_service(const struct routes *routes, const char *namespace_, const char *name, size_t *ret_index)
+static const struct service_view *find_service(
+    const struct routes *routes, const char *namespace_, const char *name, size_t *ret_index)
 {
     for (size_t i = 0; i < routes->count; i++) {
         if (strcmp(routes->services[i].name, name) != 0 || strcmp(routes->services[i].namespace_, namespace_) != 0)
@@ -210,7 +213,9 @@ static const struct service_view *find_service(const struct routes *routes, cons
 /* Whether waiting can still help. */
 static bool may_become_ready(const struct service_view *service, bool crash_loops)
 {
-    return (service->phase == SERVICE_PENDING || service->phase == SERVICE_LOADING || service->phase == SERVICE_BACKOFF) && !crash_loops;
+    return (service->phase == SERVICE_PENDING || service->phase == SERVICE_LOADING ||
+               service->phase == SERVICE_BACKOFF) &&
+           !crash_loops;
 }
 
 static pdk_status outcome(const struct service_view *service, const char *namespace_, const char *name, pdk_error *err)
@@ -234,7 +239,8 @@ pdk_status control_wait_ready(struct control *control, const char *namespace_, c
         snapshot = control->snapshot;
         service = find_service(snapshot_routes(snapshot), namespace_, name, &index);
         /* A reload that nobody has taken over yet may bring it. */
-        bool coming = service == NULL ? control->pending != NULL || control->taking_over : may_become_ready(service, snapshot_crash_loops(snapshot, index));
+        bool coming = service == NULL ? control->pending != NULL || control->taking_over
+                                      : may_become_ready(service, snapshot_crash_loops(snapshot, index));
         if (!coming || !in_time || control->stopping)
             break;
         in_time = condition_wait_until(&control->changed, &control->lock, deadline_ms);
@@ -249,8 +255,8 @@ pdk_status control_wait_ready(struct control *control, const char *namespace_, c
 
 /* ---- logs and metrics */
 
-pdk_status control_pod_log(struct control *control, const char *namespace_, const char *pod, bool previous, uint64_t follow_from,
-    struct buffer *out, uint64_t *ret_next, pdk_error *err)
+pdk_status control_pod_log(struct control *control, const char *namespace_, const char *pod, bool previous,
+    uint64_t follow_from, struct buffer *out, uint64_t *ret_next, pdk_error *err)
 {
     mutex_lock(&control->lock);
     struct snapshot *snapshot = snapshot_ref(control->snapshot);

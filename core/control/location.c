@@ -42,7 +42,8 @@ static bool is_later_part(const char *name)
     if (length <= tail)
         return false;
     const char *at = name + length - tail;
-    if (at[0] != '-' || strncmp(at + 6, "-of-", 4) != 0 || strspn(at + 1, "0123456789") != 5 || strspn(at + 10, "0123456789") != 5)
+    if (at[0] != '-' || strncmp(at + 6, "-of-", 4) != 0 || strspn(at + 1, "0123456789") != 5 ||
+        strspn(at + 10, "0123456789") != 5)
         return false;
     return strncmp(at + 1, "00001", 5) != 0;
 }
@@ -87,7 +88,8 @@ static pdk_status choose_in_folder(const char *path, struct buffer *ret_path, pd
     free(entries);
     PDK_CLEANUP(buffer_done) struct buffer listing = folder.listing;
     if (folder.part)
-        return pdk_error_value(err, PDK_UNAVAILABLE, field_uri, path, "%s: a download is not complete; run paddock pull again", path);
+        return pdk_error_value(
+            err, PDK_UNAVAILABLE, field_uri, path, "%s: a download is not complete; run paddock pull again", path);
     if (folder.config && folder.safetensors > 0) {
         buffer_puts(ret_path, path);
         return PDK_OK;
@@ -114,7 +116,8 @@ static void only_entry(const char *path, struct buffer *ret_path)
     free(entries);
 }
 
-static pdk_status choose(const struct plan *plan, const char *path, bool fetched, struct buffer *ret_path, pdk_error *err)
+static pdk_status choose(
+    const struct plan *plan, const char *path, bool fetched, struct buffer *ret_path, pdk_error *err)
 {
     struct stat info;
     if (stat(path, &info) != 0)
@@ -136,8 +139,8 @@ static pdk_status choose(const struct plan *plan, const char *path, bool fetched
 
 static pdk_status absent(const char *path, const char *uri, pdk_error *err)
 {
-    return pdk_error_value(err, PDK_NOT_FOUND, field_uri, uri, "%.200s is not here (%s); fetch it with: paddock pull %.200s", uri,
-        path, uri);
+    return pdk_error_value(err, PDK_NOT_FOUND, field_uri, uri,
+        "%.200s is not here (%s); fetch it with: paddock pull %.200s", uri, path, uri);
 }
 
 /* A name of one segment of a path: [A-Za-z0-9._+-]+, not "." or "..". */
@@ -197,7 +200,8 @@ static pdk_status find_on_hub(
 }
 
 /* As paddock pull lays it out: models/url/HASH of the address without its fragment. */
-static pdk_status find_url(const struct plan *plan, const char *state, const char *uri, struct buffer *ret_path, pdk_error *err)
+static pdk_status find_url(
+    const struct plan *plan, const char *state, const char *uri, struct buffer *ret_path, pdk_error *err)
 {
     static const struct siphash_key fixed = {0};
     struct siphash128 hash = siphash128(&fixed, uri, strcspn(uri, "#"));
@@ -211,13 +215,15 @@ static pdk_status find_url(const struct plan *plan, const char *state, const cha
     return choose(plan, path, true, ret_path, err);
 }
 
-static pdk_status find_uri(const struct plan *plan, const char *state, const char *uri, struct buffer *ret_path, pdk_error *err)
+static pdk_status find_uri(
+    const struct plan *plan, const char *state, const char *uri, struct buffer *ret_path, pdk_error *err)
 {
-    static const char *const elsewhere[] = {"gs://", "s3://", "pvc://", "hdfs://", "webhdfs://", "oci://", "oci+native://",
-        "oci+fetch://", "modelscope://"};
+    static const char *const elsewhere[] = {"gs://", "s3://", "pvc://", "hdfs://", "webhdfs://", "oci://",
+        "oci+native://", "oci+fetch://", "modelscope://"};
     if (strncmp(uri, "file://", 7) == 0) {
         if (uri[7] != '/')
-            return pdk_error_value(err, PDK_INVALID, field_uri, uri, "%.200s: a file's URI is file:///ABSOLUTE/PATH", uri);
+            return pdk_error_value(
+                err, PDK_INVALID, field_uri, uri, "%.200s: a file's URI is file:///ABSOLUTE/PATH", uri);
         return choose(plan, uri + 7, false, ret_path, err);
     }
     if (uri[0] == '/')
@@ -231,8 +237,10 @@ static pdk_status find_uri(const struct plan *plan, const char *state, const cha
             return pdk_error_value(err, PDK_UNSUPPORTED, field_uri, uri,
                 "%.200s: this release reads file://, hf:// and https://, not %s", uri, elsewhere[i]);
     return pdk_error_value(err, PDK_INVALID, field_uri, uri,
-        "StorageURI not supported: storageUri must be file:///PATH, hf://OWNER/NAME or https://HOST/PATH. StorageUri [%.200s] is "
-        "not supported", uri);
+        "StorageURI not supported: storageUri must be file:///PATH, hf://OWNER/NAME or https://HOST/PATH. StorageUri "
+        "[%.200s] is "
+        "not supported",
+        uri);
 }
 
 pdk_status location_find(
@@ -243,15 +251,22 @@ pdk_status location_find(
     if (plan->model_id == NULL) {
         if (plan->layout == NULL)
             return PDK_OK;
-        return pdk_error_set(err, PDK_INVALID, field_uri, "names no model: set storageUri, or --model_id=OWNER/NAME in args");
+        return pdk_error_set(
+            err, PDK_INVALID, field_uri, "names no model: set storageUri, or --model_id=OWNER/NAME in args");
     }
     PDK_CLEANUP(buffer_done) struct buffer alias = {0};
     for (size_t i = 0; i < 2; i++) {
-        pdk_status status = roots->aliases[i] != NULL ? alias_find(roots->aliases[i], plan->model_id, &alias, err) : PDK_NOT_FOUND;
+        pdk_error why = {0}; /* that a name is no alias is no error */
+        pdk_status status = PDK_NOT_FOUND;
+        if (roots->aliases[i] != NULL)
+            status = alias_find(roots->aliases[i], plan->model_id, &alias, &why);
         if (status == PDK_OK)
             return find_uri(plan, roots->state, alias.data, ret_path, err);
-        if (status != PDK_NOT_FOUND)
+        if (status != PDK_NOT_FOUND) {
+            if (err != NULL)
+                *err = why;
             return status;
+        }
     }
     if (plan->model_id[0] == '/' || strstr(plan->model_id, "://") != NULL)
         return find_uri(plan, roots->state, plan->model_id, ret_path, err);

@@ -10,7 +10,7 @@ struct location_roots {
 };
 
 /* Appends the absolute path to `ret_path`; nothing when the service names no model and its runtime needs none.
- * PDK_NOT_FOUND: it is not there, the message says how to get it. PDK_UNSUPPORTED: a kind of address that is not served.
- * PDK_INVALID: what is there is no model that the runtime takes; the message lists what is. */
+ * PDK_NOT_FOUND: it is not there, the message says how to get it. PDK_UNSUPPORTED: a kind of address that is not
+ * served. PDK_INVALID: what is there is no model that the runtime takes; the message lists what is. */
 pdk_status location_find(
     const struct plan *plan, const struct location_roots *roots, struct buffer *ret_path, pdk_error *err);

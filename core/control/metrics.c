@@ -1,5 +1,5 @@
-/* A source is one worker's series, or what is left of a service's workers that are gone (replica 0). Printing adds up the
- * sources of a service. */
+/* A source is one worker's series, or what is left of a service's workers that are gone (replica 0). Printing adds up
+ * the sources of a service. */
 #include "config.h"
 
 #include "core/control/metrics.h"
@@ -21,9 +21,9 @@ struct series {
     char labels[LABELS_BYTES_MAX]; /* without braces, or "" */
     char help[256];
     enum kind kind;
-    double value;               /* of a histogram: the sum */
+    double value; /* of a histogram: the sum */
     double count;
-    size_t buckets;             /* bounds; one more count than bounds */
+    size_t buckets; /* bounds; one more count than bounds */
     double bounds[BUCKETS_MAX], counts[BUCKETS_MAX + 1];
 };
 
@@ -79,8 +79,8 @@ static struct source *find_source(struct metrics_store *store, uint32_t replica)
     return NULL;
 }
 
-void metrics_store_begin(struct metrics_store *store, uint32_t replica, const char *namespace_, const char *service,
-    const char *model_name)
+void metrics_store_begin(
+    struct metrics_store *store, uint32_t replica, const char *namespace_, const char *service, const char *model_name)
 {
     struct source *source = calloc(1, sizeof *source);
     if (source == NULL)
@@ -146,8 +146,9 @@ static bool read_series(const struct json *member, struct series *series)
     size_t counts;
     series->kind = KIND_HISTOGRAM;
     return read_numbers(json_get(member, "buckets"), series->bounds, BUCKETS_MAX, &series->buckets) &&
-           read_numbers(json_get(member, "counts"), series->counts, BUCKETS_MAX + 1, &counts) && counts == series->buckets + 1 &&
-           json_double(json_get(member, "sum"), &series->value) && json_double(json_get(member, "count"), &series->count);
+           read_numbers(json_get(member, "counts"), series->counts, BUCKETS_MAX + 1, &counts) &&
+           counts == series->buckets + 1 && json_double(json_get(member, "sum"), &series->value) &&
+           json_double(json_get(member, "count"), &series->count);
 }
 
 void metrics_store_put(struct metrics_store *store, uint32_t replica, const struct json *payload)
@@ -158,9 +159,11 @@ void metrics_store_put(struct metrics_store *store, uint32_t replica, const stru
     struct source *source = find_source(store, replica);
     if (source != NULL)
         clear_source(source);
-    for (const struct json *at = payload->child; source != NULL && at != NULL && source->count < SERIES_MAX; at = at->next) {
+    for (const struct json *at = payload->child; source != NULL && at != NULL && source->count < SERIES_MAX;
+         at = at->next) {
         struct series *series = calloc(1, sizeof *series);
-        if (series == NULL || !read_series(at, series) || !array_grow(&source->series, &source->room, source->count + 1)) {
+        if (series == NULL || !read_series(at, series) ||
+            !array_grow(&source->series, &source->room, source->count + 1)) {
             free(series); /* one that makes no sense is left out */
             continue;
         }
@@ -173,7 +176,8 @@ void metrics_store_put(struct metrics_store *store, uint32_t replica, const stru
 
 static bool same_series(const struct series *a, const struct series *b)
 {
-    return strcmp(a->name, b->name) == 0 && strcmp(a->labels, b->labels) == 0 && a->kind == b->kind && a->buckets == b->buckets;
+    return strcmp(a->name, b->name) == 0 && strcmp(a->labels, b->labels) == 0 && a->kind == b->kind &&
+           a->buckets == b->buckets;
 }
 
 static void add_up(struct series *to, const struct series *from)
@@ -232,6 +236,25 @@ void metrics_store_end(struct metrics_store *store, uint32_t replica)
     mutex_unlock(&store->lock);
 }
 
+/* `key` is NAMESPACE/NAME. */
+void metrics_store_forget(struct metrics_store *store, const char *key)
+{
+    mutex_lock(&store->lock);
+    for (struct source **at = &store->sources; *at != NULL;) {
+        struct source *source = *at;
+        size_t length = strlen(source->namespace_);
+        if (strncmp(key, source->namespace_, length) != 0 || key[length] != '/' ||
+            strcmp(key + length + 1, source->service) != 0) {
+            at = &source->next;
+            continue;
+        }
+        *at = source->next;
+        clear_source(source);
+        free(source);
+    }
+    mutex_unlock(&store->lock);
+}
+
 /* ---- printing */
 
 struct line {
@@ -275,7 +298,8 @@ static void put_head(struct buffer *out, const struct line *line, const char *su
 {
     buffer_printf(out, "%s%s{model_name=\"", line->series->name, suffix);
     put_label_value(out, line->source->model_name);
-    buffer_printf(out, "\",engine=\"0\",namespace=\"%s\",service=\"%s\"", line->source->namespace_, line->source->service);
+    buffer_printf(
+        out, "\",engine=\"0\",namespace=\"%s\",service=\"%s\"", line->source->namespace_, line->source->service);
     if (line->series->labels[0] != '\0')
         buffer_printf(out, ",%s", line->series->labels);
     if (bound != NULL)
@@ -294,7 +318,8 @@ static void put_series(struct buffer *out, const struct line *line, const struct
     for (size_t i = 0; i <= sum->buckets; i++) {
         char bound[32] = "+Inf";
         if (i < sum->buckets)
-            snprintf(bound, sizeof bound, sum->bounds[i] == (double)(int64_t)sum->bounds[i] ? "%.1f" : "%.15g", sum->bounds[i]);
+            snprintf(bound, sizeof bound, sum->bounds[i] == (double)(int64_t)sum->bounds[i] ? "%.1f" : "%.15g",
+                sum->bounds[i]);
         so_far += sum->counts[i];
         put_head(out, line, "_bucket", bound);
         put_value(out, so_far);
@@ -315,7 +340,8 @@ static void print_lines(struct line *lines, size_t count, struct buffer *out)
                 lines[i].series->name, kinds[lines[i].series->kind]);
         struct series sum = *lines[i].series;
         size_t next = i + 1;
-        while (next < count && same_service(lines[i].source, lines[next].source) && same_series(&sum, lines[next].series))
+        while (
+            next < count && same_service(lines[i].source, lines[next].source) && same_series(&sum, lines[next].series))
             add_up(&sum, lines[next++].series);
         put_series(out, &lines[i], &sum);
         i = next;

@@ -1,5 +1,5 @@
-/* Pods: the names that a revision's worker goes by. The name is made of service and revision alone, so that it is the same
- * after a restart of the daemon. */
+/* Pods: the names that a revision's worker goes by. The name is made of service and revision alone, so that it is the
+ * same after a restart of the daemon. */
 #include "config.h"
 
 #include "core/base/cleanup.h"
@@ -37,16 +37,19 @@ static void name_pod(struct pod *pod, const struct catalog_service *desired)
     static const struct siphash_key fixed = {0};
     static const char letters[] = "bcdfghjklmnpqrstvwxz2456789";
     char identity[512], suffix[6];
-    snprintf(pod->revision_name, sizeof pod->revision_name, "%.60s-predictor-%05" PRIu32, desired->resource->name, pod->revision);
+    snprintf(pod->revision_name, sizeof pod->revision_name, "%.60s-predictor-%05" PRIu32, desired->resource->name,
+        pod->revision);
     int length = snprintf(identity, sizeof identity, "Pod/%s/%s", desired->uid, pod->revision_name);
     struct siphash128 hash = siphash128(&fixed, identity, (size_t)length);
     uint64_t rest = hash.high;
     for (int i = 0; i < 5; i++, rest /= sizeof letters - 1)
         suffix[i] = letters[rest % (sizeof letters - 1)];
     suffix[5] = '\0';
-    snprintf(pod->name, sizeof pod->name, "%s-deployment-%010" PRIx64 "-%s", pod->revision_name, hash.low & 0xFFFFFFFFFF, suffix);
-    snprintf(pod->uid, sizeof pod->uid, "%08" PRIx64 "-%04" PRIx64 "-8%03" PRIx64 "-a%03" PRIx64 "-%012" PRIx64, hash.high >> 32,
-        hash.high >> 16 & 0xFFFF, hash.high & 0xFFF, hash.low >> 48 & 0xFFF, hash.low & 0xFFFFFFFFFFFF);
+    snprintf(pod->name, sizeof pod->name, "%s-deployment-%010" PRIx64 "-%s", pod->revision_name,
+        hash.low & 0xFFFFFFFFFF, suffix);
+    snprintf(pod->uid, sizeof pod->uid, "%08" PRIx64 "-%04" PRIx64 "-8%03" PRIx64 "-a%03" PRIx64 "-%012" PRIx64,
+        hash.high >> 32, hash.high >> 16 & 0xFFFF, hash.high & 0xFFF, hash.low >> 48 & 0xFFF,
+        hash.low & 0xFFFFFFFFFFFF);
 }
 
 struct pod *pod_new(struct service *service, pdk_error *err)

@@ -66,7 +66,8 @@ static void judge_leaving(struct plan_of_action *p, const struct replica_view *r
 {
     switch (r->phase) {
     case REPLICA_DRAINING:
-        if (r->closed_ms != 0 ? is_late(p, r->closed_ms, TERM_GRACE_MS) : is_late(p, r->phase_ms, p->deadlines->drain_ms))
+        if (r->closed_ms != 0 ? is_late(p, r->closed_ms, TERM_GRACE_MS)
+                              : is_late(p, r->phase_ms, p->deadlines->drain_ms))
             act(p, ACTION_TERMINATE, REASON_DRAIN_OVER, r->id);
         break;
     case REPLICA_TERMINATING:
@@ -117,7 +118,8 @@ size_t reconcile(const struct service_state *state, const struct reconcile_deadl
         bool live = r->phase == REPLICA_LOADING || r->phase == REPLICA_READY;
         if (!live)
             judge_leaving(&p, r);
-        else if ((r->phase == REPLICA_LOADING ? judge_loading(&p, r) : judge_ready(&p, r)) && !retire(&p, r, current_ready))
+        else if ((r->phase == REPLICA_LOADING ? judge_loading(&p, r) : judge_ready(&p, r)) &&
+                 !retire(&p, r, current_ready))
             ping(&p, r);
     }
     if (state->wanted && !current_there && state->count < REPLICAS_MAX && is_late(&p, state->retry_at_ms, 0))

@@ -73,8 +73,9 @@ static bool read_row(const struct json *value, struct revision_row *row)
     const char *key;
     uint64_t revision;
     if (!json_string(json_get(value, "key"), &key) || !json_int64(json_get(value, "created"), &row->created) ||
-        !json_uint64(json_get(value, "generation"), &row->generation) || !json_uint64(json_get(value, "revision"), &revision) ||
-        revision == 0 || revision > UINT32_MAX || !read_hex(json_get(value, "spec"), &row->spec_hash) ||
+        !json_uint64(json_get(value, "generation"), &row->generation) ||
+        !json_uint64(json_get(value, "revision"), &revision) || revision == 0 || revision > UINT32_MAX ||
+        !read_hex(json_get(value, "spec"), &row->spec_hash) ||
         !read_hex(json_get(value, "template"), &row->template_hash))
         return false;
     row->key = (char *)key; /* append copies it */
@@ -98,7 +99,8 @@ static void set_aside(const char *path, const char *why)
     char aside[4096];
     snprintf(aside, sizeof aside, "%s.corrupt", path);
     rename(path, aside);
-    log_event(LOG_LEVEL_WARNING, NULL, "%s is damaged (%s) and was set aside as %s; services are numbered anew", path, why, aside);
+    log_event(LOG_LEVEL_WARNING, NULL, "%s is damaged (%s) and was set aside as %s; services are numbered anew", path,
+        why, aside);
 }
 
 pdk_status revisions_read(struct revisions *revisions, const char *path, pdk_error *err)
@@ -165,21 +167,26 @@ pdk_status revisions_write(const struct revisions *revisions, const char *path, 
     json_write_end_array(&w);
     if (rows.failed)
         return out_of_memory(err);
-    buffer_printf(&text, "{\"checksum\":\"%016" PRIx64 "\",\"services\":%s}\n", checksum(rows.data, rows.length), rows.data);
+    buffer_printf(
+        &text, "{\"checksum\":\"%016" PRIx64 "\",\"services\":%s}\n", checksum(rows.data, rows.length), rows.data);
     if (text.failed)
         return out_of_memory(err);
     return file_replace(path, text.data, text.length, 0600, err);
 }
 
-pdk_status revisions_note(struct revisions *revisions, const char *key, uint64_t spec_hash, uint64_t template_hash, int64_t now,
-    const struct revision_row **ret_row, pdk_error *err)
+pdk_status revisions_note(struct revisions *revisions, const char *key, uint64_t spec_hash, uint64_t template_hash,
+    int64_t now, const struct revision_row **ret_row, pdk_error *err)
 {
     struct revision_row *row = NULL;
     for (size_t i = 0; i < revisions->count; i++)
         if (strcmp(revisions->rows[i].key, key) == 0)
             row = &revisions->rows[i];
     if (row == NULL) {
-        struct revision_row fresh = {.key = (char *)key, .created = now, .generation = 1, .revision = 1, .spec_hash = spec_hash,
+        struct revision_row fresh = {.key = (char *)key,
+            .created = now,
+            .generation = 1,
+            .revision = 1,
+            .spec_hash = spec_hash,
             .template_hash = template_hash};
         pdk_status status = append(revisions, &fresh, err);
         if (status != PDK_OK)

@@ -1,6 +1,6 @@
-/* core/control/revisions.h: what of a service must survive a restart of the daemon: when it was created, its generation, the
- * number of its revision. Kept in STATE/services.json, replaced as a whole. Used by whoever reads the documents, under
- * the reload lock. */
+/* core/control/revisions.h: what of a service must survive a restart of the daemon: when it was created, its
+ * generation, the number of its revision. Kept in STATE/services.json, replaced as a whole. Used by whoever reads the
+ * documents, under the reload lock. */
 #pragma once
 
 #include "core/base/json.h"

@@ -1,4 +1,5 @@
-/* Two rings of bytes. A position counts all bytes ever written to its ring, so a reader that comes back knows what it has. */
+/* Two rings of bytes. A position counts all bytes ever written to its ring, so a reader that comes back knows what it
+ * has. */
 #include "config.h"
 
 #include "core/control/ring_log.h"
@@ -10,7 +11,7 @@
 #include <string.h>
 
 struct ring {
-    char *bytes; /* RING_LOG_BYTES, once something was written */
+    char *bytes;  /* RING_LOG_BYTES, once something was written */
     uint64_t end; /* position behind the last byte */
 };
 

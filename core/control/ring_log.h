@@ -1,5 +1,5 @@
-/* core/control/ring_log.h: the last lines of a pod's worker, and of the worker before it. Written by the control thread, read by
- * gateway threads; counted references. */
+/* core/control/ring_log.h: the last lines of a pod's worker, and of the worker before it. Written by the control
+ * thread, read by gateway threads; counted references. */
 #pragma once
 
 #include "core/base/buffer.h"
@@ -18,7 +18,8 @@ struct ring_log *ring_log_unref(struct ring_log *log); /* takes NULL, returns NU
 void ring_log_turn(struct ring_log *log);
 /* Appends a line, without its newline. */
 void ring_log_put(struct ring_log *log, const char *line, size_t length); /* [control-thread] */
-/* Whole lines from position `from` on, or from the oldest that is kept; *ret_next is the position behind. [any-thread] */
+/* Whole lines from position `from` on, or from the oldest that is kept; *ret_next is the position behind. [any-thread]
+ */
 void ring_log_read(struct ring_log *log, bool previous, uint64_t from, struct buffer *out, uint64_t *ret_next);
 /* The last `lines` lines. [any-thread] */
 void ring_log_tail(struct ring_log *log, unsigned lines, struct buffer *out);

@@ -1,4 +1,5 @@
-/* Snapshots: what everybody else sees. Made anew by the control thread whenever something changed, never changed after. */
+/* Snapshots: what everybody else sees. Made anew by the control thread whenever something changed, never changed after.
+ */
 #include "config.h"
 
 #include "core/base/cleanup.h"
@@ -86,8 +87,8 @@ struct snapshot *snapshot_ref(struct snapshot *snapshot)
 /* The views' strings are copies, whatever their type says. */
 static void free_view(struct service_view *view)
 {
-    const char *const texts[] = {view->name, view->namespace_, view->uid, view->host, view->source, view->json, view->pod_json,
-        view->pod_name, view->revision, view->runtime, view->model_name, view->message};
+    const char *const texts[] = {view->name, view->namespace_, view->uid, view->host, view->source, view->json,
+        view->pod_json, view->pod_name, view->revision, view->runtime, view->model_name, view->message};
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
         free((char *)texts[i]);
     channel_unref(view->channel);
@@ -143,6 +144,11 @@ struct words {
 
 static enum service_phase latest_phase(const struct service *service, const struct replica *latest, struct words *words)
 {
+    if (service->desired->stopped) {
+        snprintf(words->reason, sizeof words->reason, "Stopped");
+        snprintf(words->message, sizeof words->message, "stopped by its annotation serving.kserve.io/stop");
+        return SERVICE_STOPPING;
+    }
     if (service->desired->refused.status != PDK_OK) {
         snprintf(words->reason, sizeof words->reason, "%s", service->desired->reason);
         snprintf(words->message, sizeof words->message, "%s", service->desired->refused.message);
@@ -153,8 +159,9 @@ static enum service_phase latest_phase(const struct service *service, const stru
     if (service->state.crashes > 0 && (latest == NULL || service->state.crashes >= CRASH_LOOP)) {
         bool loops = service->state.crashes >= CRASH_LOOP;
         snprintf(words->reason, sizeof words->reason, "%s", loops ? "CrashLoopBackOff" : "RevisionFailed");
-        snprintf(words->message, sizeof words->message, "Revision \"%s\" failed with message: %s (failure %" PRIu32 ", tried again)",
-            words->revision, service->failure.message, service->state.crashes);
+        snprintf(words->message, sizeof words->message,
+            "Revision \"%s\" failed with message: %s (failure %" PRIu32 ", tried again)", words->revision,
+            service->failure.message, service->state.crashes);
         return SERVICE_BACKOFF;
     }
     snprintf(words->reason, sizeof words->reason, "RevisionMissing");
@@ -178,11 +185,12 @@ static void take_picture(struct control *control, struct service *service, struc
     snprintf(words->revision, sizeof words->revision, "%.60s-predictor-%05" PRIu32, service->desired->resource->name,
         service->state.revision);
     picture->latest_phase = latest_phase(service, picture->latest, words);
-    picture->phase = !service->state.wanted      ? SERVICE_STOPPING
+    picture->phase = !service->state.wanted     ? SERVICE_STOPPING
                      : picture->serving != NULL ? SERVICE_READY
                                                 : picture->latest_phase;
     picture->pod_replica = picture->serving != NULL ? picture->serving : picture->latest;
-    picture->pod = picture->pod_replica != NULL ? picture->pod_replica->pod : pod_find(service, service->state.revision);
+    picture->pod =
+        picture->pod_replica != NULL ? picture->pod_replica->pod : pod_find(service, service->state.revision);
     picture->latest_revision = words->revision;
     picture->reason = words->reason;
     picture->message = words->message;
@@ -195,7 +203,8 @@ static bool shares_name(const struct service_view *a, const struct service_view 
     size_t a_count = a->ready != NULL ? a->ready->name_count : 1, b_count = b->ready != NULL ? b->ready->name_count : 1;
     for (size_t i = 0; i < a_count; i++)
         for (size_t j = 0; j < b_count; j++)
-            if (strcmp(a->ready != NULL ? a->ready->names[i] : a->model_name, b->ready != NULL ? b->ready->names[j] : b->model_name) == 0)
+            if (strcmp(a->ready != NULL ? a->ready->names[i] : a->model_name,
+                    b->ready != NULL ? b->ready->names[j] : b->model_name) == 0)
                 return true;
     return false;
 }
@@ -243,9 +252,9 @@ static bool fill_view(struct service_view *view, struct snapshot_row *row, const
         view->pod_name = copy(picture->pod->name);
         row->log = ring_log_ref(picture->pod->log);
     }
-    return view->name != NULL && view->namespace_ != NULL && view->uid != NULL && view->host != NULL && view->source != NULL &&
-           view->revision != NULL && (plan == NULL || view->runtime != NULL) && view->model_name != NULL && view->message != NULL &&
-           (picture->pod == NULL || view->pod_name != NULL);
+    return view->name != NULL && view->namespace_ != NULL && view->uid != NULL && view->host != NULL &&
+           view->source != NULL && view->revision != NULL && (plan == NULL || view->runtime != NULL) &&
+           view->model_name != NULL && view->message != NULL && (picture->pod == NULL || view->pod_name != NULL);
 }
 
 /* Raises the resource's version when what is shown of it has changed. */
@@ -253,9 +262,10 @@ static void version_service(struct control *control, struct service *service, co
 {
     static const struct siphash_key fixed = {0};
     char shown[PDK_ERROR_MESSAGE_MAX + 512];
-    int length = snprintf(shown, sizeof shown, "%d %d %s %s %s %s %d %" PRIu64 " %u", picture->phase, picture->latest_phase,
-        picture->latest_revision, picture->serving != NULL ? picture->serving->pod->name : "", picture->reason, picture->message,
-        picture->name_conflict, service->desired->generation, picture->pod != NULL ? picture->pod->restarts : 0);
+    int length = snprintf(shown, sizeof shown, "%d %d %s %s %s %s %d %" PRIu64 " %u", picture->phase,
+        picture->latest_phase, picture->latest_revision, picture->serving != NULL ? picture->serving->pod->name : "",
+        picture->reason, picture->message, picture->name_conflict, service->desired->generation,
+        picture->pod != NULL ? picture->pod->restarts : 0);
     uint64_t hash = siphash64(&fixed, shown, (size_t)length < sizeof shown ? (size_t)length : sizeof shown - 1);
     if (hash == service->fingerprint && service->resource_version != 0)
         return;
@@ -298,14 +308,15 @@ void snapshot_publish(struct control *control)
     if (snapshot == NULL)
         return; /* the old one stays; the next change tries again */
     atomic_init(&snapshot->references, 1);
-    snapshot->routes.version = ++control->routes_version;
     snapshot->routes.services = calloc(count + 1, sizeof *snapshot->routes.services);
     snapshot->rows = calloc(count + 1, sizeof *snapshot->rows);
-    bool good = snapshot->routes.services != NULL && snapshot->rows != NULL && (count == 0 || add_all(control, snapshot));
+    bool good =
+        snapshot->routes.services != NULL && snapshot->rows != NULL && (count == 0 || add_all(control, snapshot));
     if (!good) {
         snapshot_unref(snapshot);
         return;
     }
+    snapshot->routes.version = ++control->resource_version; /* above that of everything in it */
     mutex_lock(&control->lock);
     struct snapshot *old = control->snapshot;
     control->snapshot = snapshot;

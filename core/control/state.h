@@ -36,18 +36,18 @@ struct replica {
     pid_t pid;
     int pid_fd, log_fd;
     struct channel *channel;
-    struct ready_box *ready;  /* NULL until it is */
-    int64_t ready_ms;         /* monotonic; 0: never was */
-    int64_t started;          /* Unix seconds */
-    bool expected;            /* its end was asked for */
+    struct ready_box *ready; /* NULL until it is */
+    int64_t ready_ms;        /* monotonic; 0: never was */
+    int64_t started;         /* Unix seconds */
+    bool expected;           /* its end was asked for */
     bool exited;
     int exit_code, exit_signal;
     enum action_reason killed_for;
     double fraction;
-    char what[64];            /* of the load's progress */
-    pdk_error load_error;     /* status PDK_OK: none */
-    pdk_error channel_error;  /* why the channel closed; PDK_OK: bye */
-    char line[1024];          /* of its output, up to its newline */
+    char what[64];           /* of the load's progress */
+    pdk_error load_error;    /* status PDK_OK: none */
+    pdk_error channel_error; /* why the channel closed; PDK_OK: bye */
+    char line[1024];         /* of its output, up to its newline */
     size_t line_length;
     uint32_t line_dropped;
     struct log_budget {
@@ -84,12 +84,12 @@ struct service {
     struct replica *replicas[REPLICAS_MAX];
     size_t replica_count;
     struct pod *pods;
-    struct failure failure;     /* of the wanted revision's last worker */
-    char latest_ready[96];      /* name of the newest revision that was ready, or "" */
+    struct failure failure;            /* of the wanted revision's last worker */
+    char latest_ready[96];             /* name of the newest revision that was ready, or "" */
     char condition_status[CONDITIONS]; /* 'T', 'F', 'U'; 0: never set */
     int64_t condition_time[CONDITIONS];
     uint64_t resource_version;
-    uint64_t fingerprint;       /* of what was last published */
+    uint64_t fingerprint; /* of what was last published */
     struct service *next;
 };
 
@@ -136,8 +136,27 @@ struct control {
     struct service *services;
     uint32_t next_replica;
     uint64_t resource_version;
-    uint64_t routes_version;
 };
+
+/* One turn of the control thread. */
+struct turn {
+    bool changed;  /* something to publish */
+    bool progress; /* only how far loads are */
+    int64_t now;
+};
+
+/* report.c: what channels tell. Gives the events for a channel of `replica`; their context is freed with the last one.
+ */
+pdk_status report_events(struct control *control, uint32_t replica, struct channel_events *ret_events, pdk_error *err);
+struct event *report_take(struct control *control); /* all that came, oldest first; the caller frees each */
+
+/* replica.c [control-thread] */
+struct replica *replica_find(struct control *control, uint32_t id); /* NULL: none */
+void replica_take_ready(struct replica *replica, struct ready_info *ready_take, struct turn *turn);
+void replica_carry_out(
+    struct control *control, struct service *service, const struct action *action, struct turn *turn);
+/* One whose process is gone and whose channel is closed. */
+void replica_bury(struct control *control, struct service *service, size_t index, struct turn *turn);
 
 /* supervisor.c: the control thread. */
 void *supervisor_run(void *control);
@@ -145,7 +164,8 @@ void supervisor_wake(struct control *control); /* [any-thread] */
 
 /* worker_process.c: starts a worker for `replica`: its process, log pipe, channel. Fills pid, descriptors and channel.
  * [control-thread] */
-pdk_status worker_spawn(struct control *control, struct replica *replica, const struct channel_events *events, pdk_error *err);
+pdk_status worker_spawn(
+    struct control *control, struct replica *replica, const struct channel_events *events, pdk_error *err);
 void worker_signal(const struct replica *replica, int number);
 /* Reads what its output has; whole lines go to its log and ours. `all`: until it is at its end. */
 void worker_read_log(struct replica *replica, bool all);
@@ -154,15 +174,15 @@ bool worker_reap(struct replica *replica);
 
 /* pod.c */
 struct pod *pod_find(struct service *service, uint32_t revision); /* NULL: none yet */
-struct pod *pod_new(struct service *service, pdk_error *err);      /* of the wanted revision; put into the service's list */
-void pod_prune(struct service *service); /* forgets pods of old revisions without replicas */
+struct pod *pod_new(struct service *service, pdk_error *err); /* of the wanted revision; put into the service's list */
+void pod_prune(struct service *service);                      /* forgets pods of old revisions without replicas */
 void pod_free_all(struct service *service);
 
 /* snapshot.c */
 void snapshot_publish(struct control *control);
 const struct routes *snapshot_routes(const struct snapshot *snapshot);
 struct snapshot *snapshot_ref(struct snapshot *snapshot);
-struct snapshot *snapshot_unref(struct snapshot *snapshot); /* takes NULL, returns NULL */
+struct snapshot *snapshot_unref(struct snapshot *snapshot);                     /* takes NULL, returns NULL */
 struct ring_log *snapshot_log(const struct snapshot *snapshot, size_t service); /* of its pod, or NULL; borrowed */
 bool snapshot_crash_loops(const struct snapshot *snapshot, size_t service);
 
@@ -186,4 +206,3 @@ char *pod_json(const struct picture *picture);
 char *container_json(const struct plan *plan);
 /* Brings the conditions and their times up to date with the picture. */
 void status_conditions(struct service *service, const struct picture *picture, int64_t now);
-

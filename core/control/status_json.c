@@ -1,5 +1,5 @@
-/* KServe's status for what is here, and the pod that a cluster would show. The document's own parts are printed as they are
- * kept, the rest is put together with cJSON. */
+/* KServe's status for what is here, and the pod that a cluster would show. The document's own parts are printed as they
+ * are kept, the rest is put together with cJSON. */
 #include "config.h"
 
 #include "core/control/state.h"
@@ -78,6 +78,8 @@ static char latest_state(const struct picture *picture)
 
 static char wanted_state(const struct picture *picture, enum condition_type type)
 {
+    if (picture->service->desired->stopped && type != CONDITION_MODEL_NAME_CONFLICT)
+        return type == CONDITION_STOPPED ? 'T' : 'F';
     char latest = latest_state(picture), routed = picture->serving != NULL ? 'T' : latest;
     switch (type) {
     case CONDITION_LATEST_DEPLOYMENT_READY:
@@ -105,7 +107,8 @@ static void put_why(cJSON *condition, const struct picture *picture, enum condit
 {
     if (type == CONDITION_MODEL_NAME_CONFLICT) {
         cJSON_AddStringToObject(condition, "reason", "ServedNameTaken");
-        cJSON_AddStringToObject(condition, "message", "an older service answers to its model name; it is reached by Host or path");
+        cJSON_AddStringToObject(
+            condition, "message", "an older service answers to its model name; it is reached by Host or path");
         return;
     }
     if (type == CONDITION_INGRESS_READY) {

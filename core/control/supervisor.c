@@ -1,9 +1,9 @@
-/* The control thread: one poll over a wake-up, the workers' pidfds and their output. Each turn takes what happened in, asks
- * reconcile what to do for every service, does it, and publishes what is now. Nothing here waits for a disk or a worker. */
+/* The control thread: one poll over a wake-up, the workers' pidfds and their output. Each turn takes what happened in,
+ * asks reconcile what to do for every service, does it, and publishes what is now. Nothing here waits for a disk or a
+ * worker. */
 #include "config.h"
 
 #include "core/base/array.h"
-#include "core/base/cleanup.h"
 #include "core/base/clock.h"
 #include "core/base/error.h"
 #include "core/base/log.h"
@@ -14,18 +14,12 @@
 #include <assert.h>
 #include <errno.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
+#include <unistd.h>
 
-enum { TAIL_LINES = 3, PROGRESS_EVERY_MS = 200 };
-
-struct turn {
-    bool changed;  /* something to publish */
-    bool progress; /* only how far loads are */
-    int64_t now;
-};
+enum { PROGRESS_EVERY_MS = 200 };
 
 void supervisor_wake(struct control *control)
 {
@@ -34,296 +28,11 @@ void supervisor_wake(struct control *control)
         continue;
 }
 
-static struct log_fields fields_of(const struct replica *replica, const char *message_id)
-{
-    return (struct log_fields){.message_id = message_id, .service = replica->service->key,
-        .revision = replica->pod->revision_name, .replica = replica->pod->name};
-}
-
-/* ---- events of the channel thread */
-
-/* What a channel's events are about; freed with the last one. */
-struct event_context {
-    struct control *control;
-    uint32_t replica;
-};
-
-static void push_event(struct event_context *context, struct event *event)
-{
-    struct control *control = context->control;
-    event->replica = context->replica;
-    mutex_lock(&control->lock);
-    *control->events_end = event;
-    control->events_end = &event->next;
-    mutex_unlock(&control->lock);
-    supervisor_wake(control);
-}
-
-/* A worker that reports faster than we read only overwrites its own last report. */
-static bool overwrite_progress(struct event_context *context, double fraction, const char *what)
-{
-    struct control *control = context->control;
-    bool found = false;
-    mutex_lock(&control->lock);
-    for (struct event *event = control->events; event != NULL && !found; event = event->next) {
-        if (event->kind != EVENT_PROGRESS || event->replica != context->replica)
-            continue;
-        event->fraction = fraction;
-        snprintf(event->what, sizeof event->what, "%s", what);
-        found = true;
-    }
-    mutex_unlock(&control->lock);
-    return found;
-}
-
-static void on_progress(void *context, double fraction, const char *what)
-{
-    if (overwrite_progress(context, fraction, what))
-        return;
-    struct event *event = calloc(1, sizeof *event);
-    if (event == NULL)
-        return;
-    event->kind = EVENT_PROGRESS;
-    event->fraction = fraction >= 0 && fraction <= 1 ? fraction : 0;
-    snprintf(event->what, sizeof event->what, "%s", what);
-    push_event(context, event);
-}
-
-static void on_ready(void *context, struct ready_info *info_take)
-{
-    struct event *event = calloc(1, sizeof *event);
-    if (event == NULL) {
-        ready_info_free(info_take); /* the load's deadline will tell */
-        return;
-    }
-    event->kind = EVENT_READY;
-    event->ready = info_take;
-    push_event(context, event);
-}
-
-static void on_load_failed(void *context, const pdk_error *err)
-{
-    struct event *event = calloc(1, sizeof *event);
-    if (event == NULL)
-        return;
-    event->kind = EVENT_LOAD_FAILED;
-    event->error = *err;
-    push_event(context, event);
-}
-
-static void on_stats(void *context, const struct json *payload)
-{
-    struct event_context *about = context;
-    metrics_store_put(about->control->metrics, about->replica, payload);
-    mutex_lock(&about->control->lock);
-    if (about->control->stats_waited > 0)
-        about->control->stats_waited--;
-    condition_broadcast(&about->control->changed);
-    mutex_unlock(&about->control->lock);
-}
-
-static void on_closed(void *context, const pdk_error *err)
-{
-    struct event *event = calloc(1, sizeof *event);
-    if (event != NULL) {
-        event->kind = EVENT_CLOSED;
-        event->error = *err;
-        push_event(context, event);
-    } /* else the process's end will tell */
-    free(context);
-}
-
-/* ---- replicas */
-
-static struct replica *find_replica(struct control *control, uint32_t id)
-{
-    for (struct service *service = control->services; service != NULL; service = service->next)
-        for (size_t i = 0; i < service->replica_count; i++)
-            if (service->replicas[i]->view.id == id)
-                return service->replicas[i];
-    return NULL;
-}
-
-static struct replica *replica_free(struct replica *replica)
-{
-    channel_unref(replica->channel);
-    ready_box_unref(replica->ready);
-    if (replica->log_fd >= 0)
-        close(replica->log_fd);
-    if (replica->pid_fd >= 0)
-        close(replica->pid_fd);
-    free(replica);
-    return NULL;
-}
-
-static void remember_failure(struct service *service, const struct replica *replica, const char *message)
-{
-    struct failure *failure = &service->failure;
-    failure->reason = REASON_LOAD;
-    snprintf(failure->message, sizeof failure->message, "%s", message);
-    failure->revision_name[0] = '\0';
-    if (replica != NULL)
-        snprintf(failure->revision_name, sizeof failure->revision_name, "%s", replica->pod->revision_name);
-    failure->exit_code = replica == NULL ? -1 : replica->exit_signal != 0 ? 128 + replica->exit_signal : replica->exit_code;
-    failure->time = wall_seconds();
-}
-
-static void spawn(struct control *control, struct service *service, struct turn *turn)
-{
-    pdk_error err = {0};
-    struct pod *pod = pod_find(service, service->desired->revision);
-    bool again = pod != NULL;
-    if (pod == NULL)
-        pod = pod_new(service, &err);
-    struct replica *replica = calloc(1, sizeof *replica);
-    struct event_context *context = malloc(sizeof *context);
-    pdk_status status = PDK_NO_MEMORY;
-    if (pod != NULL && replica != NULL && context != NULL) {
-        *replica = (struct replica){.service = service, .pod = pod, .pid_fd = -1, .log_fd = -1, .started = wall_seconds()};
-        replica->view = (struct replica_view){.id = ++control->next_replica, .revision = service->desired->revision,
-            .phase = REPLICA_LOADING, .phase_ms = turn->now, .progress_ms = turn->now};
-        *context = (struct event_context){control, replica->view.id};
-        struct channel_events events = {.context = context, .progress = on_progress, .ready = on_ready,
-            .load_failed = on_load_failed, .stats = on_stats, .closed = on_closed};
-        ring_log_turn(pod->log);
-        metrics_store_begin(control->metrics, replica->view.id, service->desired->resource->namespace_,
-            service->desired->resource->name, service->desired->plan->model_name);
-        status = worker_spawn(control, replica, &events, &err);
-    }
-    turn->changed = true;
-    if (status != PDK_OK) {
-        log_event(LOG_LEVEL_ERROR, &(struct log_fields){.service = service->key}, "cannot start a worker: %s", err.message);
-        if (replica != NULL)
-            metrics_store_end(control->metrics, replica->view.id);
-        free(context);
-        free(replica);
-        reconcile_crashed(&service->state, 0, turn->now);
-        remember_failure(service, NULL, err.message);
-        return;
-    }
-    pod->restarts += again;
-    service->replicas[service->replica_count++] = replica;
-    struct log_fields fields = fields_of(replica, NULL);
-    log_event(LOG_LEVEL_INFO, &fields, "started worker %d", (int)replica->pid);
-}
-
-/* Why a worker is gone, for a person. */
-static void put_cause(const struct replica *replica, const struct reconcile_deadlines *deadlines, struct buffer *out)
-{
-    switch (replica->killed_for) {
-    case REASON_LOAD_STALLED:
-        buffer_printf(out, "the load made no progress in %lld s, and was stopped", (long long)deadlines->load_ms / 1000);
-        break;
-    case REASON_NO_PONG:
-        buffer_printf(out, "the worker answered no ping in %lld s, and was killed", (long long)deadlines->ping_ms / 1000);
-        break;
-    case REASON_NO_STEP:
-        buffer_printf(out, "the engine made no step in %lld s with requests waiting, and was killed", (long long)deadlines->step_ms / 1000);
-        break;
-    default:
-        if (replica->load_error.status != PDK_OK)
-            buffer_puts(out, replica->load_error.message);
-        else if (replica->killed_for == REASON_CHANNEL_LOST && replica->channel_error.status != PDK_OK)
-            buffer_printf(out, "the worker broke the protocol: %s", replica->channel_error.message);
-        else if (replica->exit_signal != 0)
-            buffer_printf(out, "the worker was ended by signal %d (%s)", replica->exit_signal, strsignal(replica->exit_signal));
-        else
-            buffer_printf(out, "the worker ended with exit status %d", replica->exit_code);
-    }
-    if (replica->load_error.status != PDK_OK)
-        return;
-    PDK_CLEANUP(buffer_done) struct buffer tail = {0};
-    ring_log_tail(replica->pod->log, TAIL_LINES, &tail);
-    while (tail.length > 0 && tail.data[tail.length - 1] == '\n')
-        tail.data[--tail.length] = '\0';
-    if (tail.length > 0)
-        buffer_printf(out, "; its last lines: %s", tail.data);
-}
-
-/* A replica whose process is gone and whose channel is closed. */
-static void bury(struct control *control, struct service *service, size_t index, struct turn *turn)
-{
-    struct replica *replica = service->replicas[index];
-    struct reconcile_deadlines deadlines = {control->config.load_deadline_ms, control->config.ping_deadline_ms,
-        control->config.step_deadline_ms, control->config.drain_ms};
-    PDK_CLEANUP(buffer_done) struct buffer cause = {0};
-    put_cause(replica, &deadlines, &cause);
-    const char *text = cause.data != NULL ? cause.data : "";
-    if (replica->expected) {
-        struct log_fields fields = fields_of(replica, MESSAGE_REPLICA_STOPPED);
-        log_event(LOG_LEVEL_NOTICE, &fields, "stopped");
-    } else {
-        struct log_fields fields = fields_of(replica, MESSAGE_REPLICA_FAILED);
-        log_event(LOG_LEVEL_ERROR, &fields, "%s", text);
-        if (replica->view.revision == service->state.revision && service->state.wanted) {
-            reconcile_crashed(&service->state, replica->ready_ms != 0 ? turn->now - replica->ready_ms : 0, turn->now);
-            if (service->desired->refused.status != PDK_OK)
-                service->state.retry_at_ms = INT64_MAX;
-            else
-                remember_failure(service, replica, text);
-        }
-    }
-    metrics_store_end(control->metrics, replica->view.id);
-    service->replicas[index] = service->replicas[--service->replica_count];
-    replica_free(replica);
-    turn->changed = true;
-}
-
-static void carry_out(struct control *control, struct service *service, const struct action *action, struct turn *turn)
-{
-    if (action->kind == ACTION_SPAWN) {
-        spawn(control, service, turn);
-        return;
-    }
-    struct replica *replica = find_replica(control, action->replica);
-    assert(replica != NULL);
-    if (action->kind == ACTION_PING) {
-        channel_ping(replica->channel);
-        replica->view.pinged_ms = turn->now;
-        return;
-    }
-    static const enum replica_phase phases[] = {
-        [ACTION_DRAIN] = REPLICA_DRAINING, [ACTION_TERMINATE] = REPLICA_TERMINATING, [ACTION_KILL] = REPLICA_KILLED};
-    bool was_leaving = replica->view.phase != REPLICA_LOADING && replica->view.phase != REPLICA_READY;
-    replica->view.phase = phases[action->kind];
-    replica->view.phase_ms = turn->now;
-    replica->killed_for = action->reason;
-    replica->expected |= was_leaving || action->kind != ACTION_KILL;
-    if (action->kind == ACTION_DRAIN)
-        channel_drain(replica->channel);
-    else
-        worker_signal(replica, action->kind == ACTION_TERMINATE ? SIGTERM : SIGKILL);
-    if (action->kind == ACTION_KILL)
-        channel_close(replica->channel, "the worker was killed");
-    turn->changed = true;
-}
-
 /* ---- what happened */
-
-static void take_ready(struct replica *replica, struct ready_info *ready, struct turn *turn)
-{
-    struct service *service = replica->service;
-    if (replica->view.phase != REPLICA_LOADING || replica->ready != NULL) {
-        ready_info_free(ready);
-        return;
-    }
-    replica->ready = ready_box_new(ready);
-    if (replica->ready == NULL) {
-        channel_close(replica->channel, "out of memory");
-        return;
-    }
-    replica->view.phase = REPLICA_READY;
-    replica->view.phase_ms = replica->view.pinged_ms = replica->ready_ms = turn->now;
-    snprintf(service->latest_ready, sizeof service->latest_ready, "%s", replica->pod->revision_name);
-    turn->changed = true;
-    struct log_fields fields = fields_of(replica, MESSAGE_REVISION_READY);
-    log_event(LOG_LEVEL_NOTICE, &fields, "ready after %.1f s; sandbox: %s", (double)(wall_seconds() - replica->started),
-        ready->sandbox != NULL ? ready->sandbox : "not told");
-}
 
 static void take_event(struct control *control, struct event *event, struct turn *turn)
 {
-    struct replica *replica = find_replica(control, event->replica);
+    struct replica *replica = replica_find(control, event->replica);
     if (replica == NULL) {
         ready_info_free(event->ready);
         return;
@@ -335,7 +44,7 @@ static void take_event(struct control *control, struct event *event, struct turn
         snprintf(replica->what, sizeof replica->what, "%s", event->what);
         turn->progress = true;
         break;
-    case EVENT_READY: take_ready(replica, event->ready, turn); break;
+    case EVENT_READY: replica_take_ready(replica, event->ready, turn); break;
     case EVENT_LOAD_FAILED: replica->load_error = event->error; break;
     case EVENT_CLOSED:
         replica->channel_error = event->error;
@@ -347,11 +56,7 @@ static void take_event(struct control *control, struct event *event, struct turn
 
 static void take_events(struct control *control, struct turn *turn)
 {
-    mutex_lock(&control->lock);
-    struct event *events = control->events;
-    control->events = NULL;
-    control->events_end = &control->events;
-    mutex_unlock(&control->lock);
+    struct event *events = report_take(control);
     while (events != NULL) {
         struct event *next = events->next;
         take_event(control, events, turn);
@@ -379,10 +84,11 @@ static struct service *service_of(struct control *control, const char *key)
 static void want(struct service *service, const struct catalog_service *desired, int64_t now)
 {
     bool refused = desired->refused.status != PDK_OK;
-    bool changed = service->desired == NULL || service->state.revision != desired->revision ||
+    bool changed = service->desired == NULL || service->desired->stopped != desired->stopped ||
+                   service->state.revision != desired->revision ||
                    (service->desired->refused.status != PDK_OK) != refused;
     service->desired = desired;
-    service->state.wanted = true;
+    service->state.wanted = !desired->stopped;
     service->state.revision = desired->revision;
     if (!changed)
         return;
@@ -393,7 +99,8 @@ static void want(struct service *service, const struct catalog_service *desired,
         return;
     service->failure.reason = desired->reason;
     snprintf(service->failure.message, sizeof service->failure.message, "%s", desired->refused.message);
-    log_event(LOG_LEVEL_ERROR, &(struct log_fields){.message_id = MESSAGE_SERVICE_REFUSED, .service = service->key, .reason = desired->reason},
+    log_event(LOG_LEVEL_ERROR,
+        &(struct log_fields){.message_id = MESSAGE_SERVICE_REFUSED, .service = service->key, .reason = desired->reason},
         "cannot run: %s", desired->refused.message);
 }
 
@@ -423,7 +130,8 @@ static void take_catalog(struct control *control, struct turn *turn)
                 desired = &catalog->services[i];
         if (desired != NULL)
             want(service, desired, turn->now);
-        service->state.wanted = desired != NULL;
+        else
+            service->state.wanted = false;
         service->desired = desired;
     }
     control->catalog = catalog;
@@ -463,7 +171,7 @@ static void run_service(struct control *control, struct service *service, struct
             i++;
             continue;
         }
-        bury(control, service, i, turn);
+        replica_bury(control, service, i, turn);
     }
     service->state.count = service->replica_count;
     for (size_t i = 0; i < service->replica_count; i++)
@@ -472,7 +180,7 @@ static void run_service(struct control *control, struct service *service, struct
     int64_t service_wake;
     size_t count = reconcile(&service->state, &deadlines, turn->now, actions, &service_wake);
     for (size_t i = 0; i < count; i++)
-        carry_out(control, service, &actions[i], turn);
+        replica_carry_out(control, service, &actions[i], turn);
     if (count > 0)
         service_wake = turn->now; /* look again at what is there now */
     service->state.count = service->replica_count;
@@ -493,6 +201,7 @@ static void drop_idle_services(struct control *control)
             continue;
         }
         *at = service->next;
+        metrics_store_forget(control->metrics, service->key);
         pod_free_all(service);
         free(service);
     }

@@ -1,5 +1,5 @@
-/* A worker's process: exec with a clean environment and three descriptors besides its socket, watched through a pidfd, so that
- * no signal handler is needed. */
+/* A worker's process: exec with a clean environment and three descriptors besides its socket, watched through a pidfd,
+ * so that no signal handler is needed. */
 #include "config.h"
 
 #include "core/base/cleanup.h"
@@ -23,7 +23,8 @@
 enum { WORKER_FD = 3, ENVIRONMENT_MAX = 8, LOG_LINES_A_SECOND = 10 };
 
 /* Between fork and exec: async-signal-safe calls only. */
-static _Noreturn void become_worker(char *const *arguments, char *const *environment, int socket_fd, int log_fd, pid_t parent)
+static _Noreturn void become_worker(
+    char *const *arguments, char *const *environment, int socket_fd, int log_fd, pid_t parent)
 {
     int nothing = open("/dev/null", O_RDONLY);
     sigset_t none;
@@ -36,8 +37,8 @@ static _Noreturn void become_worker(char *const *arguments, char *const *environ
     /* Above the places that dup2 is about to fill. */
     socket_fd = fcntl(socket_fd, F_DUPFD, 16);
     log_fd = fcntl(log_fd, F_DUPFD, 16);
-    if (nothing < 0 || socket_fd < 0 || log_fd < 0 || dup2(nothing, 0) < 0 || dup2(log_fd, 1) < 0 || dup2(log_fd, 2) < 0 ||
-        dup2(socket_fd, WORKER_FD) < 0)
+    if (nothing < 0 || socket_fd < 0 || log_fd < 0 || dup2(nothing, 0) < 0 || dup2(log_fd, 1) < 0 ||
+        dup2(log_fd, 2) < 0 || dup2(socket_fd, WORKER_FD) < 0)
         _exit(127);
     close_range(WORKER_FD + 1, ~0u, 0);
     execve(arguments[0], arguments, environment);
@@ -50,7 +51,8 @@ static _Noreturn void become_worker(char *const *arguments, char *const *environ
 /* What a worker may see of the daemon's environment. */
 static bool make_environment(struct text_list *environment)
 {
-    static const char *const passed[] = {"PADDOCK_COMPUTE", "PADDOCK_ISA", "ASAN_OPTIONS", "UBSAN_OPTIONS", "LSAN_OPTIONS"};
+    static const char *const passed[] = {
+        "PADDOCK_COMPUTE", "PADDOCK_ISA", "ASAN_OPTIONS", "UBSAN_OPTIONS", "LSAN_OPTIONS"};
     bool good = text_list_add(environment, "OPENBLAS_NUM_THREADS=1") && text_list_add(environment, "LC_ALL=C.UTF-8");
     for (size_t i = 0; good && i < sizeof passed / sizeof passed[0]; i++) {
         const char *value = getenv(passed[i]);
@@ -61,14 +63,16 @@ static bool make_environment(struct text_list *environment)
     return good && text_list_add(environment, "") /* room for the NULL */;
 }
 
-static bool make_arguments(const struct control_config *config, const struct catalog_service *service, struct text_list *arguments)
+static bool make_arguments(
+    const struct control_config *config, const struct catalog_service *service, struct text_list *arguments)
 {
     char memory[24], threads[16];
     snprintf(memory, sizeof memory, "%" PRIu64, service->memory_bytes);
     snprintf(threads, sizeof threads, "%" PRIu32, service->threads);
     const char *sandbox = config->sandbox_off ? "off" : config->sandbox_strict ? "strict" : "on";
-    const char *const all[] = {config->worker, "--fd", "3", "--plugin", service->plugin.data, "--compute-dir", config->compute,
-        "--runtimes-dir", config->runtimes, "--sandbox", sandbox, "--memory", memory, "--threads", threads};
+    const char *const all[] = {config->worker, "--fd", "3", "--plugin", service->plugin.data, "--compute-dir",
+        config->compute, "--runtimes-dir", config->runtimes, "--sandbox", sandbox, "--memory", memory, "--threads",
+        threads};
     for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
         if (!text_list_add(arguments, all[i]))
             return false;
@@ -88,7 +92,8 @@ static char *const *as_vector(struct text_list *list)
     return list->items;
 }
 
-static pdk_status start_process(struct control *control, struct replica *replica, int socket_fd, int log_fd, pdk_error *err)
+static pdk_status start_process(
+    struct control *control, struct replica *replica, int socket_fd, int log_fd, pdk_error *err)
 {
     PDK_CLEANUP(text_list_done) struct text_list arguments = {0};
     PDK_CLEANUP(text_list_done) struct text_list environment = {0};
@@ -113,7 +118,8 @@ static pdk_status start_process(struct control *control, struct replica *replica
     return PDK_OK;
 }
 
-pdk_status worker_spawn(struct control *control, struct replica *replica, const struct channel_events *events, pdk_error *err)
+pdk_status worker_spawn(
+    struct control *control, struct replica *replica, const struct channel_events *events, pdk_error *err)
 {
     int sockets[2], pipes[2];
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sockets) != 0)
@@ -178,14 +184,14 @@ static void take_line(struct replica *replica, const char *line, size_t length)
     int64_t second = monotonic_ms() / 1000;
     if (second != replica->log_budget.second) {
         if (replica->log_budget.seen > LOG_LINES_A_SECOND)
-            log_event(LOG_LEVEL_WARNING, &(struct log_fields){.replica = replica->pod->name}, "%u lines left out; paddock logs has them",
-                replica->log_budget.seen - LOG_LINES_A_SECOND);
+            log_event(LOG_LEVEL_WARNING, &(struct log_fields){.replica = replica->pod->name},
+                "%u lines left out; paddock logs has them", replica->log_budget.seen - LOG_LINES_A_SECOND);
         replica->log_budget = (struct log_budget){.second = second};
     }
     if (++replica->log_budget.seen > LOG_LINES_A_SECOND)
         return;
-    log_event(level, &(struct log_fields){.replica = replica->pod->name, .revision = replica->pod->revision_name}, "%.*s",
-        (int)length, line);
+    log_event(level, &(struct log_fields){.replica = replica->pod->name, .revision = replica->pod->revision_name},
+        "%.*s", (int)length, line);
 }
 
 static void take_bytes(struct replica *replica, const char *bytes, size_t length)

@@ -25,6 +25,7 @@ void access_log(const struct exchange *exchange, int64_t took_us)
         if ((unsigned char)*c <= 0x20 || (unsigned char)*c >= 0x7F)
             *c = '?';
     log_event(LOG_LEVEL_INFO, &(struct log_fields){.request = exchange->request_id},
-        "%.16s %s %d, %" PRIu64 " bytes in %" PRId64 ".%03" PRId64 " ms", exchange->head.method != NULL ? exchange->head.method : "-",
-        path, exchange->status, exchange->sent, took_us / 1000, took_us % 1000);
+        "%.16s %s %d, %" PRIu64 " bytes in %" PRId64 ".%03" PRId64 " ms",
+        exchange->head.method != NULL ? exchange->head.method : "-", path, exchange->status, exchange->sent,
+        took_us / 1000, took_us % 1000);
 }

@@ -1,6 +1,6 @@
-/* Pieces are small, so that the clock is looked at between them; each piece has a deadline that core/gateway/watch.h keeps.
- * CivetWeb does not show a chunked body's chunks and reads their heads byte by byte, so half a million one-byte chunks are
- * told from a body worth having by what they cost: this thread's CPU time. */
+/* Pieces are small, so that the clock is looked at between them; each piece has a deadline that core/gateway/watch.h
+ * keeps. CivetWeb does not show a chunked body's chunks and reads their heads byte by byte, so half a million one-byte
+ * chunks are told from a body worth having by what they cost: this thread's CPU time. */
 #include "config.h"
 
 #include "core/base/clock.h"
@@ -11,10 +11,11 @@
 
 enum {
     PIECE = 16384,
-    DROPPED_MAX = 65536, /* of a body that nobody reads */
-    GRACE_MS = 10000,     /* before the minimum rate counts */
-    CHUNK_CPU_MS = 250,   /* for a chunked body of any length … */
-    CHUNK_CPU_RATE = 4000 /* … and a millisecond more for each 4,000 bytes */
+    DROPPED_MAX = 65536,        /* of a body that nobody reads */
+    ALL_BODIES_MAX = 512 << 20, /* of all requests in flight */
+    GRACE_MS = 10000,           /* before the minimum rate counts */
+    CHUNK_CPU_MS = 100,         /* for a chunked body of any length … */
+    CHUNK_CPU_RATE = 4000       /* … and a millisecond more for each 4,000 bytes */
 };
 
 static const struct head_fault
@@ -24,6 +25,7 @@ static const struct head_fault
     slow = {.status = 408, .message = "the body comes too slowly", .over = true, .limit = LIMIT_BODY_RATE},
     broken = {.status = 400, .message = "the body ended early or its chunks are malformed"},
     tiny_chunks = {.status = 413, .message = "the body's chunks are too small to be worth their work"},
+    too_many = {.status = 503, .message = "the bodies of all requests together take too much memory"},
     no_memory = {.status = 503, .message = "out of memory"};
 
 static int64_t cpu_ms(void)
@@ -95,6 +97,8 @@ static const struct head_fault *read_all(struct reading *reading)
         if (got == 0)
             return NULL;
         exchange->body.length += got;
+        if (atomic_fetch_add_explicit(&exchange->gateway->body_bytes, got, memory_order_relaxed) > ALL_BODIES_MAX)
+            return &too_many;
         exchange->body.data[exchange->body.length] = '\0';
         if (exchange->body.length > reading->limit)
             return reading->over;

@@ -1,6 +1,6 @@
-/* How CivetWeb 1.15 leaves a head: NUL in place of the blanks behind method and target, of '?', of all white space between
- * the version and the first name, of a name's colon and each blank before it, of a value's CR and LF, and of the head's last
- * LF. All pieces lie in one buffer in the order they came. */
+/* How CivetWeb 1.15 leaves a head: NUL in place of the blanks behind method and target, of '?', of all white space
+ * between the version and the first name, of a name's colon and each blank before it, of a value's CR and LF, and of
+ * the head's last LF. All pieces lie in one buffer in the order they came. */
 #include "config.h"
 
 #include "core/gateway/civet_head.h"

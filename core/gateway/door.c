@@ -1,5 +1,5 @@
-/* One thread, one epoll set, level-triggered. The table of ports is how a gateway thread learns who it talks to: an entry is
- * made before the inner connection carries a byte and taken away before the client's descriptor is closed. */
+/* One thread, one epoll set, level-triggered. The table of ports is how a gateway thread learns who it talks to: an
+ * entry is made before the inner connection carries a byte and taken away before the client's descriptor is closed. */
 #include "config.h"
 
 #include "core/gateway/door.h"
@@ -29,9 +29,9 @@ struct door {
     pthread_t thread;
     struct relay_end listeners[LISTENERS_MAX];
     size_t listener_count;
-    int wake;     /* eventfd: look at `orders` */
-    int reserve;  /* given up to close a client when descriptors run out */
-    atomic_uint orders; /* ORDER_… */
+    int wake;            /* eventfd: look at `orders` */
+    int reserve;         /* given up to close a client when descriptors run out */
+    atomic_uint orders;  /* ORDER_… */
     struct relay *first; /* door-thread only, like `count` */
     size_t count;
     int64_t swept_ms;
@@ -41,11 +41,17 @@ struct door {
 
 enum { ORDER_DRAIN = 1, ORDER_STOP = 2 };
 
+/* Unix sockets' relays have loopback ports of their own address. */
+static struct relay **table_slot(struct door *door, bool local, uint16_t port) PDK_REQUIRES(door->lock)
+{
+    return &door->by_port[(local ? PORTS : 0) + port];
+}
+
 static void table_enter(void *context, struct relay *relay)
 {
     struct door *door = context;
     mutex_lock(&door->lock);
-    door->by_port[relay->port] = relay;
+    *table_slot(door, relay->local, relay->port) = relay;
     mutex_unlock(&door->lock);
 }
 
@@ -53,7 +59,7 @@ static void table_leave(void *context, struct relay *relay)
 {
     struct door *door = context;
     mutex_lock(&door->lock);
-    door->by_port[relay->port] = NULL;
+    *table_slot(door, relay->local, relay->port) = NULL;
     mutex_unlock(&door->lock);
     relay->port = 0;
 }
@@ -67,24 +73,26 @@ static bool table_may_keep(void *context, struct relay *relay)
     return keep;
 }
 
-bool door_client(struct door *door, uint16_t port, int *ret_fd, bool *ret_local)
+bool door_client(struct door *door, const char *address, uint16_t port, struct door_client *ret_client)
 {
+    bool local = strcmp(address, "127.0.0.2") == 0;
+    if (!local && strcmp(address, "127.0.0.1") != 0)
+        return false;
     mutex_lock(&door->lock);
-    const struct relay *relay = door->by_port[port];
-    bool known = relay != NULL;
-    if (known) {
-        *ret_fd = fcntl(relay->client.fd, F_DUPFD_CLOEXEC, 3);
-        *ret_local = relay->local;
-    }
+    const struct relay *relay = *table_slot(door, local, port);
+    if (relay != NULL)
+        *ret_client = (struct door_client){
+            .port = port, .local = local, .serial = relay->serial, .fd = fcntl(relay->client.fd, F_DUPFD_CLOEXEC, 3)};
     mutex_unlock(&door->lock);
-    return known;
+    return relay != NULL;
 }
 
-void door_keep(struct door *door, uint16_t port)
+void door_keep(struct door *door, const struct door_client *client)
 {
     mutex_lock(&door->lock);
-    if (door->by_port[port] != NULL)
-        door->by_port[port]->keep = true;
+    struct relay *relay = *table_slot(door, client->local, client->port);
+    if (relay != NULL && relay->serial == client->serial)
+        relay->keep = true;
     mutex_unlock(&door->lock);
 }
 
@@ -102,7 +110,8 @@ static void remove_relay(struct door *door, struct relay *relay)
 
 static void add_client(struct door *door, int fd, bool local)
 {
-    static const char full[] = "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+    static const char full[] =
+        "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
     if (door->count >= limit_get(LIMIT_CONNECTIONS)) {
         send(fd, full, sizeof full - 1, MSG_NOSIGNAL | MSG_DONTWAIT);
         close(fd);
@@ -266,9 +275,14 @@ pdk_status door_start(uint16_t inner_port, size_t answers_max, struct door **ret
     if (door == NULL)
         return pdk_error_set(err, PDK_NO_MEMORY, "door", "out of memory");
     mutex_init(&door->lock);
-    door->by_port = calloc(PORTS, sizeof *door->by_port); /* pages come as ports are used */
-    door->host = (struct relay_host){.inner_port = inner_port, .answers_max = answers_max, .context = door, .enter = table_enter, .leave = table_leave,
-        .may_keep = table_may_keep, .epoll = epoll_create1(EPOLL_CLOEXEC)};
+    door->by_port = calloc((size_t)2 * PORTS, sizeof *door->by_port); /* pages come as ports are used */
+    door->host = (struct relay_host){.inner_port = inner_port,
+        .answers_max = answers_max,
+        .context = door,
+        .enter = table_enter,
+        .leave = table_leave,
+        .may_keep = table_may_keep,
+        .epoll = epoll_create1(EPOLL_CLOEXEC)};
     door->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     door->reserve = open("/dev/null", O_RDONLY | O_CLOEXEC);
     if (door->by_port == NULL || door->host.epoll < 0 || door->wake < 0)

@@ -1,5 +1,5 @@
-/* One inner connection for each request: CivetWeb closes it behind the answer, which is how the end of an answer is known
- * without reading it. The client's connection lives on when the gateway has said so through the table. */
+/* One inner connection for each request: CivetWeb closes it behind the answer, which is how the end of an answer is
+ * known without reading it. The client's connection lives on when the gateway has said so through the table. */
 #include "config.h"
 
 #include "core/gateway/door_relay.h"
@@ -21,11 +21,12 @@
 enum {
     BUFFER_BYTES = 65536,
     CLOSING_MS = 2000,
-    DROP_HEAD_BYTES = 65536,  /* behind a refused head */
+    DROP_HEAD_BYTES = 65536,   /* behind a refused head */
     DROP_BODY_BYTES = 16 << 20 /* of a refused body: its sender reads our answer only behind it */
 };
 
-static const struct head_fault bad_body = {.status = 400, .message = "the body's chunks are malformed or too small to be worth their work"},
+static const struct head_fault bad_body = {.status = 400,
+                                   .message = "the body's chunks are malformed or too small to be worth their work"},
                                no_inner = {.status = 503, .message = "the server has no connection left"};
 
 /* Asks epoll for `events` at one end; 0 takes it out of the set. */
@@ -107,8 +108,8 @@ static void refuse(struct relay_host *host, struct relay *relay, const struct he
     if (!relay->answered) {
         buffer_clear(&relay->out);
         buffer_printf(&relay->out,
-            "HTTP/1.1 %d %s\r\nContent-Type: application/json\r\nContent-Length: %zu\r\nConnection: close\r\n\r\n", fault->status,
-            status_phrase(fault->status), body.length);
+            "HTTP/1.1 %d %s\r\nContent-Type: application/json\r\nContent-Length: %zu\r\n%sConnection: close\r\n\r\n",
+            fault->status, status_phrase(fault->status), body.length, fault->status == 503 ? "Retry-After: 1\r\n" : "");
         buffer_put(&relay->out, body.data, body.length);
         if (!flush_out(host, relay))
             return;
@@ -127,13 +128,19 @@ static bool open_inner(struct relay_host *host, struct relay *relay)
         .sin_family = AF_INET, .sin_port = htons(host->inner_port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     int on = 1;
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    struct sockaddr_in own;
+    /* Peers of unix sockets come from an address of their own, so that none can be taken for one of the network. */
+    struct sockaddr_in own = {
+        .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK + (relay->local ? 1 : 0))};
     socklen_t length = sizeof own;
+    setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof on);
+    if (bind(fd, (struct sockaddr *)&own, sizeof own) != 0)
+        return false;
     if ((connect(fd, (struct sockaddr *)&address, sizeof address) != 0 && errno != EINPROGRESS) ||
         getsockname(fd, (struct sockaddr *)&own, &length) != 0)
         return false;
     relay->inner.fd = PDK_STEAL_FD(fd);
     relay->port = ntohs(own.sin_port);
+    relay->serial = ++host->serial;
     relay->keep = false;
     relay->inner_ended = false;
     relay->answered = false;
@@ -251,8 +258,9 @@ static void ask_events(struct relay_host *host, struct relay *relay)
     uint32_t client = EPOLLRDHUP, inner = 0;
     bool sending = relay->state == RELAY_ANSWER && relay->head_left + relay->body_ready > 0;
     bool ahead = relay->state == RELAY_ANSWER && relay->framing.state == FRAMING_DONE && !sending;
-    bool room = ahead ? count_ahead(relay) < limit_get(LIMIT_PIPELINED) && relay->in.length < limit_get(LIMIT_HEAD_BYTES)
-                      : relay->in.length < BUFFER_BYTES;
+    bool room = ahead
+                    ? count_ahead(relay) < limit_get(LIMIT_PIPELINED) && relay->in.length < limit_get(LIMIT_HEAD_BYTES)
+                    : relay->in.length < BUFFER_BYTES;
     if (room || relay->state == RELAY_CLOSING)
         client |= EPOLLIN;
     if (relay->out.length > 0)

@@ -1,5 +1,5 @@
-/* core/gateway/door_relay.h: one client of the door, from accept to close. Everything here is the door's thread's, but for
- * `fd`, `local` and `keep`, which gateway threads reach through the door's table under its lock. [door-thread] */
+/* core/gateway/door_relay.h: one client of the door, from accept to close. Everything here is the door's thread's, but
+ * for `fd`, `local` and `keep`, which gateway threads reach through the door's table under its lock. [door-thread] */
 #pragma once
 
 #include "core/base/buffer.h"
@@ -30,14 +30,15 @@ struct relay {
     struct relay_end client, inner;
     struct relay *previous, *next;
     enum relay_state state;
-    uint16_t port; /* of our end of the inner connection; 0: not in the table */
+    uint16_t port;   /* of our end of the inner connection; 0: not in the table */
+    uint64_t serial; /* of that connection: its port may be another's before CivetWeb is through with it */
     bool local;
-    bool keep;        /* the gateway's word: the answer is whole and the client may go on */
-    bool inner_ended; /* CivetWeb has closed its end */
-    bool answered;    /* a byte of the present answer went to the client */
-    size_t head_left; /* bytes of the head that the inner end has not had */
-    size_t scanned;   /* of `in`, by head_end */
-    size_t drop_left; /* CLOSING: bytes that are still taken and dropped */
+    bool keep;         /* the gateway's word: the answer is whole and the client may go on */
+    bool inner_ended;  /* CivetWeb has closed its end */
+    bool answered;     /* a byte of the present answer went to the client */
+    size_t head_left;  /* bytes of the head that the inner end has not had */
+    size_t scanned;    /* of `in`, by head_end */
+    size_t drop_left;  /* CLOSING: bytes that are still taken and dropped */
     size_t body_ready; /* bytes of `in` behind the head that framing has passed */
     struct framing framing;
     struct buffer in, out; /* from the client; for the client */
@@ -49,6 +50,7 @@ struct relay_host {
     int epoll;
     uint16_t inner_port;
     bool draining;
+    uint64_t serial;
     size_t answering, answers_max; /* requests that are with CivetWeb */
     void *context;
     /* Enters or leaves the table of ports. */

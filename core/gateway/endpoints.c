@@ -12,20 +12,37 @@
 #include <stdio.h>
 #include <string.h>
 
-#define GET_PLAIN(path, handle) {"GET", path, handle, path, BODY_NONE, SHAPE_PLAIN, false, false}
-#define OPENAI_GET(path, handle) {"GET", path, handle, path, BODY_NONE, SHAPE_OPENAI, false, false}
-#define OPENAI_POST(path, handle) {"POST", path, handle, path, BODY_JSON, SHAPE_OPENAI, false, false}
+#define GET_PLAIN(path, handle)                                         \
+    {                                                                   \
+        "GET", path, handle, path, BODY_NONE, SHAPE_PLAIN, false, false \
+    }
+#define OPENAI_GET(path, handle)                                         \
+    {                                                                    \
+        "GET", path, handle, path, BODY_NONE, SHAPE_OPENAI, false, false \
+    }
+#define OPENAI_POST(path, handle)                                         \
+    {                                                                     \
+        "POST", path, handle, path, BODY_JSON, SHAPE_OPENAI, false, false \
+    }
 /* Both prefixes of one endpoint: KServe's and vLLM's. */
-#define OPENAI_GETS(path, handle) OPENAI_GET(path, handle), OPENAI_GET("/openai" path, handle)
+#define OPENAI_GETS(path, handle)  OPENAI_GET(path, handle), OPENAI_GET("/openai" path, handle)
 #define OPENAI_POSTS(path, handle) OPENAI_POST(path, handle), OPENAI_POST("/openai" path, handle)
-#define REFUSE(path, handle) {"*", path, handle, path, BODY_ANY, SHAPE_OPENAI, false, false}
+#define REFUSE(path, handle)                                          \
+    {                                                                 \
+        "*", path, handle, path, BODY_ANY, SHAPE_OPENAI, false, false \
+    }
 #define REFUSES(path, handle) REFUSE(path, handle), REFUSE("/openai" path, handle)
-#define KUBE(path, handle) {"GET", path, handle, path, BODY_NONE, SHAPE_KUBERNETES, false, false}
-#define KUBE_WRITES(path)                                                                                              \
-    {"POST", path, resources_refuse_write, path, BODY_ANY, SHAPE_KUBERNETES, false, false},                            \
-        {"PUT", path, resources_refuse_write, path, BODY_ANY, SHAPE_KUBERNETES, false, false},                         \
-        {"PATCH", path, resources_refuse_write, path, BODY_ANY, SHAPE_KUBERNETES, false, false},                       \
-        {"DELETE", path, resources_refuse_write, path, BODY_ANY, SHAPE_KUBERNETES, false, false}
+#define KUBE(path, handle)                                                   \
+    {                                                                        \
+        "GET", path, handle, path, BODY_NONE, SHAPE_KUBERNETES, false, false \
+    }
+#define KUBE_WRITES(path)                                                                        \
+    {"POST", path, resources_refuse_write, path, BODY_ANY, SHAPE_KUBERNETES, false, false},      \
+        {"PUT", path, resources_refuse_write, path, BODY_ANY, SHAPE_KUBERNETES, false, false},   \
+        {"PATCH", path, resources_refuse_write, path, BODY_ANY, SHAPE_KUBERNETES, false, false}, \
+    {                                                                                            \
+        "DELETE", path, resources_refuse_write, path, BODY_ANY, SHAPE_KUBERNETES, false, false   \
+    }
 
 #define ISVC "/apis/serving.kserve.io/v1beta1"
 #define CORE "/api/v1"
@@ -128,8 +145,8 @@ static bool path_matches(const struct endpoint *row, const char *path, struct en
     return *path == '\0';
 }
 
-const struct endpoint *endpoint_find(const char *method, const char *path, struct endpoint_segments *segments, char *allow,
-    enum endpoint_shape *ret_shape)
+const struct endpoint *endpoint_find(const char *method, const char *path, struct endpoint_segments *segments,
+    char *allow, enum endpoint_shape *ret_shape)
 {
     size_t length = 0;
     allow[0] = '\0';
@@ -142,7 +159,8 @@ const struct endpoint *endpoint_find(const char *method, const char *path, struc
         if (every || strcmp(rows[i].method, method) == 0)
             return &rows[i];
         *ret_shape = rows[i].shape;
-        int written = snprintf(allow + length, ENDPOINT_ALLOW_MAX - length, "%s%s", length != 0 ? ", " : "", rows[i].method);
+        int written =
+            snprintf(allow + length, ENDPOINT_ALLOW_MAX - length, "%s%s", length != 0 ? ", " : "", rows[i].method);
         if (written > 0 && (size_t)written < ENDPOINT_ALLOW_MAX - length)
             length += (size_t)written;
     }

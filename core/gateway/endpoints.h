@@ -1,5 +1,5 @@
-/* core/gateway/endpoints.h: the one table of what can be asked for. Routes, limits, checks, metrics' labels and the list of
- * what needs no key all come from its rows. */
+/* core/gateway/endpoints.h: the one table of what can be asked for. Routes, limits, checks, metrics' labels and the
+ * list of what needs no key all come from its rows. */
 #pragma once
 
 #include "core/gateway/exchange.h"
@@ -39,10 +39,10 @@ struct endpoint_segments {
 
 size_t endpoints_count(void);
 const struct endpoint *endpoint_row(size_t index);
-/* The row for `method` and the decoded `path`. NULL: `allow` (room for ENDPOINT_ALLOW_MAX) lists the methods that the path has, "" if the
- * path is unknown; `*ret_shape` is in whose words to say so. */
-const struct endpoint *endpoint_find(const char *method, const char *path, struct endpoint_segments *segments, char *allow,
-    enum endpoint_shape *ret_shape);
-/* Takes the prefix "/serving/NAMESPACE/NAME" off `path`, by which KServe's ingress reaches a service without a host name.
- * Gives the rest, or `path` itself. */
+/* The row for `method` and the decoded `path`. NULL: `allow` (room for ENDPOINT_ALLOW_MAX) lists the methods that the
+ * path has, "" if the path is unknown; `*ret_shape` is in whose words to say so. */
+const struct endpoint *endpoint_find(const char *method, const char *path, struct endpoint_segments *segments,
+    char *allow, enum endpoint_shape *ret_shape);
+/* Takes the prefix "/serving/NAMESPACE/NAME" off `path`, by which KServe's ingress reaches a service without a host
+ * name. Gives the rest, or `path` itself. */
 const char *endpoint_service_prefix(const char *path, char *namespace_, char *name, size_t room);

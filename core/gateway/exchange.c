@@ -1,5 +1,5 @@
-/* An answer goes out once: head and body in one write where it is whole, chunks where it is a stream. What a handler forgets
- * is made good at the end, so that no client waits for ever: no answer is a 500, an open stream is cut. */
+/* An answer goes out once: head and body in one write where it is whole, chunks where it is a stream. What a handler
+ * forgets is made good at the end, so that no client waits for ever: no answer is a 500, an open stream is cut. */
 #include "config.h"
 
 #include "core/gateway/exchange.h"
@@ -45,6 +45,7 @@ struct exchange *exchange_free(struct exchange *exchange)
         routes_unref(exchange->routes[i]);
     keys_unref(exchange->keys);
     head_done(&exchange->head);
+    atomic_fetch_sub_explicit(&exchange->gateway->body_bytes, exchange->body.length, memory_order_relaxed);
     buffer_done(&exchange->body);
     buffer_done(&exchange->headers);
     free(exchange->path);
@@ -76,7 +77,8 @@ const char *exchange_segment(const struct exchange *exchange, const char *name)
 {
     const struct endpoint_segments *segments = &exchange->segments;
     for (size_t i = 0; i < segments->count; i++)
-        if (strlen(name) == segments->name_lengths[i] && memcmp(name, segments->names[i], segments->name_lengths[i]) == 0)
+        if (strlen(name) == segments->name_lengths[i] &&
+            memcmp(name, segments->names[i], segments->name_lengths[i]) == 0)
             return segments->values[i];
     return NULL;
 }
@@ -157,7 +159,8 @@ void exchange_add_header(struct exchange *exchange, const char *name, const char
         buffer_printf(&exchange->headers, "%s: %s\r\n", name, value);
 }
 
-/* CivetWeb gives up a write after its own limit without progress, which may be shorter than ours: then it is asked again. */
+/* CivetWeb gives up a write after its own limit without progress, which may be shorter than ours: then it is asked
+ * again. */
 bool exchange_write(struct exchange *exchange, const void *bytes, size_t length)
 {
     const char *at = bytes;
@@ -180,8 +183,11 @@ bool exchange_write(struct exchange *exchange, const void *bytes, size_t length)
 /* A body that was not read must not be taken for the next request. */
 static void settle_close(struct exchange *exchange, int status)
 {
+    const struct server *server = exchange->server;
     bool body = exchange->head.body != HEAD_BODY_NONE;
-    if (!exchange->head.keep_alive || (status >= 400 && body) || gateway_is_draining(exchange->gateway))
+    /* When threads run short, idle clients must not hold them. */
+    bool crowded = !server->inner && server_connections(server) > server->threads - server->threads / 4;
+    if (!exchange->head.keep_alive || (status >= 400 && body) || crowded || gateway_is_draining(exchange->gateway))
         exchange->close = true;
 }
 
@@ -237,7 +243,8 @@ static void reply_error(
         else
             buffer_printf(&out, "%s\n", message.data != NULL ? message.data : "");
     }
-    exchange_reply(exchange, http, exchange->shape == SHAPE_PLAIN ? "text/plain; charset=utf-8" : json_type, out.data, out.length);
+    exchange_reply(
+        exchange, http, exchange->shape == SHAPE_PLAIN ? "text/plain; charset=utf-8" : json_type, out.data, out.length);
 }
 
 void exchange_fail(struct exchange *exchange, const pdk_error *err)

@@ -1,5 +1,5 @@
-/* core/gateway/exchange.h: one HTTP request and its answer, as handlers see it. By then the head has been checked, the key
- * accepted and the body read. A handler answers exactly once: a reply, or a stream. [gateway-thread] */
+/* core/gateway/exchange.h: one HTTP request and its answer, as handlers see it. By then the head has been checked, the
+ * key accepted and the body read. A handler answers exactly once: a reply, or a stream. [gateway-thread] */
 #pragma once
 
 #include "core/base/buffer.h"
@@ -35,10 +35,10 @@ struct control *exchange_control(const struct exchange *exchange);
 struct channel_loop *exchange_loop(const struct exchange *exchange);
 int64_t exchange_started_ms(const struct exchange *exchange);
 
-/* The service this request goes to, waiting for it to wake: chosen by Host or path where one of them names a service, else
- * by `model` (a served name; NULL or "": the only or oldest service that has `extension`, READY_…). When Host or path
- * chose a service with one model and `model` is another name, it answers and a Warning says so. Gives a snapshot that
- * exchange_end releases. PDK_NOT_FOUND: no such model, err->message is vLLM's sentence with the valid names and
+/* The service this request goes to, waiting for it to wake: chosen by Host or path where one of them names a service,
+ * else by `model` (a served name; NULL or "": the only or oldest service that has `extension`, READY_…). When Host or
+ * path chose a service with one model and `model` is another name, it answers and a Warning says so. Gives a snapshot
+ * that exchange_end releases. PDK_NOT_FOUND: no such model, err->message is vLLM's sentence with the valid names and
  * err->field "model". PDK_UNSUPPORTED: the model lacks the extension. */
 pdk_status exchange_route(struct exchange *exchange, const char *model, uint32_t extension,
     const struct service_view **ret_service, pdk_error *err);

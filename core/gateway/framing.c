@@ -45,9 +45,7 @@ static bool take_size(struct framing *framing, char c)
 static bool take_mark(struct framing *framing, char c)
 {
     switch (framing->state) {
-    case FRAMING_DATA_CR:
-        framing->state = FRAMING_DATA_LF;
-        return c == '\r';
+    case FRAMING_DATA_CR: framing->state = FRAMING_DATA_LF; return c == '\r';
     case FRAMING_DATA_LF:
         framing->state = FRAMING_SIZE;
         framing->digits = 0;
@@ -57,13 +55,10 @@ static bool take_mark(struct framing *framing, char c)
     case FRAMING_SIZE_LF:
         framing->state = framing->left == 0 ? FRAMING_LAST_CR : FRAMING_DATA;
         framing->chunks++;
-        return c == '\n' && (framing->chunks <= SMALL_CHUNKS_MAX || framing->bytes / SMALL_CHUNK_BYTES >= framing->chunks);
-    case FRAMING_LAST_CR:
-        framing->state = FRAMING_LAST_LF;
-        return c == '\r';
-    case FRAMING_LAST_LF:
-        framing->state = FRAMING_DONE;
-        return c == '\n';
+        return c == '\n' &&
+               (framing->chunks <= SMALL_CHUNKS_MAX || framing->bytes / SMALL_CHUNK_BYTES >= framing->chunks);
+    case FRAMING_LAST_CR: framing->state = FRAMING_LAST_LF; return c == '\r';
+    case FRAMING_LAST_LF: framing->state = FRAMING_DONE; return c == '\n';
     default: return false;
     }
 }

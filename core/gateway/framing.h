@@ -8,12 +8,12 @@
 #include <stdint.h>
 
 enum framing_state {
-    FRAMING_DATA,       /* of a body with a length, or of a chunk */
-    FRAMING_DATA_CR,    /* behind a chunk's data */
+    FRAMING_DATA,    /* of a body with a length, or of a chunk */
+    FRAMING_DATA_CR, /* behind a chunk's data */
     FRAMING_DATA_LF,
-    FRAMING_SIZE,       /* a chunk's size */
+    FRAMING_SIZE, /* a chunk's size */
     FRAMING_SIZE_LF,
-    FRAMING_LAST_CR,    /* behind the last chunk: no trailers */
+    FRAMING_LAST_CR, /* behind the last chunk: no trailers */
     FRAMING_LAST_LF,
     FRAMING_DONE
 };

@@ -1,5 +1,5 @@
-/* Which listener is whose: IPv4 without `door` is CivetWeb's own; IPv6, unix sockets, what systemd hands over and `door`
- * come through the door, which needs CivetWeb's loopback end. */
+/* Which listener is whose: IPv4 without `door` is CivetWeb's own; IPv6, unix sockets, what systemd hands over and
+ * `door` come through the door, which needs CivetWeb's loopback end. */
 #include "config.h"
 
 #include "core/gateway/gateway.h"
@@ -55,11 +55,12 @@ static struct gateway *gateway_free(struct gateway *gateway)
 PDK_DEFINE_CLEANUP(struct gateway, gateway_free)
 
 static pdk_status start_server(
-    struct gateway *gateway, const char *ports, const char *certificate, bool inner, struct server **ret_server, pdk_error *err)
+    struct gateway *gateway, const char *ports, bool inner, struct server **ret_server, pdk_error *err)
 {
     struct server *server = &gateway->servers[gateway->server_count];
-    *server = (struct server){.gateway = gateway, .inner = inner};
-    pdk_status status = http_start(server, ports, connection_count(gateway), certificate, err);
+    server->gateway = gateway;
+    server->inner = inner;
+    pdk_status status = http_start(server, ports, connection_count(gateway), err);
     if (status != PDK_OK)
         return status;
     gateway->server_count++;
@@ -70,7 +71,7 @@ static pdk_status start_server(
 static pdk_status start_door(struct gateway *gateway, pdk_error *err)
 {
     struct server *inner;
-    pdk_status status = start_server(gateway, "127.0.0.1:0", NULL, true, &inner, err);
+    pdk_status status = start_server(gateway, "127.0.0.1:0", true, &inner, err);
     if (status != PDK_OK)
         return status;
     return door_start((uint16_t)http_port(inner), connection_count(gateway), &gateway->door, err);
@@ -84,13 +85,18 @@ static pdk_status open_listener(struct gateway *gateway, const struct gateway_li
     if (status != PDK_OK)
         return status;
     bool door = listener->door || address.kind != LISTENER_IPV4;
-    if (door && listener->certificate[0] != '\0')
+    /* Debian's CivetWeb 1.15 looks SSL_get_peer_certificate up in libssl at run time; OpenSSL 3 has no such symbol, and
+     * the first TLS connection calls NULL. */
+    if (listener->certificate[0] != '\0')
         return pdk_error_value(err, PDK_UNSUPPORTED, "listen", listener->address,
-            "%s: TLS ends in the direct IPv4 listeners only; leave out `door` or `certificate`", listener->address);
+            "%s: TLS is not served by this release (CivetWeb 1.15 crashes with OpenSSL 3): leave out `certificate` and "
+            "put a "
+            "proxy in front",
+            listener->address);
     if (!address.local && keys_count(gateway->keys) == 0)
         return pdk_error_value(err, PDK_DENIED, "listen", listener->address,
-            "%s is not a loopback address and there is no API key: put one into %s, or listen on 127.0.0.1", listener->address,
-            gateway->config->keys != NULL ? gateway->config->keys : "the folder of keys");
+            "%s is not a loopback address and there is no API key: put one into %s, or listen on 127.0.0.1",
+            listener->address, gateway->config->keys != NULL ? gateway->config->keys : "the folder of keys");
     gateway->public_address = gateway->public_address || !address.local;
     int port = 0;
     if (door) {
@@ -103,10 +109,9 @@ static pdk_status open_listener(struct gateway *gateway, const struct gateway_li
             status = door_listen_take(gateway->door, fd, address.kind == LISTENER_UNIX, err);
     } else {
         char ports[300];
-        snprintf(ports, sizeof ports, "%s:%u%s", address.host, address.port, listener->certificate[0] != '\0' ? "s" : "");
+        snprintf(ports, sizeof ports, "%s:%u", address.host, address.port);
         struct server *server;
-        status = start_server(
-            gateway, ports, listener->certificate[0] != '\0' ? listener->certificate : NULL, false, &server, err);
+        status = start_server(gateway, ports, false, &server, err);
         if (status == PDK_OK)
             port = http_port(server);
     }
@@ -129,8 +134,8 @@ static pdk_status take_inherited(struct gateway *gateway, pdk_error *err)
         int port;
         status = listener_describe(fds[i], &is_unix, &local, &port, err);
         if (status == PDK_OK && !local && keys_count(gateway->keys) == 0)
-            status = pdk_error_set(err, PDK_DENIED, "listen",
-                "systemd hands over a socket that is not loopback and there is no API key");
+            status = pdk_error_set(
+                err, PDK_DENIED, "listen", "systemd hands over a socket that is not loopback and there is no API key");
         if (status == PDK_OK && gateway->door == NULL)
             status = start_door(gateway, err);
         if (status == PDK_OK)
@@ -158,11 +163,13 @@ pdk_status gateway_start(const struct gateway_config *config, struct control *co
     pdk_status status = keys_load(config->keys, &gateway->keys, err);
     if (status == PDK_OK)
         status = watch_start(&gateway->watch, err);
-    mg_init_library(MG_FEATURES_TLS);
+    mg_init_library(MG_FEATURES_DEFAULT);
     if (status == PDK_OK)
         status = take_inherited(gateway, err);
     for (size_t i = 0; i < config->listener_count && status == PDK_OK; i++)
         status = open_listener(gateway, &config->listeners[i], err);
+    if (status == PDK_OK && gateway->server_count == 0)
+        status = pdk_error_set(err, PDK_INVALID, "listen", "there is nothing to listen on");
     if (status != PDK_OK)
         return status;
     *ret_gateway = PDK_STEAL(gateway);
@@ -213,8 +220,8 @@ static void cut(struct gateway *gateway)
     mutex_unlock(&gateway->lock);
 }
 
-/* CivetWeb's threads are left to the end of the process: it has no way to stop listening alone, and mg_stop takes 2 s. They
- * find `closed` and touch nothing but the gateway itself, which therefore stays. */
+/* CivetWeb's threads are left to the end of the process: it has no way to stop listening alone, and mg_stop takes 2 s.
+ * They find `closed` and touch nothing but the gateway itself, which therefore stays. */
 struct gateway *gateway_stop(struct gateway *gateway, int64_t drain_ms)
 {
     if (gateway == NULL)

@@ -11,9 +11,9 @@
 enum { GATEWAY_LISTENERS_MAX = 16 };
 
 struct gateway_listener {
-    char address[256]; /* "127.0.0.1:8080", "[::1]:8080", "unix:/run/paddock/paddock.sock" */
-    bool door;         /* many idle clients: accepted by the door's thread */
-    char certificate[256]; /* PEM with key and chain; "": plain HTTP */
+    char address[256];     /* "127.0.0.1:8080", "[::1]:8080", "unix:/run/paddock/paddock.sock" */
+    bool door;             /* many idle clients: accepted by the door's thread */
+    char certificate[256]; /* PEM with key and chain; refused by this release; "": plain HTTP */
 };
 
 /* From paddock.conf (core/spec/daemon_config.h). Borrowed until gateway_stop. */
@@ -37,6 +37,7 @@ pdk_status gateway_start(const struct gateway_config *config, struct control *co
 pdk_status gateway_reload(struct gateway *gateway, pdk_error *err);
 /* The port of the first TCP listener (tests listen on port 0). */
 int gateway_port(const struct gateway *gateway);
-/* Turns new requests away (503; health still answers), waits at most `drain_ms` for those in flight, then cancels them and
- * waits 5 s more. After it nothing calls into control or the loop; CivetWeb's threads end with the process. [main-thread] */
+/* Turns new requests away (503; health still answers), waits at most `drain_ms` for those in flight, then cancels them
+ * and waits 5 s more. After it nothing calls into control or the loop; CivetWeb's threads end with the process.
+ * [main-thread] */
 struct gateway *gateway_stop(struct gateway *gateway, int64_t drain_ms);

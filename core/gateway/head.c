@@ -1,5 +1,6 @@
 /* The head is copied once and cut into strings in that copy. Every line ends in CRLF; a bare LF, a folded line, a blank
- * before the colon and an empty name are the tricks by which one request is smuggled inside another, so none is mended. */
+ * before the colon and an empty name are the tricks by which one request is smuggled inside another, so none is mended.
+ */
 #include "config.h"
 
 #include "core/gateway/head.h"
@@ -13,27 +14,31 @@
 #include <strings.h>
 
 const struct head_fault head_fault_malformed = {.status = 400, .message = "the request's head is malformed"};
-const struct head_fault head_fault_too_large = {.status = 431, .message = "the request's head is too large", .over = true, .limit = LIMIT_HEAD_BYTES};
-const struct head_fault head_fault_too_many = {.status = 431, .message = "the request has too many header lines", .over = true, .limit = LIMIT_HEADERS};
-const struct head_fault head_fault_timeout = {.status = 408, .message = "the request's head did not arrive in time", .over = true, .limit = LIMIT_HEAD_MS};
+const struct head_fault head_fault_too_large = {
+    .status = 431, .message = "the request's head is too large", .over = true, .limit = LIMIT_HEAD_BYTES};
+const struct head_fault head_fault_too_many = {
+    .status = 431, .message = "the request has too many header lines", .over = true, .limit = LIMIT_HEADERS};
+const struct head_fault head_fault_timeout = {
+    .status = 408, .message = "the request's head did not arrive in time", .over = true, .limit = LIMIT_HEAD_MS};
 const struct head_fault head_fault_version = {.status = 505, .message = "only HTTP/1.0 and HTTP/1.1 are spoken here"};
 
-static const struct head_fault
-    bare_newline = {.status = 400, .message = "a line of the head does not end in CRLF"},
-    bad_line = {.status = 400, .message = "the request line is malformed"},
-    bad_target = {.status = 400, .message = "the request's target must be a path"},
-    bad_name = {.status = 400, .message = "a header's name is empty, folded or holds a byte that no name may"},
-    bad_value = {.status = 400, .message = "a header's value holds a control byte"},
-    bad_host = {.status = 400, .message = "Host is malformed"},
-    no_host = {.status = 400, .message = "Host is missing"},
-    two_hosts = {.status = 400, .message = "Host is there twice"},
-    two_lengths = {.status = 400, .message = "Content-Length is there twice"},
-    bad_length = {.status = 400, .message = "Content-Length is not a number"},
-    two_framings = {.status = 400, .message = "Content-Length and Transfer-Encoding exclude each other"},
-    bad_encoding = {.status = 400, .message = "Transfer-Encoding must be exactly 'chunked'"},
-    early_encoding = {.status = 400, .message = "Transfer-Encoding needs HTTP/1.1"},
-    bad_expect = {.status = 417, .message = "Expect may only be '100-continue'"},
-    no_memory = {.status = 503, .message = "out of memory"};
+static const struct head_fault bare_newline = {.status = 400, .message = "a line of the head does not end in CRLF"},
+                               bad_line = {.status = 400, .message = "the request line is malformed"},
+                               bad_target = {.status = 400, .message = "the request's target must be a path"},
+                               bad_name = {.status = 400,
+                                   .message = "a header's name is empty, folded or holds a byte that no name may"},
+                               bad_value = {.status = 400, .message = "a header's value holds a control byte"},
+                               bad_host = {.status = 400, .message = "Host is malformed"},
+                               no_host = {.status = 400, .message = "Host is missing"},
+                               two_hosts = {.status = 400, .message = "Host is there twice"},
+                               two_lengths = {.status = 400, .message = "Content-Length is there twice"},
+                               bad_length = {.status = 400, .message = "Content-Length is not a number"},
+                               two_framings = {.status = 400,
+                                   .message = "Content-Length and Transfer-Encoding exclude each other"},
+                               bad_encoding = {.status = 400, .message = "Transfer-Encoding must be exactly 'chunked'"},
+                               early_encoding = {.status = 400, .message = "Transfer-Encoding needs HTTP/1.1"},
+                               bad_expect = {.status = 417, .message = "Expect may only be '100-continue'"},
+                               no_memory = {.status = 503, .message = "out of memory"};
 
 /* RFC 9110, 5.6.2. */
 static bool is_token(const char *text)
@@ -91,7 +96,8 @@ static const struct head_fault *read_length(struct head *head, const char *value
     for (const char *c = value; *c != '\0'; c++) {
         if (*c < '0' || *c > '9')
             return &bad_length;
-        if (__builtin_mul_overflow(length, 10, &length) || __builtin_add_overflow(length, (uint64_t)(*c - '0'), &length))
+        if (__builtin_mul_overflow(length, 10, &length) ||
+            __builtin_add_overflow(length, (uint64_t)(*c - '0'), &length))
             return &bad_length;
     }
     head->content_length = length;

@@ -1,7 +1,8 @@
 /* core/gateway/head.h: a request's head, checked by RFC 9112 before anything believes it.
  *
- * One reader serves every way in: the door hands it the bytes as they came, and http.c puts CivetWeb's pieces back together
- * first. What two readers of HTTP could take in two ways is refused, so that no request hides inside another. */
+ * One reader serves every way in: the door hands it the bytes as they came, and http.c puts CivetWeb's pieces back
+ * together first. What two readers of HTTP could take in two ways is refused, so that no request hides inside another.
+ */
 #pragma once
 
 #include "core/base/buffer.h"
@@ -48,8 +49,8 @@ struct head {
     bool expect_continue;
 };
 
-/* Reads `text`, which ends in the empty line, or is cut off where a reader gave up. NULL: it is fine, and head_done frees
- * it; else the fault, and `head` holds nothing. */
+/* Reads `text`, which ends in the empty line, or is cut off where a reader gave up. NULL: it is fine, and head_done
+ * frees it; else the fault, and `head` holds nothing. */
 const struct head_fault *head_read(struct head *head, const char *text, size_t length);
 void head_done(struct head *head);
 /* The first field called `name`, in any case, or NULL. */

@@ -34,9 +34,9 @@ void health_version(struct exchange *exchange)
     /* kubectl warns of more than one minor version between it and the server; Python's client wants all nine. */
     static const struct {
         const char *key, *value;
-    } fields[] = {{"version", PACKAGE_VERSION}, {"major", "1"}, {"minor", "33"}, {"gitVersion", "v1.33.0+paddock" PACKAGE_VERSION},
-        {"gitCommit", ""}, {"gitTreeState", "clean"}, {"buildDate", "1970-01-01T00:00:00Z"}, {"goVersion", ""},
-        {"compiler", "gcc"}, {"platform", "linux/" MACHINE}};
+    } fields[] = {{"version", PACKAGE_VERSION}, {"major", "1"}, {"minor", "33"},
+        {"gitVersion", "v1.33.0+paddock" PACKAGE_VERSION}, {"gitCommit", ""}, {"gitTreeState", "clean"},
+        {"buildDate", "1970-01-01T00:00:00Z"}, {"goVersion", ""}, {"compiler", "gcc"}, {"platform", "linux/" MACHINE}};
     PDK_CLEANUP(buffer_done) struct buffer out = {0};
     struct json_writer writer = {.out = &out};
     json_write_object(&writer);

@@ -1,5 +1,6 @@
-/* CivetWeb as the one who listens and reads heads; nothing else of it is used. begin_request answers every request, so that
- * none of its file, CGI or WebSocket code is ever reached. Its worker stacks are 100 KiB: big things are on the heap. */
+/* CivetWeb as the one who listens and reads heads; nothing else of it is used. begin_request answers every request, so
+ * that none of its file, CGI or WebSocket code is ever reached. Its worker stacks are 100 KiB: big things are on the
+ * heap. */
 #include "config.h"
 
 #include "core/base/cleanup.h"
@@ -10,6 +11,7 @@
 #include "core/gateway/civet_head.h"
 #include "core/gateway/peer.h"
 #include "core/gateway/request.h"
+#include "core/gateway/stack.h"
 #include "core/gateway/status_map.h"
 #include "core/gateway/target.h"
 
@@ -24,9 +26,11 @@
 enum { HEAD_SLACK = 1024 };
 
 static const struct head_fault
-    bad_path = {.status = 400, .message = "the path holds a bad escape, an escaped '/', a '..' or bytes that are not UTF-8"},
+    bad_path = {.status = 400,
+        .message = "the path holds a bad escape, an escaped '/', a '..' or bytes that are not UTF-8"},
     coded_body = {.status = 415, .message = "Content-Encoding is not supported: send the body as it is"},
-    wrong_type = {.status = 400, .message = "1 validation error:\n  Unsupported Media Type: Only 'application/json' is allowed"},
+    wrong_type = {.status = 400,
+        .message = "1 validation error:\n  Unsupported Media Type: Only 'application/json' is allowed"},
     draining = {.status = 503, .message = "the server is shutting down"},
     full = {.status = 503, .message = "all connections are in use (connections)"};
 
@@ -132,7 +136,8 @@ static void serve(struct exchange *exchange)
         return;
     }
     char allow[ENDPOINT_ALLOW_MAX];
-    exchange->endpoint = endpoint_find(exchange->head.method, exchange->rest, &exchange->segments, allow, &exchange->shape);
+    exchange->endpoint =
+        endpoint_find(exchange->head.method, exchange->rest, &exchange->segments, allow, &exchange->shape);
     if (exchange->endpoint != NULL)
         exchange->shape = exchange->endpoint->shape;
     bool direct = exchange->endpoint != NULL && exchange->endpoint->direct;
@@ -140,8 +145,7 @@ static void serve(struct exchange *exchange)
         exchange_fault(exchange, &draining);
         return;
     }
-    unsigned connections = atomic_load_explicit(&exchange->gateway->connections, memory_order_relaxed);
-    if (!exchange->server->inner && !direct && connections > exchange->gateway->config->connections) {
+    if (!direct && server_connections(exchange->server) > exchange->server->threads) {
         exchange_fault(exchange, &full);
         return;
     }
@@ -171,16 +175,16 @@ static size_t row_index(const struct exchange *exchange)
 static void settle(struct exchange *exchange)
 {
     bool keep = exchange->finished && !exchange->close && !exchange->broken;
-    const struct mg_request_info *info = mg_get_request_info(exchange->http);
     if (exchange->server->inner) {
         if (keep)
-            door_keep(exchange->gateway->door, (uint16_t)info->remote_port);
+            door_keep(exchange->gateway->door, &exchange->door_client);
         keep = false; /* the door opens a connection for each request */
     }
     if (!keep)
         mg_disable_connection_keep_alive(exchange->http);
     int64_t took_us = monotonic_us() - exchange->started_us;
-    metrics_count(exchange->gateway->metrics, row_index(exchange), exchange->status, took_us, exchange->body.length, exchange->sent);
+    metrics_count(exchange->gateway->metrics, row_index(exchange), exchange->status, took_us, exchange->body.length,
+        exchange->sent);
     access_log(exchange, took_us);
 }
 
@@ -210,7 +214,11 @@ static bool identify(struct exchange *exchange, const struct mg_request_info *in
 {
     if (!exchange->server->inner)
         return true;
-    return door_client(exchange->gateway->door, (uint16_t)info->remote_port, &exchange->client_fd, &exchange->from_unix);
+    if (!door_client(exchange->gateway->door, info->remote_addr, (uint16_t)info->remote_port, &exchange->door_client))
+        return false;
+    exchange->client_fd = exchange->door_client.fd;
+    exchange->from_unix = exchange->door_client.local;
+    return true;
 }
 
 static const struct head_fault *check_head(struct exchange *exchange, const struct mg_request_info *info)
@@ -249,7 +257,7 @@ static void take_rest(struct exchange *exchange)
 {
     enum { REST_MS = 1000, REST_BYTES = 16 << 20, PIECE = 16384 };
     int fd = exchange->server->inner ? -1 : exchange->client_fd;
-    if (fd < 0 || exchange->broken || mg_get_request_info(exchange->http)->is_ssl)
+    if (fd < 0 || exchange->broken)
         return;
     PDK_AUTO_FREE char *piece = malloc(PIECE);
     shutdown(fd, SHUT_WR);
@@ -338,7 +346,8 @@ static int http_error(struct mg_connection *http, int status, const char *messag
     head_fault_text(fault, err.message, sizeof err.message);
     PDK_CLEANUP(buffer_done) struct buffer body = {0}, out = {0};
     status_openai(&body, fault->status, status_type(fault->status), &err);
-    buffer_printf(&out, "HTTP/1.1 %d %s\r\nContent-Type: application/json\r\nContent-Length: %zu\r\nConnection: close\r\n\r\n",
+    buffer_printf(&out,
+        "HTTP/1.1 %d %s\r\nContent-Type: application/json\r\nContent-Length: %zu\r\nConnection: close\r\n\r\n",
         fault->status, status_phrase(fault->status), body.length);
     buffer_put(&out, body.data, body.length);
     mg_disable_connection_keep_alive(http);
@@ -356,8 +365,7 @@ static int init_connection(const struct mg_connection *http, void **ret_data)
         connection->server = server;
         connection->fd = -1;
         connection->since_ms = monotonic_ms();
-        if (!server->inner)
-            atomic_fetch_add_explicit(&server->gateway->connections, 1, memory_order_relaxed);
+        atomic_fetch_add_explicit(&server->connections, 1, memory_order_relaxed);
     }
     *ret_data = connection;
     return 0;
@@ -368,9 +376,9 @@ static void connection_close(const struct mg_connection *http)
     struct connection *connection = mg_get_user_connection_data(http);
     if (connection == NULL)
         return;
-    if (!connection->server->inner)
-        atomic_fetch_sub_explicit(&connection->server->gateway->connections, 1, memory_order_relaxed);
+    atomic_fetch_sub_explicit(&connection->server->connections, 1, memory_order_relaxed);
     free(connection);
+    stack_release();
 }
 
 static int log_message(const struct mg_connection *http, const char *message)
@@ -383,19 +391,20 @@ static int log_message(const struct mg_connection *http, const char *message)
     return 1;
 }
 
-pdk_status http_start(struct server *server, const char *ports, unsigned threads, const char *certificate, pdk_error *err)
+pdk_status http_start(struct server *server, const char *ports, unsigned threads, pdk_error *err)
 {
-    /* Threads beyond `connections` answer those above it with 503. */
+    /* Threads beyond `threads` answer the connections above it with 503. */
     enum { SPARE_THREADS = 8 };
+    server->threads = threads;
     char thread_text[16], head_text[16], request_ms[24], idle_ms[24];
     snprintf(thread_text, sizeof thread_text, "%u", threads + SPARE_THREADS);
     snprintf(head_text, sizeof head_text, "%u", (unsigned)limit_get(LIMIT_HEAD_BYTES) + HEAD_SLACK);
     snprintf(request_ms, sizeof request_ms, "%" PRIu64, limit_get(LIMIT_HEAD_MS));
     snprintf(idle_ms, sizeof idle_ms, "%" PRIu64, limit_get(LIMIT_KEEP_ALIVE_MS));
     const char *options[] = {"listening_ports", ports, "num_threads", thread_text, "max_request_size", head_text,
-        "request_timeout_ms", request_ms, "keep_alive_timeout_ms", idle_ms, "enable_keep_alive", "yes", "tcp_nodelay", "1",
-        "decode_url", "no", "decode_query_string", "no", "enable_auth_domain_check", "no", "enable_directory_listing", "no",
-        "connection_queue", "64", "listen_backlog", "1024", certificate != NULL ? "ssl_certificate" : NULL, certificate, NULL};
+        "request_timeout_ms", request_ms, "keep_alive_timeout_ms", idle_ms, "enable_keep_alive", "yes", "tcp_nodelay",
+        "1", "decode_url", "no", "decode_query_string", "no", "enable_auth_domain_check", "no",
+        "enable_directory_listing", "no", "connection_queue", "64", "listen_backlog", "1024", NULL};
     const struct mg_callbacks callbacks = {
         .begin_request = begin_request,
         .http_error = http_error,
@@ -405,8 +414,8 @@ pdk_status http_start(struct server *server, const char *ports, unsigned threads
     };
     server->context = mg_start(&callbacks, server, options);
     if (server->context == NULL)
-        return pdk_error_value(err, PDK_IO, "listen", ports, "cannot listen on %s: the address is in use or not this machine's",
-            ports);
+        return pdk_error_value(
+            err, PDK_IO, "listen", ports, "cannot listen on %s: the address is in use or not this machine's", ports);
     return PDK_OK;
 }
 

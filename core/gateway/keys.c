@@ -1,5 +1,5 @@
-/* Comparing takes the same steps whether a key is right, wrong or absent: the SHA-256 of what was shown is compared with
- * every digest over all bytes. So no time tells how much of a guess was right, nor whether a key exists. */
+/* Comparing takes the same steps whether a key is right, wrong or absent: the SHA-256 of what was shown is compared
+ * with every digest over all bytes. So no time tells how much of a guess was right, nor whether a key exists. */
 #include "config.h"
 
 #include "core/gateway/keys.h"
@@ -58,7 +58,10 @@ static bool read_digest(const char *hex, size_t length, unsigned char *digest)
         return false;
     for (size_t i = 0; i < length; i++) {
         char c = hex[i];
-        int value = c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+        int value = c >= '0' && c <= '9'   ? c - '0'
+                    : c >= 'a' && c <= 'f' ? c - 'a' + 10
+                    : c >= 'A' && c <= 'F' ? c - 'A' + 10
+                                           : -1;
         if (value < 0)
             return false;
         digest[i / 2] = (unsigned char)(i % 2 == 0 ? value << 4 : digest[i / 2] | value);
@@ -74,10 +77,12 @@ static pdk_status read_key_line(struct key *key, const char *line, size_t length
         return PDK_OK;
     }
     if (length < 8 || length > KEY_BYTES_MAX)
-        return pdk_error_set(err, PDK_INVALID, "key", "the key has %zu bytes; it may have 8 to %d", length, KEY_BYTES_MAX);
+        return pdk_error_set(
+            err, PDK_INVALID, "key", "the key has %zu bytes; it may have 8 to %d", length, KEY_BYTES_MAX);
     for (size_t i = 0; i < length; i++)
         if ((unsigned char)line[i] <= 0x20 || (unsigned char)line[i] >= 0x7F)
-            return pdk_error_set(err, PDK_INVALID, "key", "the key may hold visible ASCII only; byte %zu is not", i + 1);
+            return pdk_error_set(
+                err, PDK_INVALID, "key", "the key may hold visible ASCII only; byte %zu is not", i + 1);
     SHA256((const unsigned char *)line, length, key->digest);
     return PDK_OK;
 }

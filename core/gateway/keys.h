@@ -17,8 +17,8 @@ enum { KEYS_MAX = 4096, KEY_BYTES_MAX = 512 };
 struct keys;
 struct key;
 
-/* Reads every file of `folder` (NULL or not there: no keys). A file wider than 0640, or one that says nothing sensible, fails
- * all of it; the error names the file. */
+/* Reads every file of `folder` (NULL or not there: no keys). A file wider than 0640, or one that says nothing sensible,
+ * fails all of it; the error names the file. */
 pdk_status keys_load(const char *folder, struct keys **ret_keys, pdk_error *err);
 struct keys *keys_ref(struct keys *keys);
 struct keys *keys_unref(struct keys *keys); /* takes NULL, returns NULL */

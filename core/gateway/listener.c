@@ -172,7 +172,8 @@ pdk_status listener_inherited(int *fds, size_t room, size_t *ret_count, pdk_erro
     if (count < 0)
         return pdk_error_errno(err, -count, "listen", "cannot take the sockets that systemd hands over");
     if ((size_t)count > room)
-        return pdk_error_set(err, PDK_TOO_LARGE, "listen", "systemd hands over %d sockets; at most %zu are served", count, room);
+        return pdk_error_set(
+            err, PDK_TOO_LARGE, "listen", "systemd hands over %d sockets; at most %zu are served", count, room);
     for (int i = 0; i < count; i++) {
         fds[i] = SD_LISTEN_FDS_START + i;
         int flags = fcntl(fds[i], F_GETFL);

@@ -98,14 +98,15 @@ static void write_totals(const struct metrics *metrics, struct buffer *out)
 {
     head(out, "http_requests_total", "counter", "Total number of requests by method, status and handler.");
     for (size_t i = 0; i < metrics->row_count; i++)
-        for (int class = 1; class < CLASSES; class++)
+        for (int class = 1; class < CLASSES; class ++)
             if (get(&metrics->rows[i].by_class[class]) != 0)
                 buffer_printf(out, "http_requests_total{handler=\"%s\",method=\"%s\",status=\"%dxx\"} %" PRIu64 "\n",
                     row_name(metrics, i), row_method(metrics, i), class, get(&metrics->rows[i].by_class[class]));
 }
 
 /* A summary without quantiles has one series a handler: rows that differ in method alone are added up. */
-static void write_sizes(const struct metrics *metrics, struct buffer *out, const char *name, const char *help, bool request)
+static void write_sizes(
+    const struct metrics *metrics, struct buffer *out, const char *name, const char *help, bool request)
 {
     head(out, name, "summary", help);
     for (size_t i = 0; i < metrics->row_count; i++) {
@@ -139,7 +140,8 @@ static void write_durations(const struct metrics *metrics, struct buffer *out)
             buffer_printf(out, "%s_bucket{handler=\"%s\",le=\"%g\",method=\"%s\"} %" PRIu64 "\n", name, handler,
                 coarse_bounds[b], method, sum);
         }
-        buffer_printf(out, "%s_bucket{handler=\"%s\",le=\"+Inf\",method=\"%s\"} %" PRIu64 "\n", name, handler, method, count);
+        buffer_printf(
+            out, "%s_bucket{handler=\"%s\",le=\"+Inf\",method=\"%s\"} %" PRIu64 "\n", name, handler, method, count);
         buffer_printf(out, "%s_count{handler=\"%s\",method=\"%s\"} %" PRIu64 "\n", name, handler, method, count);
         buffer_printf(out, "%s_sum{handler=\"%s\",method=\"%s\"} %.6f\n", name, handler, method,
             (double)get(&counts->took_us) / 1e6);
@@ -152,7 +154,8 @@ static void write_durations(const struct metrics *metrics, struct buffer *out)
         buffer_printf(out, "%s_bucket{le=\"%g\"} %" PRIu64 "\n", fine_name, fine_bounds[b], sum);
     }
     buffer_printf(out, "%s_bucket{le=\"+Inf\"} %" PRIu64 "\n%s_count %" PRIu64 "\n%s_sum %.6f\n", fine_name,
-        get(&metrics->fine_count), fine_name, get(&metrics->fine_count), fine_name, (double)get(&metrics->fine_us) / 1e6);
+        get(&metrics->fine_count), fine_name, get(&metrics->fine_count), fine_name,
+        (double)get(&metrics->fine_us) / 1e6);
 }
 
 void metrics_write(const struct metrics *metrics, struct buffer *out)
@@ -169,8 +172,8 @@ static void write_services(struct control *control, struct buffer *out)
     const struct routes *routes = control_routes(control);
     head(out, "paddock_service_ready", "gauge", "1 while the service takes requests.");
     for (size_t i = 0; i < routes->count; i++)
-        buffer_printf(out, "paddock_service_ready{namespace=\"%s\",service=\"%s\"} %d\n", routes->services[i].namespace_,
-            routes->services[i].name, routes->services[i].phase == SERVICE_READY);
+        buffer_printf(out, "paddock_service_ready{namespace=\"%s\",service=\"%s\"} %d\n",
+            routes->services[i].namespace_, routes->services[i].name, routes->services[i].phase == SERVICE_READY);
     routes_unref(routes);
 }
 
@@ -179,9 +182,13 @@ static void write_gateway(struct gateway *gateway, struct buffer *out)
     head(out, "paddock_info", "gauge", "The version that runs.");
     buffer_puts(out, "paddock_info{version=\"" PACKAGE_VERSION "\"} 1\n");
     head(out, "paddock_http_requests_in_flight", "gauge", "Requests being answered.");
-    buffer_printf(out, "paddock_http_requests_in_flight %u\n", atomic_load_explicit(&gateway->in_flight, memory_order_relaxed));
+    buffer_printf(
+        out, "paddock_http_requests_in_flight %u\n", atomic_load_explicit(&gateway->in_flight, memory_order_relaxed));
     head(out, "paddock_http_connections", "gauge", "Open connections of the direct listeners.");
-    buffer_printf(out, "paddock_http_connections %u\n", atomic_load_explicit(&gateway->connections, memory_order_relaxed));
+    unsigned connections = 0;
+    for (size_t i = 0; i < gateway->server_count; i++)
+        connections += gateway->servers[i].inner ? 0 : server_connections(&gateway->servers[i]);
+    buffer_printf(out, "paddock_http_connections %u\n", connections);
     write_services(gateway->control, out);
 }
 

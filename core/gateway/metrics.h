@@ -1,5 +1,5 @@
-/* core/gateway/metrics.h: counts of requests and Prometheus' text of everything. Labels come from the table of endpoints
- * alone, so that no client can make a series. */
+/* core/gateway/metrics.h: counts of requests and Prometheus' text of everything. Labels come from the table of
+ * endpoints alone, so that no client can make a series. */
 #pragma once
 
 #include "core/base/buffer.h"

@@ -1,5 +1,5 @@
-/* CivetWeb tells no descriptor, and without one neither a deadline nor a client that leaves can be seen. A socket is known
- * by the addresses of its two ends, so descriptors are asked in order; once a connection. */
+/* CivetWeb tells no descriptor, and without one neither a deadline nor a client that leaves can be seen. A socket is
+ * known by the addresses of its two ends, so descriptors are asked in order; once a connection. */
 #include "config.h"
 
 #include "core/gateway/peer.h"

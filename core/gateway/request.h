@@ -22,6 +22,8 @@ struct server {
     struct gateway *gateway;
     struct mg_context *context;
     bool inner; /* the door's loopback end */
+    unsigned threads;
+    atomic_uint connections; /* open ones */
 };
 
 struct gateway {
@@ -34,12 +36,12 @@ struct gateway {
     struct watch *watch;
     struct metrics *metrics;
     int port;
-    bool public_address; /* a listener that strangers reach: keys must stay */
+    bool public_address;  /* a listener that strangers reach: keys must stay */
     atomic_bool draining; /* what comes new is turned away */
     atomic_bool closed;   /* nothing behind the gateway may be touched any more */
     atomic_uint in_flight;
-    atomic_uint connections; /* of the direct listeners */
-    struct mutex lock;       /* keys, waiting, exchanges and their links */
+    atomic_size_t body_bytes; /* of all requests in flight */
+    struct mutex lock;        /* keys, waiting, exchanges and their links */
     struct keys *keys;
     struct exchange *exchanges;
     struct waiting *waiting; /* core/gateway/routing.c: requests that wait for a service to wake */
@@ -72,13 +74,14 @@ struct exchange {
     const char *rest; /* without a service's prefix */
     struct buffer body;
     struct keys *keys;
-    const struct key *key; /* NULL: none is needed */
+    const struct key *key;                                                      /* NULL: none is needed */
     char service_namespace[ENDPOINT_NAME_MAX], service_name[ENDPOINT_NAME_MAX]; /* by path, else "" */
     char request_id[129];
     bool request_id_given;
     int client_fd; /* behind the door a duplicate, ours to close */
     bool client_fd_owned;
     bool from_unix;
+    struct door_client door_client;
     int64_t started_ms, started_us;
 
     const struct routes *routes[EXCHANGE_ROUTES_MAX];
@@ -93,6 +96,11 @@ struct exchange {
     int status;
     uint64_t sent; /* bytes of the answer's body */
 };
+
+static inline unsigned server_connections(const struct server *server)
+{
+    return atomic_load_explicit(&server->connections, memory_order_relaxed);
+}
 
 struct exchange *exchange_new(struct server *server, struct mg_connection *http);
 /* Ends what the handler left open, gives the door its word, releases everything. */
@@ -114,7 +122,7 @@ struct waiting *waiting_free(struct waiting *waiting);
 /* core/gateway/access_log.c: one line for a finished request. */
 void access_log(const struct exchange *exchange, int64_t took_us);
 
-/* core/gateway/http.c: starts CivetWeb on `ports` with `threads`; `certificate` may be NULL. */
-pdk_status http_start(struct server *server, const char *ports, unsigned threads, const char *certificate, pdk_error *err);
+/* core/gateway/http.c: starts CivetWeb on `ports` with `threads`. */
+pdk_status http_start(struct server *server, const char *ports, unsigned threads, pdk_error *err);
 /* The port of its first socket. */
 int http_port(const struct server *server);

@@ -109,7 +109,7 @@ bool routing_knows_host(struct control *control, const char *host)
     return known;
 }
 
-static const struct service_view *find_named(const struct exchange *exchange, const struct routes *routes)
+const struct service_view *routing_named(const struct exchange *exchange, const struct routes *routes)
 {
     char host[ENDPOINT_NAME_MAX];
     bool by_host = exchange->head.host != NULL && target_host(exchange->head.host, host, sizeof host);
@@ -147,7 +147,8 @@ static const struct service_view *find_by_model(
 }
 
 /* vLLM's sentence, with the names that there are. */
-static pdk_status no_model(const struct exchange *exchange, const struct routes *routes, const char *model, pdk_error *err)
+static pdk_status no_model(
+    const struct exchange *exchange, const struct routes *routes, const char *model, pdk_error *err)
 {
     if (model == NULL || *model == '\0')
         return pdk_error_set(err, PDK_NOT_FOUND, "model", "no model is served here");
@@ -170,7 +171,8 @@ static pdk_status no_model(const struct exchange *exchange, const struct routes 
     }
     if (length == 0)
         return pdk_error_set(err, PDK_NOT_FOUND, "model", "The model `%.64s` does not exist.", model);
-    return pdk_error_set(err, PDK_NOT_FOUND, "model", "The model `%.64s` does not exist. Valid aliases: %s.", model, names);
+    return pdk_error_set(
+        err, PDK_NOT_FOUND, "model", "The model `%.64s` does not exist. Valid aliases: %s.", model, names);
 }
 
 /* Keeps `routes`' reference until the exchange ends. */
@@ -190,7 +192,8 @@ static pdk_status wait_ready(struct exchange *exchange, const struct service_vie
     struct waiting *row = waiting_join(gateway, (*service)->uid);
     if (row == NULL)
         return pdk_error_set(err, PDK_BUSY, NULL,
-            "The engine is currently busy and cannot accept new requests. Please try again later or on a different instance.");
+            "The engine is currently busy and cannot accept new requests. Please try again later or on a different "
+            "instance.");
     const struct routes *routes = NULL;
     const struct service_view *ready = NULL;
     int64_t deadline_ms = exchange->started_ms + (int64_t)limit_get(LIMIT_QUEUE_MS);
@@ -214,8 +217,8 @@ static pdk_status lacks_extension(uint32_t extension, pdk_error *err)
     static const struct {
         uint32_t extension;
         const char *what;
-    } words[] = {{READY_GENERATE, "text generation"}, {READY_TOKENIZE, "tokenizing"}, {READY_INFER, "inference on tensors"},
-        {READY_EMBED, "Embeddings API"}, {READY_SCORE, "Score API"}};
+    } words[] = {{READY_GENERATE, "text generation"}, {READY_TOKENIZE, "tokenizing"},
+        {READY_INFER, "inference on tensors"}, {READY_EMBED, "Embeddings API"}, {READY_SCORE, "Score API"}};
     for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
         if ((extension & words[i].extension) != 0)
             return pdk_error_set(err, PDK_UNSUPPORTED, NULL, "The model does not support %s", words[i].what);
@@ -228,7 +231,7 @@ pdk_status exchange_route(struct exchange *exchange, const char *model, uint32_t
     const struct routes *routes = control_routes(exchange->gateway->control);
     if (!keep_routes(exchange, routes))
         return pdk_error_set(err, PDK_INTERNAL, NULL, "the request asked for a service too often");
-    const struct service_view *service = find_named(exchange, routes);
+    const struct service_view *service = routing_named(exchange, routes);
     bool named = service != NULL;
     if (!named && exchange->service_name[0] != '\0')
         return pdk_error_set(err, PDK_NOT_FOUND, NULL, "no service %s in namespace %s", exchange->service_name,
@@ -247,7 +250,7 @@ pdk_status exchange_route(struct exchange *exchange, const char *model, uint32_t
     if (!has_extension(service, extension))
         return lacks_extension(extension, err);
     if (named && model != NULL && *model != '\0' && !routing_serves(service, model))
-        exchange_warn(exchange, "the service has no model '%.64s'; %s answered", model, service->ready->names[0]);
+        exchange_warn(exchange, "model '%.64s' is not served here, '%s' answered", model, service->ready->names[0]);
     *ret_service = service;
     return PDK_OK;
 }

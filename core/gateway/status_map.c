@@ -78,8 +78,8 @@ const char *status_type(int http)
 /* Length of the absolute path of a system's folder that starts at `text`, or 0. */
 static size_t path_length(const char *text)
 {
-    static const char *const roots[] = {"/usr/", "/var/", "/etc/", "/home/", "/root/", "/tmp/", "/run/", "/opt/", "/srv/",
-        "/mnt/", "/media/", "/proc/", "/sys/", "/dev/", "/lib/"};
+    static const char *const roots[] = {"/usr/", "/var/", "/etc/", "/home/", "/root/", "/tmp/", "/run/", "/opt/",
+        "/srv/", "/mnt/", "/media/", "/proc/", "/sys/", "/dev/", "/lib/"};
     for (size_t i = 0; i < sizeof roots / sizeof roots[0]; i++)
         if (strncmp(text, roots[i], strlen(roots[i])) == 0)
             return strcspn(text, " \t\n\"'`,;:()<>");

@@ -1,5 +1,5 @@
-/* The list is short (one entry for each body that is being read), so it is walked whole every half second while it is not
- * empty; an idle daemon never wakes. */
+/* The list is short (one entry for each body that is being read), so it is walked whole every half second while it is
+ * not empty; an idle daemon never wakes. */
 #include "config.h"
 
 #include "core/gateway/watch.h"

@@ -23,7 +23,7 @@ struct entry {
 struct part_node {
     struct answer_node node;
     pdk_part part;
-    void *memory; /* what decoding built */
+    void *memory;        /* what decoding built */
     struct frame mapped; /* a body that came as a memfd */
     uint64_t bytes;
     _Alignas(8) uint8_t body[];
@@ -125,8 +125,8 @@ struct answers *answers_free(struct answers *answers)
     return NULL;
 }
 
-pdk_status answers_add(struct answers *answers, struct channel *channel, const pdk_request *request, uint32_t queue_limit,
-    pdk_error *err)
+pdk_status answers_add(
+    struct answers *answers, struct channel *channel, const pdk_request *request, uint32_t queue_limit, pdk_error *err)
 {
     if (!array_grow(&answers->entries, &answers->entry_room, answers->entry_count + 1))
         return pdk_error_set(err, PDK_NO_MEMORY, NULL, "no memory for a request");
@@ -190,8 +190,8 @@ static void release_current(struct answers *answers)
     answers_node_free(node);
 }
 
-pdk_status answers_next(struct answers *answers, int64_t deadline_ms, uint32_t *ret_index, const pdk_part **ret_part,
-    pdk_error *err)
+pdk_status answers_next(
+    struct answers *answers, int64_t deadline_ms, uint32_t *ret_index, const pdk_part **ret_part, pdk_error *err)
 {
     bool cancelled;
     release_current(answers);

@@ -1,5 +1,5 @@
-/* A channel's table of flights is the state machine: what has no flight is unknown, ended, or never was, and a frame about it
- * breaks the protocol. A flight whose client left stays until the worker finishes it. */
+/* A channel's table of flights is the state machine: what has no flight is unknown, ended, or never was, and a frame
+ * about it breaks the protocol. A flight whose client left stays until the worker finishes it. */
 #include "config.h"
 
 #include "core/ipc/channel.h"
@@ -22,20 +22,20 @@ struct channel {
     _Atomic uint32_t references;
     struct channel_loop *loop;
     struct channel_events events;
-    struct frame_reader reader; /* [channel-thread], as the next two */
-    bool is_ready, said_bye;
+    struct frame_reader reader;          /* [channel-thread], as the next line */
+    bool is_ready, said_bye, told_stats; /* unasked, as before bye */
 
     struct mutex lock; /* all below */
     int fd;            /* -1: closed */
     bool draining, closing, waits_to_write;
-    pdk_error why; /* closing: the owner's reason */
+    uint32_t stats_asked; /* and not answered */
+    pdk_error why;        /* closing: the owner's reason */
     struct frame_writer writer;
     struct flight *flights[BUCKETS]; /* by id */
     struct channel_health health;
 };
 
-static struct flight **find_flight(struct channel *channel, uint64_t id)
-    PDK_REQUIRES(channel->lock)
+static struct flight **find_flight(struct channel *channel, uint64_t id) PDK_REQUIRES(channel->lock)
 {
     struct flight **at = &channel->flights[id % BUCKETS];
     while (*at != NULL && (*at)->id != id)
@@ -101,15 +101,15 @@ void channel_close(struct channel *channel, const char *why)
 }
 
 /* Ends every flight; the lock is held. */
-static void fail_flights(struct channel *channel)
-    PDK_REQUIRES(channel->lock)
+static void fail_flights(struct channel *channel) PDK_REQUIRES(channel->lock)
 {
     for (size_t i = 0; i < BUCKETS; i++) {
         struct flight *flight = channel->flights[i];
         channel->flights[i] = NULL;
         while (flight != NULL) {
             struct flight *next = flight->next;
-            pdk_error_set(&flight->error, PDK_UNAVAILABLE, NULL, "the model's replica ended before the answer was complete");
+            pdk_error_set(
+                &flight->error, PDK_UNAVAILABLE, NULL, "the model's replica ended before the answer was complete");
             if (flight->answers != NULL)
                 answers_push(flight->answers, &flight->node);
             else
@@ -140,8 +140,7 @@ static void end(struct channel *channel, const pdk_error *why)
 /* ---- sending ---- */
 
 /* Sends now what can be; the channel thread does the rest. The lock is held. */
-static void flush(struct channel *channel)
-    PDK_REQUIRES(channel->lock)
+static void flush(struct channel *channel) PDK_REQUIRES(channel->lock)
 {
     if (channel->fd < 0 || channel->waits_to_write)
         return;
@@ -179,7 +178,10 @@ void channel_load(struct channel *channel, const char *json, size_t length)
 
 void channel_ask_stats(struct channel *channel)
 {
-    control_frame(channel, WIRE_ASK_STATS, NULL, 0);
+    mutex_lock(&channel->lock);
+    channel->stats_asked++;
+    send_frame(channel, WIRE_ASK_STATS, 0, NULL, 0);
+    mutex_unlock(&channel->lock);
 }
 
 void channel_ping(struct channel *channel)
@@ -279,13 +281,12 @@ static pdk_status unknown_id(uint64_t id, const char *what, pdk_error *err)
 }
 
 /* Hands a part to who waits for it; the lock is held. Takes the node unless it fails. */
-static pdk_status deliver(
-    struct channel *channel, struct flight *flight, uint64_t bytes, struct answer_node **node, pdk_error *err)
-    PDK_REQUIRES(channel->lock)
+static pdk_status deliver(struct channel *channel, struct flight *flight, uint64_t bytes, struct answer_node **node,
+    pdk_error *err) PDK_REQUIRES(channel->lock)
 {
     if (flight->received - flight->returned >= WIRE_CREDIT_LIMIT)
-        return pdk_error_set(err, PDK_INVALID, "credit", "request %" PRIu64 " has %d bytes unread and gets more", flight->id,
-            (int)WIRE_CREDIT_LIMIT);
+        return pdk_error_set(err, PDK_INVALID, "credit", "request %" PRIu64 " has %d bytes unread and gets more",
+            flight->id, (int)WIRE_CREDIT_LIMIT);
     flight->received += bytes;
     channel->health.last_alive_ms = channel->health.last_frame_ms;
     if (flight->answers == NULL || flight->lost)
@@ -379,6 +380,22 @@ static pdk_status take_progress(struct channel *channel, const struct json *payl
     return PDK_OK;
 }
 
+/* As often as asked for, and once more before bye: reading them costs more than sending them. */
+static pdk_status take_stats(struct channel *channel, const struct json *payload, pdk_error *err)
+{
+    if (payload->type != JSON_OBJECT)
+        return pdk_error_set(err, PDK_INVALID, "stats", "stats are %s, not an object", json_type_name(payload));
+    mutex_lock(&channel->lock);
+    bool asked = channel->stats_asked > 0;
+    channel->stats_asked -= asked;
+    mutex_unlock(&channel->lock);
+    if (!asked && channel->told_stats)
+        return pdk_error_set(err, PDK_INVALID, "stats", "stats that nobody asked for, again");
+    channel->told_stats = channel->told_stats || !asked;
+    channel->events.stats(channel->events.context, payload);
+    return PDK_OK;
+}
+
 static pdk_status take_json(struct channel *channel, const struct frame *frame, pdk_error *err)
 {
     static const struct json_limits limits = {.bytes = 4 << 20, .depth = 8, .nodes = 200000};
@@ -391,10 +408,8 @@ static pdk_status take_json(struct channel *channel, const struct frame *frame, 
         status = take_ready(channel, root, err);
     else if (frame->type == WIRE_PROGRESS)
         status = take_progress(channel, root, err);
-    else if (root->type != JSON_OBJECT)
-        status = pdk_error_set(err, PDK_INVALID, "stats", "stats are %s, not an object", json_type_name(root));
     else
-        channel->events.stats(channel->events.context, root);
+        status = take_stats(channel, root, err);
     json_document_free(document);
     return status;
 }
@@ -416,10 +431,13 @@ static pdk_status take_frame(struct channel *channel, struct frame *frame, pdk_e
     case WIRE_PART: return take_part(channel, frame, err);
     case WIRE_FINISH: return take_finish(channel, frame, err);
     case WIRE_PONG: return take_pong(channel, frame, err);
-    case WIRE_READY: case WIRE_PROGRESS: case WIRE_STATS: return take_json(channel, frame, err);
+    case WIRE_READY:
+    case WIRE_PROGRESS:
+    case WIRE_STATS: return take_json(channel, frame, err);
     case WIRE_LOAD_FAILED: return take_load_failed(channel, frame, err);
     case WIRE_BYE: channel->said_bye = true; return PDK_OK;
-    default: return pdk_error_set(err, PDK_INVALID, "type", "a frame of type %d, which no worker sends", (int)frame->type);
+    default:
+        return pdk_error_set(err, PDK_INVALID, "type", "a frame of type %d, which no worker sends", (int)frame->type);
     }
 }
 

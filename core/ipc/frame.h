@@ -12,7 +12,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* A frame as it was read. `body` is borrowed until the reader's next call, or until frame_done if it came as a memfd. */
+/* A frame as it was read. `body` is borrowed until the reader's next call, or until frame_done if it came as a memfd.
+ */
 struct frame {
     enum wire_type type;
     uint64_t id;
@@ -53,7 +54,8 @@ struct frame_writer {
 };
 
 void frame_writer_done(struct frame_writer *writer);
-/* Starts a frame; its body is what the caller then puts into writer->bytes, up to frame_end. Returns where it starts. */
+/* Starts a frame; its body is what the caller then puts into writer->bytes, up to frame_end. Returns where it starts.
+ */
 size_t frame_begin(struct frame_writer *writer, enum wire_type type, uint64_t id);
 /* Ends it, or takes it back after a failure (PDK_NO_MEMORY, PDK_TOO_LARGE, PDK_IO). */
 pdk_status frame_end(struct frame_writer *writer, size_t start, pdk_error *err);

@@ -1,6 +1,6 @@
-/* Descriptors: the kernel ends a read behind the bytes that a descriptor came with, and a sender puts it on its header's
- * first byte. So by the time a header is whole, its descriptor is here, in order; one that is missing or left over is the
- * peer's mistake. */
+/* Descriptors: the kernel ends a read behind the bytes that a descriptor came with, and a sender puts it on its
+ * header's first byte. So by the time a header is whole, its descriptor is here, in order; one that is missing or left
+ * over is the peer's mistake. */
 #include "config.h"
 
 #include "core/ipc/frame.h"
@@ -125,16 +125,17 @@ static pdk_status check_header(const struct wire_header *header, pdk_error *err)
     if (header->magic != WIRE_MAGIC)
         return pdk_error_set(err, PDK_INVALID, "magic", "a frame starts with 0x%08" PRIx32 ", not PDK1", header->magic);
     if (header->length > WIRE_FRAME_MAX)
-        return pdk_error_set(err, PDK_INVALID, "length", "a frame of %" PRIu32 " bytes; the limit is %d", header->length,
-            (int)WIRE_FRAME_MAX);
+        return pdk_error_set(err, PDK_INVALID, "length", "a frame of %" PRIu32 " bytes; the limit is %d",
+            header->length, (int)WIRE_FRAME_MAX);
     if (header->flags != 0)
         return pdk_error_set(err, PDK_INVALID, "flags", "a frame has flags 0x%04x; none are known", header->flags);
     if (header->descriptors > 1 || (header->descriptors == 1 && header->length != 0))
         return pdk_error_set(err, PDK_INVALID, "descriptors",
-            "a frame has %" PRIu32 " descriptors and %" PRIu32 " bytes; it may have one or the other", header->descriptors,
-            header->length);
+            "a frame has %" PRIu32 " descriptors and %" PRIu32 " bytes; it may have one or the other",
+            header->descriptors, header->length);
     if (header->descriptors == 1 && header->type != WIRE_REQUEST && header->type != WIRE_PART)
-        return pdk_error_set(err, PDK_INVALID, "descriptors", "a frame of type %u came with a descriptor", header->type);
+        return pdk_error_set(
+            err, PDK_INVALID, "descriptors", "a frame of type %u came with a descriptor", header->type);
     return PDK_OK;
 }
 
@@ -151,7 +152,8 @@ static pdk_status map_body(int fd, struct frame *frame, pdk_error *err)
             (long long)info.st_size, (int)WIRE_BODY_MAX);
     void *mapping = mmap(NULL, (size_t)info.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
     if (mapping == MAP_FAILED)
-        return pdk_error_errno(err, errno, "descriptors", "cannot map a frame's body of %lld bytes", (long long)info.st_size);
+        return pdk_error_errno(
+            err, errno, "descriptors", "cannot map a frame's body of %lld bytes", (long long)info.st_size);
     frame->mapping = mapping;
     frame->body = mapping;
     frame->length = (size_t)info.st_size;
@@ -183,7 +185,9 @@ pdk_status frame_reader_next(struct frame_reader *reader, struct frame *ret_fram
         return status;
     if (held - sizeof header < header.length)
         return PDK_OK;
-    struct frame frame = {.type = header.type, .id = header.id, .body = reader->data + reader->start + sizeof header,
+    struct frame frame = {.type = header.type,
+        .id = header.id,
+        .body = reader->data + reader->start + sizeof header,
         .length = header.length};
     if (header.descriptors == 1) {
         status = claim_body(reader, &frame, err);

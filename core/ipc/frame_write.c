@@ -1,5 +1,5 @@
-/* Frames gather in one buffer and leave in one call, but for those whose body is a memfd: a descriptor has to stand on its
- * header's first byte, so a call starts there. */
+/* Frames gather in one buffer and leave in one call, but for those whose body is a memfd: a descriptor has to stand on
+ * its header's first byte, so a call starts there. */
 #include "config.h"
 
 #include "core/ipc/frame.h"
@@ -53,8 +53,8 @@ static bool write_all(int fd, const char *bytes, size_t length)
     return true;
 }
 
-/* Moves the body behind the header at `start` into a sealed memfd. It was never mapped here, so sealing cannot fail with
- * EBUSY. */
+/* Moves the body behind the header at `start` into a sealed memfd. It was never mapped here, so sealing cannot fail
+ * with EBUSY. */
 static pdk_status move_body(struct frame_writer *writer, size_t start, size_t length, pdk_error *err)
 {
     PDK_AUTO_CLOSE int fd = memfd_create("paddock-body", MFD_CLOEXEC | MFD_ALLOW_SEALING);

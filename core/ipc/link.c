@@ -60,7 +60,8 @@ void link_urge(struct link *link, enum link_urgency urgency)
     link_interrupt(link);
 }
 
-pdk_status link_put(struct link *link, enum wire_type type, uint64_t id, const void *body, size_t length, pdk_error *err)
+pdk_status link_put(
+    struct link *link, enum wire_type type, uint64_t id, const void *body, size_t length, pdk_error *err)
 {
     link_lock(link);
     pdk_status status = frame_put(&link->gathered, type, id, body, length, err);

@@ -1,7 +1,8 @@
 /* core/ipc/link.h: the worker's end of its socket.
  *
- * Any thread puts frames in; they gather. The [main-thread] waits in link_wait, reads, and writes what has gathered, so that
- * a step's parts leave together: link_urge says whether that is soon (within a millisecond, more is coming) or now. */
+ * Any thread puts frames in; they gather. The [main-thread] waits in link_wait, reads, and writes what has gathered, so
+ * that a step's parts leave together: link_urge says whether that is soon (within a millisecond, more is coming) or
+ * now. */
 #pragma once
 
 #include "core/base/thread.h"
@@ -19,9 +20,9 @@ struct link {
     struct frame_reader reader; /* [main-thread] */
     _Atomic bool backlog;       /* the socket is full: the main thread waits until it is not */
 
-    struct mutex flush_lock;     /* sending; taken before `lock` */
+    struct mutex flush_lock; /* sending; taken before `lock` */
     struct frame_writer sending;
-    struct mutex lock;           /* gathered, urgency */
+    struct mutex lock; /* gathered, urgency */
     struct frame_writer gathered;
     enum link_urgency urgency;
 };
@@ -37,7 +38,8 @@ void link_unlock(struct link *link) PDK_RELEASES(link->lock);
 void link_urge(struct link *link, enum link_urgency urgency) PDK_REQUIRES(link->lock);
 
 /* Puts one frame and has it sent now. [any-thread] */
-pdk_status link_put(struct link *link, enum wire_type type, uint64_t id, const void *body, size_t length, pdk_error *err);
+pdk_status link_put(
+    struct link *link, enum wire_type type, uint64_t id, const void *body, size_t length, pdk_error *err);
 /* Sends what gathered from the calling thread, as far as the socket takes it. [any-thread] */
 pdk_status link_flush(struct link *link, pdk_error *err);
 /* Sends all of it, waiting at most `timeout_ms` for a full socket. [main-thread] */

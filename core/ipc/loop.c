@@ -1,5 +1,6 @@
-/* One epoll for everything. A channel's event carries its pointer, which is safe because only this thread ends a channel. A
- * watched client's event carries a slot and its generation instead, as gateway threads free their watches at any moment. */
+/* One epoll for everything. A channel's event carries its pointer, which is safe because only this thread ends a
+ * channel. A watched client's event carries a slot and its generation instead, as gateway threads free their watches at
+ * any moment. */
 #include "config.h"
 
 #include "core/ipc/loop.h"

@@ -18,8 +18,8 @@ struct answer_node {
     bool end;       /* then it lies in a struct flight */
 };
 
-/* A request that a worker has, until it says finish. It is also the node that carries the end, so that ending one needs no
- * memory. Guarded by its channel's lock; once pushed it is its answers'. */
+/* A request that a worker has, until it says finish. It is also the node that carries the end, so that ending one needs
+ * no memory. Guarded by its channel's lock; once pushed it is its answers'. */
 struct flight {
     struct answer_node node;
     struct flight *next; /* in its bucket */

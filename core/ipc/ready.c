@@ -17,7 +17,10 @@ static const struct {
     const char *name;
     enum ready_extension bit;
 } extensions[] = {
-    {"generate", READY_GENERATE}, {"tokenize", READY_TOKENIZE}, {"infer", READY_INFER}, {"embed", READY_EMBED},
+    {"generate", READY_GENERATE},
+    {"tokenize", READY_TOKENIZE},
+    {"infer", READY_INFER},
+    {"embed", READY_EMBED},
     {"score", READY_SCORE},
 };
 

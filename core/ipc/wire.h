@@ -1,5 +1,5 @@
-/* core/ipc/wire.h: what stands on a worker's socket, byte for byte. Both ends are of one build on one machine, little endian;
- * layouts are asserted all the same, since a mistake here is silent.
+/* core/ipc/wire.h: what stands on a worker's socket, byte for byte. Both ends are of one build on one machine, little
+ * endian; layouts are asserted all the same, since a mistake here is silent.
  *
  * A frame is a header and a body. A body is JSON (load, progress, ready, load_failed, finish, stats), or a fixed struct
  * followed by runs whose counts stand in it (request, part): first all runs of 4-byte numbers, so that they are aligned
@@ -13,21 +13,21 @@
 #include <stdint.h>
 
 enum {
-    WIRE_MAGIC = 0x314B4450,         /* "PDK1" */
-    WIRE_FRAME_MAX = 16 << 20,       /* bytes of a body inside the stream */
-    WIRE_INLINE_MAX = 256 << 10,     /* a larger request or part is sent as a sealed memfd */
-    WIRE_BODY_MAX = 1 << 30,         /* bytes of a memfd */
-    WIRE_CREDIT = 256 << 10,         /* bytes of one response on their way before part_send answers PDK_FULL */
-    WIRE_CREDIT_STEP = 64 << 10,     /* the reader gives back that much at a time */
+    WIRE_MAGIC = 0x314B4450,            /* "PDK1" */
+    WIRE_FRAME_MAX = 16 << 20,          /* bytes of a body inside the stream */
+    WIRE_INLINE_MAX = 256 << 10,        /* a larger request or part is sent as a sealed memfd */
+    WIRE_BODY_MAX = 1 << 30,            /* bytes of a memfd */
+    WIRE_CREDIT = 256 << 10,            /* bytes of one response on their way before part_send answers PDK_FULL */
+    WIRE_CREDIT_STEP = 64 << 10,        /* the reader gives back that much at a time */
     WIRE_CREDIT_LIMIT = 4 * WIRE_CREDIT /* a part that comes with so much unread is a violation */
 };
 
 enum wire_type {
     /* daemon to worker */
-    WIRE_LOAD = 1,      /* JSON: {"name", "path", "arguments": […], "environment": ["NAME=value"]} */
-    WIRE_REQUEST = 2,   /* wire_request */
-    WIRE_CANCEL = 3,    /* of id */
-    WIRE_WRITABLE = 4,  /* wire_credit: so many bytes of id were read */
+    WIRE_LOAD = 1,     /* JSON: {"name", "path", "arguments": […], "environment": ["NAME=value"]} */
+    WIRE_REQUEST = 2,  /* wire_request */
+    WIRE_CANCEL = 3,   /* of id */
+    WIRE_WRITABLE = 4, /* wire_credit: so many bytes of id were read */
     WIRE_ASK_STATS = 5,
     WIRE_PING = 6,
     WIRE_DRAIN = 7,
@@ -112,17 +112,19 @@ _Static_assert(sizeof(struct wire_part) == 56 && offsetof(struct wire_part, toke
     "part");
 _Static_assert(sizeof(struct wire_logprob) == 16 && sizeof(pdk_bias) == 8, "logprob, bias");
 
-/* Appends the body of a request or part. PDK_TOO_LARGE: a count or length over its limit; PDK_INVALID: counts that do not
- * fit each other. `out` may hold a piece of it after a failure. Lack of memory shows in out->failed. */
+/* Appends the body of a request or part. PDK_TOO_LARGE: a count or length over its limit; PDK_INVALID: counts that do
+ * not fit each other. `out` may hold a piece of it after a failure. Lack of memory shows in out->failed. */
 pdk_status wire_request_encode(struct buffer *out, const pdk_request *request, pdk_error *err);
 pdk_status wire_part_encode(struct buffer *out, const pdk_part *part, pdk_error *err);
 
-/* Reads a body, which must be aligned to 4 bytes and outlive the result: strings and numbers stay where they are. What has
- * to be built lies in *ret_memory (free() it; may be NULL). PDK_INVALID says what does not fit. The request's id is 0. */
+/* Reads a body, which must be aligned to 4 bytes and outlive the result: strings and numbers stay where they are. What
+ * has to be built lies in *ret_memory (free() it; may be NULL). PDK_INVALID says what does not fit. The request's id is
+ * 0. */
 pdk_status wire_request_decode(
     const void *body, size_t length, pdk_request *ret_request, void **ret_memory, pdk_error *err);
 pdk_status wire_part_decode(const void *body, size_t length, pdk_part *ret_part, void **ret_memory, pdk_error *err);
 
-/* An error as JSON, and back: {"status", "field", "value", "message"}. Reading gives PDK_INTERNAL for an unknown status. */
+/* An error as JSON, and back: {"status", "field", "value", "message"}. Reading gives PDK_INTERNAL for an unknown
+ * status. */
 void wire_error_encode(struct buffer *out, const pdk_error *error);
 pdk_status wire_error_decode(const void *body, size_t length, pdk_error *ret_error, pdk_error *err);

@@ -40,5 +40,6 @@ pdk_status wire_error_decode(const void *body, size_t length, pdk_error *ret_err
         pdk_error_value(ret_error, known, field, value, "%s", message);
     }
     json_document_free(document);
-    return ok ? PDK_OK : pdk_error_set(err, PDK_INVALID, "error", "an error frame lacks status, field, value or message");
+    return ok ? PDK_OK
+              : pdk_error_set(err, PDK_INVALID, "error", "an error frame lacks status, field, value or message");
 }

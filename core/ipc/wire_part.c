@@ -13,8 +13,13 @@
 static bool fill(struct wire_part *fixed, const pdk_part *part)
 {
     *fixed = (struct wire_part){
-        .flags = part->flags, .choice = part->choice, .finish = part->finish, .stop_kind = part->stop_kind,
-        .stop_token = part->stop_token, .prompt_tokens = part->prompt_tokens, .cached_tokens = part->cached_tokens,
+        .flags = part->flags,
+        .choice = part->choice,
+        .finish = part->finish,
+        .stop_kind = part->stop_kind,
+        .stop_token = part->stop_token,
+        .prompt_tokens = part->prompt_tokens,
+        .cached_tokens = part->cached_tokens,
         .completion_tokens = part->completion_tokens,
     };
     return narrow(part->token_count, &fixed->tokens) && narrow(part->position_count, &fixed->positions) &&
@@ -46,8 +51,8 @@ pdk_status wire_part_encode(struct buffer *out, const pdk_part *part, pdk_error 
     struct wire_part fixed;
     bool ok = fill(&fixed, part);
     if (ok && !counts_add_up(part->logprob_counts, part->position_count, part->logprob_count))
-        return pdk_error_set(err, PDK_INVALID, "logprob_counts", "the counts of %zu positions do not add up to %zu logprobs",
-            part->position_count, part->logprob_count);
+        return pdk_error_set(err, PDK_INVALID, "logprob_counts",
+            "the counts of %zu positions do not add up to %zu logprobs", part->position_count, part->logprob_count);
     if (ok) {
         buffer_put(out, &fixed, sizeof fixed);
         put_numbers(out, part->token_ids, part->token_count, 4);
@@ -56,7 +61,8 @@ pdk_status wire_part_encode(struct buffer *out, const pdk_part *part, pdk_error 
         put_lengths(out, part->pieces, part->piece_count, &ok);
     }
     if (!ok)
-        return pdk_error_set(err, PDK_TOO_LARGE, "part", "a list or string of the part is over %d long", (int)WIRE_COUNT_MAX);
+        return pdk_error_set(
+            err, PDK_TOO_LARGE, "part", "a list or string of the part is over %d long", (int)WIRE_COUNT_MAX);
     buffer_put(out, part->stop_string.data, part->stop_string.length);
     buffer_put(out, part->text.data, part->text.length);
     for (size_t i = 0; i < part->logprob_count; i++)
@@ -87,20 +93,28 @@ pdk_status wire_part_decode(const void *body, size_t length, pdk_part *ret_part,
     if (!span_copy(&in, &fixed, sizeof fixed))
         return pdk_error_set(err, PDK_INVALID, "part", "a part of %zu bytes is cut short", length);
     pdk_part part = {
-        .size = sizeof part, .flags = fixed.flags, .choice = fixed.choice, .finish = fixed.finish,
-        .stop_kind = fixed.stop_kind, .stop_token = fixed.stop_token, .token_count = fixed.tokens,
-        .position_count = fixed.positions, .logprob_count = fixed.logprobs, .piece_count = fixed.pieces,
-        .prompt_tokens = fixed.prompt_tokens, .cached_tokens = fixed.cached_tokens,
+        .size = sizeof part,
+        .flags = fixed.flags,
+        .choice = fixed.choice,
+        .finish = fixed.finish,
+        .stop_kind = fixed.stop_kind,
+        .stop_token = fixed.stop_token,
+        .token_count = fixed.tokens,
+        .position_count = fixed.positions,
+        .logprob_count = fixed.logprobs,
+        .piece_count = fixed.pieces,
+        .prompt_tokens = fixed.prompt_tokens,
+        .cached_tokens = fixed.cached_tokens,
         .completion_tokens = fixed.completion_tokens,
     };
     const uint32_t *entries, *piece_lengths;
     if (!take_numbers(&in, fixed.tokens, 1, &part.token_ids) ||
-        !take_numbers(&in, fixed.positions, 1, &part.logprob_counts) || !take_numbers(&in, fixed.logprobs, 4, &entries) ||
-        !take_numbers(&in, fixed.pieces, 1, &piece_lengths))
+        !take_numbers(&in, fixed.positions, 1, &part.logprob_counts) ||
+        !take_numbers(&in, fixed.logprobs, 4, &entries) || !take_numbers(&in, fixed.pieces, 1, &piece_lengths))
         return pdk_error_set(err, PDK_INVALID, "part", "the lists of a part pass its end (%zu bytes)", length);
     if (!counts_add_up(part.logprob_counts, fixed.positions, fixed.logprobs))
-        return pdk_error_set(err, PDK_INVALID, "logprob_counts", "the counts of %u positions do not add up to %u logprobs",
-            fixed.positions, fixed.logprobs);
+        return pdk_error_set(err, PDK_INVALID, "logprob_counts",
+            "the counts of %u positions do not add up to %u logprobs", fixed.positions, fixed.logprobs);
     /* The counts were taken from the body, so these sums are far below SIZE_MAX. */
     size_t bytes = fixed.logprobs * sizeof(pdk_logprob) + fixed.pieces * sizeof(pdk_string);
     PDK_AUTO_FREE void *memory = bytes != 0 ? malloc(bytes) : NULL;

@@ -58,14 +58,18 @@ static void put_sampling(struct wire_request *fixed, const pdk_sampling *samplin
 static bool fill(struct wire_request *fixed, const pdk_request *request)
 {
     *fixed = (struct wire_request){
-        .kind = request->kind, .priority = request->priority, .flags = request->flags, .tenant = request->tenant,
+        .kind = request->kind,
+        .priority = request->priority,
+        .flags = request->flags,
+        .tenant = request->tenant,
         .deadline_ms = request->deadline_ms,
     };
     put_sampling(fixed, &request->sampling);
     if (request->text.data == NULL)
         fixed->text = WIRE_NONE;
     return narrow(request->token_count, &fixed->tokens) && narrow(request->stop_token_count, &fixed->stop_tokens) &&
-           narrow(request->bias_count, &fixed->biases) && narrow(request->allowed_token_count, &fixed->allowed_tokens) &&
+           narrow(request->bias_count, &fixed->biases) &&
+           narrow(request->allowed_token_count, &fixed->allowed_tokens) &&
            narrow(request->logprob_token_count, &fixed->logprob_tokens) &&
            narrow(request->produced_count, &fixed->produced) && narrow(request->message_count, &fixed->messages) &&
            narrow(request->stop_count, &fixed->stops) && narrow(request->bad_word_count, &fixed->bad_words) &&
@@ -93,8 +97,8 @@ pdk_status wire_request_encode(struct buffer *out, const pdk_request *request, p
         put_lengths(out, request->bad_words, request->bad_word_count, &ok);
     }
     if (!ok)
-        return pdk_error_set(err, PDK_TOO_LARGE, "request", "a list or string of the request is over %d long",
-            (int)WIRE_COUNT_MAX);
+        return pdk_error_set(
+            err, PDK_TOO_LARGE, "request", "a list or string of the request is over %d long", (int)WIRE_COUNT_MAX);
     buffer_put(out, request->adapter.data, request->adapter.length);
     buffer_put(out, request->cache_salt.data, request->cache_salt.length);
     if (request->text.data != NULL)
@@ -111,11 +115,21 @@ pdk_status wire_request_encode(struct buffer *out, const pdk_request *request, p
 static pdk_sampling take_sampling(const struct wire_request *fixed)
 {
     return (pdk_sampling){
-        .size = sizeof(pdk_sampling), .has = fixed->has, .temperature = fixed->temperature, .top_p = fixed->top_p,
-        .min_p = fixed->min_p, .repetition_penalty = fixed->repetition_penalty,
-        .frequency_penalty = fixed->frequency_penalty, .presence_penalty = fixed->presence_penalty, .seed = fixed->seed,
-        .truncate_prompt = fixed->truncate_prompt, .top_k = fixed->top_k, .max_tokens = fixed->max_tokens,
-        .min_tokens = fixed->min_tokens, .logprobs = fixed->logprobs, .prompt_logprobs = fixed->prompt_logprobs,
+        .size = sizeof(pdk_sampling),
+        .has = fixed->has,
+        .temperature = fixed->temperature,
+        .top_p = fixed->top_p,
+        .min_p = fixed->min_p,
+        .repetition_penalty = fixed->repetition_penalty,
+        .frequency_penalty = fixed->frequency_penalty,
+        .presence_penalty = fixed->presence_penalty,
+        .seed = fixed->seed,
+        .truncate_prompt = fixed->truncate_prompt,
+        .top_k = fixed->top_k,
+        .max_tokens = fixed->max_tokens,
+        .min_tokens = fixed->min_tokens,
+        .logprobs = fixed->logprobs,
+        .prompt_logprobs = fixed->prompt_logprobs,
         .n = fixed->n,
     };
 }
@@ -125,8 +139,8 @@ struct lengths {
     const uint32_t *messages, *stops, *bad_words;
 };
 
-static bool take_numbers_of_request(struct span *in, const struct wire_request *fixed, pdk_request *request,
-    struct lengths *lengths)
+static bool take_numbers_of_request(
+    struct span *in, const struct wire_request *fixed, pdk_request *request, struct lengths *lengths)
 {
     const uint32_t *biases;
     bool ok = take_numbers(in, fixed->tokens, 1, &request->token_ids) &&
@@ -156,7 +170,8 @@ static bool take_numbers_of_request(struct span *in, const struct wire_request *
 static bool take_strings_of_request(struct span *in, const struct wire_request *fixed, const struct lengths *lengths,
     pdk_request *request, pdk_message *messages, pdk_string *strings)
 {
-    bool ok = take_string(in, fixed->adapter, &request->adapter) && take_string(in, fixed->cache_salt, &request->cache_salt) &&
+    bool ok = take_string(in, fixed->adapter, &request->adapter) &&
+              take_string(in, fixed->cache_salt, &request->cache_salt) &&
               take_optional(in, fixed->text, &request->text) && take_string(in, fixed->tools, &request->tools_json) &&
               take_string(in, fixed->documents, &request->documents_json) &&
               take_string(in, fixed->template_vars, &request->template_vars_json);
@@ -171,15 +186,21 @@ static bool take_strings_of_request(struct span *in, const struct wire_request *
     return ok;
 }
 
-pdk_status wire_request_decode(const void *body, size_t length, pdk_request *ret_request, void **ret_memory, pdk_error *err)
+pdk_status wire_request_decode(
+    const void *body, size_t length, pdk_request *ret_request, void **ret_memory, pdk_error *err)
 {
     struct span in = span_of(body, length);
     struct wire_request fixed;
     if (!span_copy(&in, &fixed, sizeof fixed) || fixed.reserved != 0)
         return pdk_error_set(err, PDK_INVALID, "request", "a request of %zu bytes is cut short", length);
     pdk_request request = {
-        .size = sizeof request, .kind = fixed.kind, .tenant = fixed.tenant, .deadline_ms = fixed.deadline_ms,
-        .priority = fixed.priority, .flags = fixed.flags, .sampling = take_sampling(&fixed),
+        .size = sizeof request,
+        .kind = fixed.kind,
+        .tenant = fixed.tenant,
+        .deadline_ms = fixed.deadline_ms,
+        .priority = fixed.priority,
+        .flags = fixed.flags,
+        .sampling = take_sampling(&fixed),
     };
     struct lengths lengths;
     if (!take_numbers_of_request(&in, &fixed, &request, &lengths))

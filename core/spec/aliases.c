@@ -25,7 +25,8 @@ pdk_status alias_find(const char *path, const char *name, struct buffer *out, pd
     for (const struct json *row = rows != NULL ? rows->child : NULL; row != NULL; row = row->next) {
         const char *key, *uri;
         if (!json_string(json_get(row, "name"), &key) || !json_string(json_get(row, "uri"), &uri))
-            return pdk_error_set(err, PDK_INVALID, "aliases", "%s:%u: a row wants name and uri, both texts", path, row->line);
+            return pdk_error_set(
+                err, PDK_INVALID, "aliases", "%s:%u: a row wants name and uri, both texts", path, row->line);
         if (strcmp(key, name) != 0)
             continue;
         buffer_puts(out, uri);

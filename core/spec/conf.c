@@ -20,8 +20,8 @@ static pdk_status out_of_memory(pdk_error *err)
 }
 
 /* The value of a leaf as JSON writes it. */
-static pdk_status leaf_text(config_setting_t *setting, char *number, size_t room, enum json_type *ret_type, const char **ret_text,
-    pdk_error *err)
+static pdk_status leaf_text(config_setting_t *setting, char *number, size_t room, enum json_type *ret_type,
+    const char **ret_text, pdk_error *err)
 {
     *ret_text = number;
     *ret_type = JSON_NUMBER;
@@ -31,8 +31,8 @@ static pdk_status leaf_text(config_setting_t *setting, char *number, size_t room
     case CONFIG_TYPE_FLOAT: {
         double value = config_setting_get_float(setting);
         if (!isfinite(value))
-            return pdk_error_set(err, PDK_INVALID, "conf", "a number out of range at line %u",
-                config_setting_source_line(setting));
+            return pdk_error_set(
+                err, PDK_INVALID, "conf", "a number out of range at line %u", config_setting_source_line(setting));
         snprintf(number, room, "%.17g", value);
         return PDK_OK;
     }
@@ -47,12 +47,13 @@ static pdk_status leaf_text(config_setting_t *setting, char *number, size_t room
     *ret_text = text != NULL ? text : "";
     size_t bad;
     if (!utf8_valid(*ret_text, strlen(*ret_text), &bad))
-        return pdk_error_set(err, PDK_INVALID, "conf", "invalid UTF-8 in a text at line %u",
-            config_setting_source_line(setting));
+        return pdk_error_set(
+            err, PDK_INVALID, "conf", "invalid UTF-8 in a text at line %u", config_setting_source_line(setting));
     return PDK_OK;
 }
 
-static pdk_status copy_setting(struct json_document *document, struct json *parent, config_setting_t *setting, pdk_error *err)
+static pdk_status copy_setting(
+    struct json_document *document, struct json *parent, config_setting_t *setting, pdk_error *err)
 {
     const char *name = parent != NULL ? config_setting_name(setting) : NULL;
     size_t name_length = name != NULL ? strlen(name) : 0;
@@ -90,8 +91,8 @@ pdk_status conf_read(const char *text, size_t length, struct json_document **ret
     config_t config;
     config_init(&config);
     if (config_read_string(&config, copy) != CONFIG_TRUE)
-        status = pdk_error_set(err, PDK_INVALID, "conf", "%s at line %d", config_error_text(&config),
-            config_error_line(&config));
+        status = pdk_error_set(
+            err, PDK_INVALID, "conf", "%s at line %d", config_error_text(&config), config_error_line(&config));
     else
         status = copy_setting(document, NULL, config_root_setting(&config), err);
     config_destroy(&config);

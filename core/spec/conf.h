@@ -1,7 +1,7 @@
 /* core/spec/conf.h: files in libconfig's syntax (*.conf), into the tree of core/base/json.h.
  *
- * The parser is libconfig's; a scan before it refuses what the library would let pass: integers that wrap, @include, deep
- * nesting, bytes that are no UTF-8. Groups become objects, lists and arrays become arrays. */
+ * The parser is libconfig's; a scan before it refuses what the library would let pass: integers that wrap, @include,
+ * deep nesting, bytes that are no UTF-8. Groups become objects, lists and arrays become arrays. */
 #pragma once
 
 #include "core/base/json.h"

@@ -58,8 +58,8 @@ void daemon_config_default(struct daemon_config *config)
         .drain_s = 60};
 }
 
-static pdk_status copy_text(const struct spec_source *source, const struct json *value, const char *field, char *to, size_t room,
-    pdk_error *err)
+static pdk_status copy_text(const struct spec_source *source, const struct json *value, const char *field, char *to,
+    size_t room, pdk_error *err)
 {
     const char *text;
     if (!json_string(value, &text))
@@ -78,8 +78,8 @@ static pdk_status read_number(
         return spec_fail(source, value, setting->name, err, "wants a number from %u to %u, is %s", setting->minimum,
             setting->maximum, value->type == JSON_NUMBER ? value->text : json_type_name(value));
     if (number < setting->minimum || number > setting->maximum)
-        return spec_fail(source, value, setting->name, err, "is %" PRIu64 "; it may be %u to %u", number, setting->minimum,
-            setting->maximum);
+        return spec_fail(source, value, setting->name, err, "is %" PRIu64 "; it may be %u to %u", number,
+            setting->minimum, setting->maximum);
     *(uint32_t *)to = (uint32_t)number;
     return PDK_OK;
 }
@@ -95,11 +95,12 @@ static pdk_status read_level(const struct spec_source *source, const struct json
             return PDK_OK;
         }
     }
-    return spec_fail(source, value, "log_level", err, "is '%.64s'; it may be error, warning, notice, info or debug", text);
+    return spec_fail(
+        source, value, "log_level", err, "is '%.64s'; it may be error, warning, notice, info or debug", text);
 }
 
-static pdk_status read_setting(const struct spec_source *source, const struct json *value, const struct setting *setting,
-    struct daemon_config *config, pdk_error *err)
+static pdk_status read_setting(const struct spec_source *source, const struct json *value,
+    const struct setting *setting, struct daemon_config *config, pdk_error *err)
 {
     char *to = (char *)config + setting->offset;
     if (setting->kind == SETTING_NUMBER)
@@ -132,10 +133,11 @@ static pdk_status read_listener(
         snprintf(field, sizeof field, "listen[%zu].%.32s", index, at->key);
         pdk_status status = PDK_OK;
         if (strcmp(at->key, "address") == 0) {
-            status = copy_text(source, at, field, config->listeners[index].address, sizeof config->listeners[index].address, err);
-        } else if (strcmp(at->key, "certificate") == 0) {
             status = copy_text(
-                source, at, field, config->listeners[index].certificate, sizeof config->listeners[index].certificate, err);
+                source, at, field, config->listeners[index].address, sizeof config->listeners[index].address, err);
+        } else if (strcmp(at->key, "certificate") == 0) {
+            status = copy_text(source, at, field, config->listeners[index].certificate,
+                sizeof config->listeners[index].certificate, err);
         } else if (strcmp(at->key, "door") == 0) {
             if (!json_bool(at, &config->listeners[index].door))
                 status = spec_fail(source, at, field, err, "wants true or false, is %s", json_type_name(at));
@@ -164,7 +166,8 @@ static pdk_status read_listeners(
     if (list->type != JSON_ARRAY)
         return spec_fail(source, list, "listen", err, "wants a list like ( { address = \"127.0.0.1:8080\"; } )");
     if (list->count > DAEMON_LISTENERS_MAX)
-        return spec_fail(source, list, "listen", err, "has %u listeners; the limit is %d", list->count, DAEMON_LISTENERS_MAX);
+        return spec_fail(
+            source, list, "listen", err, "has %u listeners; the limit is %d", list->count, DAEMON_LISTENERS_MAX);
     memset(config->listeners, 0, sizeof config->listeners);
     config->listener_count = 0;
     for (const struct json *at = list->child; at != NULL; at = at->next) {
@@ -227,16 +230,11 @@ static pdk_status read_root(
     return PDK_OK;
 }
 
-pdk_status daemon_config_read(const char *path, struct daemon_config *config, pdk_error *err)
+pdk_status daemon_config_read_text(
+    const char *path, const char *text, size_t length, struct daemon_config *config, pdk_error *err)
 {
-    PDK_CLEANUP(buffer_done) struct buffer text = {0};
     PDK_CLEANUP(json_document_freep) struct json_document *tree = NULL;
-    pdk_status status = file_read(path, FILE_BYTES_MAX, &text, err);
-    if (status == PDK_NOT_FOUND)
-        return PDK_OK;
-    if (status != PDK_OK)
-        return status;
-    status = conf_read(text.data != NULL ? text.data : "", text.length, &tree, err);
+    pdk_status status = conf_read(text, length, &tree, err);
     if (status != PDK_OK)
         return pdk_error_wrap(err, "%s", path);
     struct spec_source source = {.file = path};
@@ -251,8 +249,19 @@ pdk_status daemon_config_read(const char *path, struct daemon_config *config, pd
         json_uint64(at, &value);
         status = limit_set(at->key, value, err);
         if (status != PDK_OK)
-            return PDK_INTERNAL; /* check_limits let it pass */
+            return status; /* our own mistake: check_limits let it pass */
     }
     *config = read;
     return PDK_OK;
+}
+
+pdk_status daemon_config_read(const char *path, struct daemon_config *config, pdk_error *err)
+{
+    PDK_CLEANUP(buffer_done) struct buffer text = {0};
+    pdk_status status = file_read(path, FILE_BYTES_MAX, &text, err);
+    if (status == PDK_NOT_FOUND)
+        return PDK_OK;
+    if (status != PDK_OK)
+        return status;
+    return daemon_config_read_text(path, text.data != NULL ? text.data : "", text.length, config, err);
 }

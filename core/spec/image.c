@@ -35,8 +35,8 @@ pdk_status image_plugin(const char *image, char ret_plugin[PLUGIN_NAME_MAX], pdk
     const char *name = image + sizeof own - 1;
     size_t length = repository_length(name);
     if (length == 0 || length >= PLUGIN_NAME_MAX || strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789-") < length)
-        return pdk_error_value(err, PDK_INVALID, "image", image,
-            "image %.200s: a plugin's name has 1 to 63 of a-z, 0-9 and '-'", image);
+        return pdk_error_value(
+            err, PDK_INVALID, "image", image, "image %.200s: a plugin's name has 1 to 63 of a-z, 0-9 and '-'", image);
     memcpy(ret_plugin, name, length);
     ret_plugin[length] = '\0';
     return PDK_OK;

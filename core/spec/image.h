@@ -11,5 +11,6 @@ enum { PLUGIN_NAME_MAX = 64 };
 
 /* "paddock/NAME", with any tag: NAME ([a-z0-9-]{1,63}). PDK_NOT_FOUND: another repository. PDK_INVALID: a bad NAME. */
 pdk_status image_plugin(const char *image, char ret_plugin[PLUGIN_NAME_MAX], pdk_error *err);
-/* Whether `list` ("kserve/huggingfaceserver, vllm/vllm-openai") has the image's repository, whatever its tag or digest. */
+/* Whether `list` ("kserve/huggingfaceserver, vllm/vllm-openai") has the image's repository, whatever its tag or digest.
+ */
 bool image_listed(const char *image, const char *list);

@@ -59,7 +59,9 @@ pdk_status placeholder_render(const char *text, const struct resource *service, 
         const char *value = render_one(open + 2, service, &at);
         if (value == NULL)
             return pdk_error_value(err, PDK_INVALID, "spec.predictor.model.args", text,
-                "cannot render '%.100s': only {{.Name}}, {{.Namespace}}, {{.Labels.x}} and {{.Annotations.x}} are known", text);
+                "cannot render '%.100s': only {{.Name}}, {{.Namespace}}, {{.Labels.x}} and {{.Annotations.x}} are "
+                "known",
+                text);
         buffer_puts(out, value);
     }
     return out->failed ? pdk_error_set(err, PDK_NO_MEMORY, "args", "no memory for the arguments") : PDK_OK;

@@ -99,8 +99,8 @@ const char *text_list_argument(const struct text_list *arguments, const char *na
 
 /* ---- environment */
 
-static pdk_status variable_value(const struct json *variable, const struct resource *service, const char **ret_value,
-    pdk_error *err)
+static pdk_status variable_value(
+    const struct json *variable, const struct resource *service, const char **ret_value, pdk_error *err)
 {
     const char *name = text_at(variable, "name"), *path = text_at(variable, "valueFrom.fieldRef.fieldPath");
     const struct json *from = json_get(variable, "valueFrom");
@@ -150,10 +150,12 @@ static pdk_status set_variable(struct plan *plan, const char *name, const char *
     if (status != PDK_OK)
         return status;
     buffer_printf(&expanded, "%s=", name);
-    placeholder_expand(rendered.data != NULL ? rendered.data : "", plan->environment.items, plan->environment.count, &expanded);
+    placeholder_expand(
+        rendered.data != NULL ? rendered.data : "", plan->environment.items, plan->environment.count, &expanded);
     remove_variable(&plan->environment, name);
     if (plan->environment.count >= PLAN_ENVIRONMENT_MAX)
-        return pdk_error_set(err, PDK_TOO_LARGE, "spec.predictor.model.env", "more than %d variables", PLAN_ENVIRONMENT_MAX);
+        return pdk_error_set(
+            err, PDK_TOO_LARGE, "spec.predictor.model.env", "more than %d variables", PLAN_ENVIRONMENT_MAX);
     return list_take(&plan->environment, buffer_take(&expanded)) ? PDK_OK : out_of_memory(err);
 }
 
@@ -185,7 +187,8 @@ static pdk_status add_arguments(struct plan *plan, const struct json *container,
         if (status != PDK_OK)
             return status;
         if (plan->arguments.count >= PLAN_ARGUMENTS_MAX)
-            return pdk_error_set(err, PDK_TOO_LARGE, "spec.predictor.model.args", "more than %d arguments", PLAN_ARGUMENTS_MAX);
+            return pdk_error_set(
+                err, PDK_TOO_LARGE, "spec.predictor.model.args", "more than %d arguments", PLAN_ARGUMENTS_MAX);
         buffer_puts(&expanded, ""); /* an empty argument is one, too */
         placeholder_expand(
             rendered.data != NULL ? rendered.data : "", plan->environment.items, plan->environment.count, &expanded);
@@ -198,14 +201,16 @@ static pdk_status add_arguments(struct plan *plan, const struct json *container,
 static bool under_mount(const char *path)
 {
     static const char mount[] = "/mnt/models";
-    return strncmp(path, mount, sizeof mount - 1) == 0 && (path[sizeof mount - 1] == '\0' || path[sizeof mount - 1] == '/');
+    return strncmp(path, mount, sizeof mount - 1) == 0 &&
+           (path[sizeof mount - 1] == '\0' || path[sizeof mount - 1] == '/');
 }
 
 static pdk_status read_arguments(struct plan *plan, pdk_error *err)
 {
     const char *kserve = text_list_argument(&plan->arguments, "model-name");
     const char *served = text_list_argument(&plan->arguments, "served-model-name");
-    const char *id = text_list_argument(&plan->arguments, "model-id"), *model = text_list_argument(&plan->arguments, "model");
+    const char *id = text_list_argument(&plan->arguments, "model-id"),
+               *model = text_list_argument(&plan->arguments, "model");
     if (id == NULL && model != NULL && !under_mount(model))
         id = model;
     plan->model_name = strdup(served != NULL ? served : kserve != NULL ? kserve : plan->service->name);
@@ -245,16 +250,22 @@ static pdk_status read_pair(const struct json *model, const struct json *contain
 
 /* ---- image */
 
-static pdk_status resolve_image(struct plan *plan, const char *own, const char *runtimes, struct buffer *warnings, pdk_error *err)
+static pdk_status resolve_image(
+    struct plan *plan, const char *own, const char *runtimes, struct buffer *warnings, pdk_error *err)
 {
     char plugin[PLUGIN_NAME_MAX];
     const char *image = own != NULL && own[0] != '\0' ? own : runtimes;
-    pdk_status status = image_plugin(image, plugin, err);
+    pdk_error own_err = {0}; /* another's image is no failure: `err` stays as it was */
+    pdk_status status = image_plugin(image, plugin, &own_err);
+    if (status != PDK_OK && status != PDK_NOT_FOUND && err != NULL)
+        *err = own_err;
     if (status == PDK_NOT_FOUND) {
         const char *list = resource_meta(plan->runtime, "annotations", IMAGE_ANNOTATION);
         status = image_plugin(runtimes, plugin, err);
         if (status == PDK_OK && (list == NULL || !image_listed(image, list)) && warnings != NULL)
-            buffer_printf(warnings, "%s: InferenceService %s: spec.predictor.model.image: %s is not run; the plugin '%s' of runtime %s serves\n",
+            buffer_printf(warnings,
+                "%s: InferenceService %s: spec.predictor.model.image: %s is not run; the plugin '%s' of runtime %s "
+                "serves\n",
                 plan->service->file, plan->service->name, image, plugin, plan->runtime->name);
     }
     if (status != PDK_OK)
@@ -272,8 +283,8 @@ static pdk_status copy_text(char **to, const char *text, pdk_error *err)
     return *to != NULL ? PDK_OK : out_of_memory(err);
 }
 
-static pdk_status merge(struct plan *plan, const struct json *model, const struct json *container, struct buffer *warnings,
-    pdk_error *err)
+static pdk_status merge(
+    struct plan *plan, const struct json *model, const struct json *container, struct buffer *warnings, pdk_error *err)
 {
     const char *protocol = text_at(model, "protocolVersion");
     pdk_status status = resolve_image(plan, text_at(model, "image"), text_at(container, "image"), warnings, err);

@@ -4,8 +4,8 @@
 
 #include "core/spec/select.h"
 
-/* Annotation of a runtime: what its plugin takes as a model. "huggingface": a folder with config.json and safetensors, or
- * one GGUF; absent: anything, or nothing. */
+/* Annotation of a runtime: what its plugin takes as a model. "huggingface": a folder with config.json and safetensors,
+ * or one GGUF; absent: anything, or nothing. */
 #define LAYOUT_ANNOTATION "paddock/model-layout"
 
 enum { PLAN_ARGUMENTS_MAX = 512, PLAN_ENVIRONMENT_MAX = 512 };
@@ -17,21 +17,21 @@ struct text_list {
 
 struct plan {
     const struct resource *service, *runtime; /* of the set */
-    char *plugin;      /* "huggingface": huggingface.so */
-    char *image;       /* as the merged container shows it */
-    char *protocol;    /* "v1", "v2" */
-    char *model_name;  /* --model_name or --served-model-name, else the service's name */
+    char *plugin;                             /* "huggingface": huggingface.so */
+    char *image;                              /* as the merged container shows it */
+    char *protocol;                           /* "v1", "v2" */
+    char *model_name;                         /* --model_name or --served-model-name, else the service's name */
     char *model_id;    /* --model_id, or --model where it is no path under /mnt/models; NULL: none */
     char *storage_uri; /* NULL: none */
     char *layout;      /* see LAYOUT_ANNOTATION; NULL: none */
     struct text_list arguments;
-    struct text_list environment; /* "NAME=value" */
+    struct text_list environment;          /* "NAME=value" */
     uint64_t cpu_request, cpu_limit;       /* thousandths; 0: absent */
     uint64_t memory_request, memory_limit; /* bytes; 0: absent */
 };
 
-/* Gives `ret_plan`. On failure `ret_reason` is KServe's reason (select.h) and the error says which field. Warnings about
- * what has no effect go to `warnings`, a line each; it may be NULL. */
+/* Gives `ret_plan`. On failure `ret_reason` is KServe's reason (select.h) and the error says which field. Warnings
+ * about what has no effect go to `warnings`, a line each; it may be NULL. */
 pdk_status plan_new(const struct resource_set *set, const struct resource *service, struct buffer *warnings,
     struct plan **ret_plan, const char **ret_reason, pdk_error *err);
 struct plan *plan_free(struct plan *plan); /* takes NULL, returns NULL */

@@ -1,4 +1,5 @@
-/* A quantity is a decimal number and a suffix. It is taken as digits and a power of ten, so that no fraction is lost. */
+/* A quantity is a decimal number and a suffix. It is taken as digits and a power of ten, so that no fraction is lost.
+ */
 #include "config.h"
 
 #include "core/spec/quantity.h"
@@ -22,9 +23,22 @@ static const struct {
     int exponent;
     uint64_t factor;
 } suffixes[] = {
-    {"", 0, 1},   {"n", -9, 1}, {"u", -6, 1}, {"m", -3, 1}, {"k", 3, 1},         {"M", 6, 1},         {"G", 9, 1},
-    {"T", 12, 1}, {"P", 15, 1}, {"E", 18, 1}, {"Ki", 0, UINT64_C(1) << 10}, {"Mi", 0, UINT64_C(1) << 20},
-    {"Gi", 0, UINT64_C(1) << 30}, {"Ti", 0, UINT64_C(1) << 40}, {"Pi", 0, UINT64_C(1) << 50}, {"Ei", 0, UINT64_C(1) << 60},
+    {"", 0, 1},
+    {"n", -9, 1},
+    {"u", -6, 1},
+    {"m", -3, 1},
+    {"k", 3, 1},
+    {"M", 6, 1},
+    {"G", 9, 1},
+    {"T", 12, 1},
+    {"P", 15, 1},
+    {"E", 18, 1},
+    {"Ki", 0, UINT64_C(1) << 10},
+    {"Mi", 0, UINT64_C(1) << 20},
+    {"Gi", 0, UINT64_C(1) << 30},
+    {"Ti", 0, UINT64_C(1) << 40},
+    {"Pi", 0, UINT64_C(1) << 50},
+    {"Ei", 0, UINT64_C(1) << 60},
 };
 
 static pdk_status fail(const char *field, const char *text, pdk_error *err)
@@ -72,7 +86,8 @@ static pdk_status parse(const struct json *value, const char *field, struct quan
         any = true;
         if (__builtin_mul_overflow(quantity.digits, 10, &quantity.digits) ||
             __builtin_add_overflow(quantity.digits, (uint64_t)(*at - '0'), &quantity.digits))
-            return pdk_error_value(err, PDK_INVALID, field, value->text, "the quantity %.40s is too large", value->text);
+            return pdk_error_value(
+                err, PDK_INVALID, field, value->text, "the quantity %.40s is too large", value->text);
         quantity.exponent -= fraction;
     }
     if (!any || !parse_suffix(at, &quantity))

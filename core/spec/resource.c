@@ -41,8 +41,8 @@ static pdk_status out_of_memory(pdk_error *err)
     return pdk_error_set(err, PDK_NO_MEMORY, "resources", "no memory for the resources");
 }
 
-static pdk_status read_tree(enum resource_syntax syntax, const char *text, size_t length, struct json_document **ret_tree,
-    pdk_error *err)
+static pdk_status read_tree(
+    enum resource_syntax syntax, const char *text, size_t length, struct json_document **ret_tree, pdk_error *err)
 {
     static const struct json_limits limits = {.bytes = RESOURCE_FILE_BYTES, .depth = 64, .nodes = 10000};
     switch (syntax) {
@@ -57,11 +57,14 @@ static pdk_status find_kind(
 {
     const char *kind, *version;
     if (root->type != JSON_OBJECT)
-        return spec_fail(source, root, "", err, "a document must be an object with apiVersion, kind, metadata and spec");
+        return spec_fail(
+            source, root, "", err, "a document must be an object with apiVersion, kind, metadata and spec");
     if (!json_string(json_get(root, "kind"), &kind))
-        return spec_fail(source, root, "kind", err, "is missing: InferenceService, ServingRuntime or ClusterServingRuntime");
+        return spec_fail(
+            source, root, "kind", err, "is missing: InferenceService, ServingRuntime or ClusterServingRuntime");
     if (!json_string(json_get(root, "apiVersion"), &version))
-        return spec_fail(source, root, "apiVersion", err, "is missing: serving.kserve.io/v1beta1 for an InferenceService");
+        return spec_fail(
+            source, root, "apiVersion", err, "is missing: serving.kserve.io/v1beta1 for an InferenceService");
     const struct schema_kind *found = schema_kind(kind);
     const char *why = schema_kind_refused(kind);
     if (found == NULL && why != NULL)
@@ -70,7 +73,8 @@ static pdk_status find_kind(
         struct nearest nearest = nearest_to(kind);
         for (int i = 0; i < RESOURCE_KINDS; i++)
             nearest_offer(&nearest, schema_kind_at((enum resource_kind)i)->kind);
-        return spec_fail(source, json_get(root, "kind"), "kind", err, "unknown kind '%.64s'%s", kind, nearest_hint(&nearest));
+        return spec_fail(
+            source, json_get(root, "kind"), "kind", err, "unknown kind '%.64s'%s", kind, nearest_hint(&nearest));
     }
     if (strcmp(version, found->api_version) != 0)
         return spec_fail(source, json_get(root, "apiVersion"), "apiVersion", err,
@@ -80,7 +84,8 @@ static pdk_status find_kind(
 }
 
 /* Puts a checked resource into the set, over one of a lower layer. */
-static pdk_status place(struct resource_set *set, const struct resource *resource, const struct spec_source *source, pdk_error *err)
+static pdk_status place(
+    struct resource_set *set, const struct resource *resource, const struct spec_source *source, pdk_error *err)
 {
     for (size_t i = 0; i < set->count; i++) {
         struct resource *other = &set->items[i];
@@ -95,7 +100,8 @@ static pdk_status place(struct resource_set *set, const struct resource *resourc
         return PDK_OK;
     }
     if (set->count >= RESOURCES_MAX)
-        return pdk_error_set(err, PDK_TOO_LARGE, "resources", "%s: more than %d resources", source->file, RESOURCES_MAX);
+        return pdk_error_set(
+            err, PDK_TOO_LARGE, "resources", "%s: more than %d resources", source->file, RESOURCES_MAX);
     if (!array_grow(&set->items, &set->room, set->count + 1))
         return out_of_memory(err);
     set->items[set->count++] = *resource;
@@ -130,7 +136,8 @@ static pdk_status read_documents(struct resource_set *set, struct resource_file 
     if (!stream) {
         const char *kind;
         struct json *items = (struct json *)json_get(root, "items");
-        if (items == NULL || items->type != JSON_ARRAY || !json_string(json_get(root, "kind"), &kind) || strcmp(kind, "List") != 0)
+        if (items == NULL || items->type != JSON_ARRAY || !json_string(json_get(root, "kind"), &kind) ||
+            strcmp(kind, "List") != 0)
             return read_resource(set, file, root, layer, source, err);
         root = items;
     }
@@ -144,8 +151,8 @@ static pdk_status read_documents(struct resource_set *set, struct resource_file 
 }
 
 /* A copy of the set's rows, to go back to when a later document of the file is bad. */
-static pdk_status read_whole_file(struct resource_set *set, struct resource_file *file, enum resource_syntax syntax,
-    unsigned layer, pdk_error *err)
+static pdk_status read_whole_file(
+    struct resource_set *set, struct resource_file *file, enum resource_syntax syntax, unsigned layer, pdk_error *err)
 {
     PDK_AUTO_FREE struct resource *before = calloc(set->count + 1, sizeof *before);
     if (before == NULL)
@@ -157,7 +164,8 @@ static pdk_status read_whole_file(struct resource_set *set, struct resource_file
     struct spec_source source = {.file = file->path, .pairs = syntax == SYNTAX_CONF, .warnings = &set->warnings};
     struct json *documents = syntax == SYNTAX_CONF ? (struct json *)json_get(root, "documents") : NULL;
     bool stream = syntax == SYNTAX_YAML || (documents != NULL && documents->type == JSON_ARRAY && root->count == 1);
-    pdk_status status = read_documents(set, file, documents != NULL && stream ? documents : root, stream, layer, &source, err);
+    pdk_status status =
+        read_documents(set, file, documents != NULL && stream ? documents : root, stream, layer, &source, err);
     if (status == PDK_OK)
         return PDK_OK;
     if (count != 0)
@@ -169,8 +177,8 @@ static pdk_status read_whole_file(struct resource_set *set, struct resource_file
     return status;
 }
 
-pdk_status resource_set_read_text(struct resource_set *set, const char *file, enum resource_syntax syntax, const char *text,
-    size_t length, unsigned layer, pdk_error *err)
+pdk_status resource_set_read_text(struct resource_set *set, const char *file, enum resource_syntax syntax,
+    const char *text, size_t length, unsigned layer, pdk_error *err)
 {
     size_t path_bytes = strlen(file) + 1;
     PDK_AUTO_FREE struct resource_file *owner = malloc(sizeof *owner + path_bytes);

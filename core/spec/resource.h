@@ -1,7 +1,7 @@
 /* core/spec/resource.h: the resources of a set of files: read, checked, and in the form that KServe stores.
  *
- * A set is filled layer by layer (the shipped runtimes, then the administrator's); a runtime of a later layer replaces the
- * one of its name below. Trees and strings live as long as the set. */
+ * A set is filled layer by layer (the shipped runtimes, then the administrator's); a runtime of a later layer replaces
+ * the one of its name below. Trees and strings live as long as the set. */
 #pragma once
 
 #include "core/base/json.h"
@@ -31,12 +31,12 @@ enum resource_syntax { SYNTAX_YAML, SYNTAX_CONF, SYNTAX_JSON };
 
 void resource_set_done(struct resource_set *set);
 /* Reads the documents of one text; `file` names it. All or nothing. */
-pdk_status resource_set_read_text(struct resource_set *set, const char *file, enum resource_syntax syntax, const char *text,
-    size_t length, unsigned layer, pdk_error *err);
+pdk_status resource_set_read_text(struct resource_set *set, const char *file, enum resource_syntax syntax,
+    const char *text, size_t length, unsigned layer, pdk_error *err);
 /* By its ending: .yaml, .yml, .conf, .json. */
 pdk_status resource_set_read_file(struct resource_set *set, const char *path, unsigned layer, pdk_error *err);
-/* All files of a folder with one of these endings, by name; a folder that is not there is empty. Names that begin with a
- * dot are left out. */
+/* All files of a folder with one of these endings, by name; a folder that is not there is empty. Names that begin with
+ * a dot are left out. */
 pdk_status resource_set_read_folder(struct resource_set *set, const char *folder, unsigned layer, pdk_error *err);
 /* NULL: none. */
 const struct resource *resource_find(

@@ -5,13 +5,13 @@
 
 #include <string.h>
 
-#define ROWS(table) .fields = (table), .count = sizeof(table) / sizeof(table)[0]
-#define INT32_RANGE .minimum = INT32_MIN, .maximum = INT32_MAX
-#define CLUSTER_ONLY "it places pods in a cluster"
+#define ROWS(table)    .fields = (table), .count = sizeof(table) / sizeof(table)[0]
+#define INT32_RANGE    .minimum = INT32_MIN, .maximum = INT32_MAX
+#define CLUSTER_ONLY   "it places pods in a cluster"
 #define CONTAINER_ONLY "no container is run here"
-#define NO_PROBE "replicas are watched by the daemon's own pings"
-#define NOT_SCALED "a service has one replica in this release"
-#define OLD_FORM "old form of model with this modelFormat"
+#define NO_PROBE       "replicas are watched by the daemon's own pings"
+#define NOT_SCALED     "a service has one replica in this release"
+#define OLD_FORM       "old form of model with this modelFormat"
 
 static const struct schema_field metadata_fields[] = {
     {"name", FIELD_TEXT, FIELD_USED, .doc = "name of the resource", .required = true},
@@ -46,7 +46,8 @@ static const struct schema_field field_reference_fields[] = {
 static const struct schema_object field_reference = {ROWS(field_reference_fields)};
 
 static const struct schema_field env_source_fields[] = {
-    {"secretKeyRef", FIELD_OBJECT, FIELD_USED, .doc = "value of a Secret's key; this release keeps no Secrets", &key_reference},
+    {"secretKeyRef", FIELD_OBJECT, FIELD_USED, .doc = "value of a Secret's key; this release keeps no Secrets",
+        &key_reference},
     {"configMapKeyRef", FIELD_OBJECT, FIELD_USED, .doc = "value of a ConfigMap's key; this release keeps no ConfigMaps",
         &key_reference},
     {"fieldRef", FIELD_OBJECT, FIELD_USED, .doc = "value of a field of the pod", &field_reference},
@@ -73,11 +74,13 @@ static const struct schema_object resources = {ROWS(resources_fields)};
 static const struct schema_field container_fields[] = {
     {"name", FIELD_TEXT, FIELD_USED, .doc = "name of the container"},
     {"image", FIELD_TEXT, FIELD_USED, .doc = "paddock/NAME: the runtime plugin NAME.so"},
-    {"args", FIELD_TEXTS, FIELD_USED, .doc = "arguments of the runtime; {{.Name}} is the service's name, $(VAR) a variable"},
+    {"args", FIELD_TEXTS, FIELD_USED,
+        .doc = "arguments of the runtime; {{.Name}} is the service's name, $(VAR) a variable"},
     {"env", FIELD_LIST, FIELD_USED, .doc = "environment of the runtime", &env},
     {"resources", FIELD_OBJECT, FIELD_USED, .doc = "CPU and memory", &resources},
     {"command", FIELD_TEXTS, FIELD_WARNED, .doc = CONTAINER_ONLY},
-    {"envFrom", FIELD_ANY, FIELD_REFUSED, .doc = "this release keeps no Secrets or ConfigMaps; name the variables in env"},
+    {"envFrom", FIELD_ANY, FIELD_REFUSED,
+        .doc = "this release keeps no Secrets or ConfigMaps; name the variables in env"},
     {"imagePullPolicy", FIELD_TEXT, FIELD_WARNED, .doc = "no image is pulled here"},
     {"lifecycle", FIELD_ANY, FIELD_WARNED, .doc = CONTAINER_ONLY},
     {"livenessProbe", FIELD_ANY, FIELD_WARNED, .doc = NO_PROBE},
@@ -101,7 +104,8 @@ static const struct schema_object container = {ROWS(container_fields)};
 
 /* What a predictor's model has beside a container's fields. */
 static const struct schema_field model_source_fields[] = {
-    {"storageUri", FIELD_TEXT, FIELD_USED, .doc = "where the model is: file:///PATH, hf://OWNER/NAME, https://HOST/PATH"},
+    {"storageUri", FIELD_TEXT, FIELD_USED,
+        .doc = "where the model is: file:///PATH, hf://OWNER/NAME, https://HOST/PATH"},
     {"protocolVersion", FIELD_TEXT, FIELD_USED, .doc = "protocol that the runtime must speak", .standard = "v1"},
     {"runtimeVersion", FIELD_TEXT, FIELD_WARNED, .doc = "no image is pulled here"},
     {"storage", FIELD_ANY, FIELD_REFUSED, .doc = "this release keeps no Secrets; set storageUri"},
@@ -160,7 +164,8 @@ static const struct schema_field pod_fields[] = {
     {"shareProcessNamespace", FIELD_BOOLEAN, FIELD_WARNED, .doc = CONTAINER_ONLY},
     {"storageContainerName", FIELD_TEXT, FIELD_WARNED, .doc = CONTAINER_ONLY},
     {"subdomain", FIELD_TEXT, FIELD_WARNED, .doc = "replicas have no network"},
-    {"terminationGracePeriodSeconds", FIELD_INTEGER, FIELD_WARNED, .doc = "drain_s in paddock.conf says how long a replica drains"},
+    {"terminationGracePeriodSeconds", FIELD_INTEGER, FIELD_WARNED,
+        .doc = "drain_s in paddock.conf says how long a replica drains"},
     {"tolerations", FIELD_ANY, FIELD_WARNED, .doc = CLUSTER_ONLY},
     {"topologySpreadConstraints", FIELD_ANY, FIELD_WARNED, .doc = CLUSTER_ONLY},
     {"volumes", FIELD_ANY, FIELD_WARNED, .doc = CONTAINER_ONLY},
@@ -180,21 +185,26 @@ static const struct schema_field predictor_fields[] = {
     {"lightgbm", FIELD_OBJECT, FIELD_USED, .doc = OLD_FORM, &model_source},
     {"paddle", FIELD_OBJECT, FIELD_USED, .doc = OLD_FORM, &model_source},
     {"minReplicas", FIELD_INTEGER, FIELD_USED, .doc = "least number of replicas", INT32_RANGE, .standard = "1"},
-    {"maxReplicas", FIELD_INTEGER, FIELD_USED, .doc = "greatest number of replicas; 0: no limit", INT32_RANGE, .standard = "0"},
-    {"canaryTrafficPercent", FIELD_INTEGER, FIELD_USED, .doc = "share of the newest revision", .minimum = 0, .maximum = 100},
+    {"maxReplicas", FIELD_INTEGER, FIELD_USED, .doc = "greatest number of replicas; 0: no limit", INT32_RANGE,
+        .standard = "0"},
+    {"canaryTrafficPercent", FIELD_INTEGER, FIELD_USED, .doc = "share of the newest revision", .minimum = 0,
+        .maximum = 100},
     {"labels", FIELD_TEXT_MAP, FIELD_USED, .doc = "labels of the pod"},
     {"annotations", FIELD_TEXT_MAP, FIELD_USED, .doc = "annotations of the pod"},
-    {"containers", FIELD_ANY, FIELD_REFUSED, .doc = "images are not run; name a runtime plugin by model.runtime or model.image"},
+    {"containers", FIELD_ANY, FIELD_REFUSED,
+        .doc = "images are not run; name a runtime plugin by model.runtime or model.image"},
     {"storageUris", FIELD_ANY, FIELD_REFUSED, .doc = "this release takes one storageUri, the model's"},
     {"initContainers", FIELD_ANY, FIELD_REFUSED, .doc = "images are not run"},
     {"workerSpec", FIELD_ANY, FIELD_REFUSED, .doc = "a model is served by one machine"},
     {"name", FIELD_TEXT, FIELD_REFUSED, .doc = "this release gives predictors no names of their own"},
-    {"deploymentStrategy", FIELD_ANY, FIELD_REFUSED, .doc = "customizing deploymentStrategy is only supported for raw deployment mode"},
+    {"deploymentStrategy", FIELD_ANY, FIELD_REFUSED,
+        .doc = "customizing deploymentStrategy is only supported for raw deployment mode"},
     {"scaleTarget", FIELD_INTEGER, FIELD_WARNED, .doc = NOT_SCALED, INT32_RANGE},
     {"scaleMetric", FIELD_TEXT, FIELD_WARNED, .doc = NOT_SCALED, .choices = "cpu|memory|concurrency|rps"},
     {"scaleMetricType", FIELD_TEXT, FIELD_WARNED, .doc = NOT_SCALED, .choices = "Utilization|Value|AverageValue"},
     {"autoScaling", FIELD_ANY, FIELD_WARNED, .doc = NOT_SCALED},
-    {"containerConcurrency", FIELD_INTEGER, FIELD_WARNED, .doc = "requests are batched by the engine, without this limit"},
+    {"containerConcurrency", FIELD_INTEGER, FIELD_WARNED,
+        .doc = "requests are batched by the engine, without this limit"},
     {"timeout", FIELD_INTEGER, FIELD_WARNED, .doc = "requests end with their client or their own limits"},
     {"batcher", FIELD_ANY, FIELD_WARNED, .doc = "requests are batched by the runtime"},
     {"logger", FIELD_ANY, FIELD_WARNED, .doc = "this release sends no payload logs"},
@@ -221,17 +231,20 @@ static const struct schema_object service = {ROWS(service_fields)};
 static const struct schema_field format_fields[] = {
     {"name", FIELD_TEXT, FIELD_USED, .doc = "a format that it serves", .required = true},
     {"version", FIELD_TEXT, FIELD_USED, .doc = "the version of the format"},
-    {"autoSelect", FIELD_BOOLEAN, FIELD_USED, .doc = "whether services that name no runtime may get it", .standard = "false"},
+    {"autoSelect", FIELD_BOOLEAN, FIELD_USED, .doc = "whether services that name no runtime may get it",
+        .standard = "false"},
     {"priority", FIELD_INTEGER, FIELD_USED, .doc = "the larger one is chosen", .minimum = 1, .maximum = INT32_MAX},
 };
 static const struct schema_object format = {ROWS(format_fields)};
 
 static const struct schema_field runtime_spec_fields[] = {
-    {"containers", FIELD_LIST, FIELD_USED, .doc = "one of them is called kserve-container", &container, .required = true},
+    {"containers", FIELD_LIST, FIELD_USED, .doc = "one of them is called kserve-container", &container,
+        .required = true},
     {"supportedModelFormats", FIELD_LIST, FIELD_USED, .doc = "what it serves", &format},
     {"protocolVersions", FIELD_TEXTS, FIELD_USED, .doc = "protocols that it speaks; empty: all"},
     {"disabled", FIELD_BOOLEAN, FIELD_USED, .doc = "whether it is out of use", .standard = "false"},
-    {"multiModel", FIELD_BOOLEAN, FIELD_USED, .doc = "only for TrainedModel, so never chosen here", .standard = "false"},
+    {"multiModel", FIELD_BOOLEAN, FIELD_USED, .doc = "only for TrainedModel, so never chosen here",
+        .standard = "false"},
     {"workerSpec", FIELD_ANY, FIELD_USED, .doc = "several machines, so never chosen here"},
     {"labels", FIELD_TEXT_MAP, FIELD_USED, .doc = "labels of its pods"},
     {"annotations", FIELD_TEXT_MAP, FIELD_USED, .doc = "annotations of its pods"},
@@ -262,8 +275,10 @@ static const struct schema_field runtime_fields[] = {
 static const struct schema_object runtime = {ROWS(runtime_fields)};
 
 static const struct schema_kind kinds[RESOURCE_KINDS] = {
-    [RESOURCE_INFERENCE_SERVICE] = {"InferenceService", "serving.kserve.io/v1beta1", RESOURCE_INFERENCE_SERVICE, true, &service},
-    [RESOURCE_SERVING_RUNTIME] = {"ServingRuntime", "serving.kserve.io/v1alpha1", RESOURCE_SERVING_RUNTIME, true, &runtime},
+    [RESOURCE_INFERENCE_SERVICE] = {"InferenceService", "serving.kserve.io/v1beta1", RESOURCE_INFERENCE_SERVICE, true,
+        &service},
+    [RESOURCE_SERVING_RUNTIME] = {"ServingRuntime", "serving.kserve.io/v1alpha1", RESOURCE_SERVING_RUNTIME, true,
+        &runtime},
     [RESOURCE_CLUSTER_SERVING_RUNTIME] = {"ClusterServingRuntime", "serving.kserve.io/v1alpha1",
         RESOURCE_CLUSTER_SERVING_RUNTIME, false, &runtime},
 };

@@ -48,7 +48,12 @@ struct schema_object {
     const struct schema_object *extends; /* whose fields it has too; NULL: none */
 };
 
-enum resource_kind { RESOURCE_INFERENCE_SERVICE, RESOURCE_SERVING_RUNTIME, RESOURCE_CLUSTER_SERVING_RUNTIME, RESOURCE_KINDS };
+enum resource_kind {
+    RESOURCE_INFERENCE_SERVICE,
+    RESOURCE_SERVING_RUNTIME,
+    RESOURCE_CLUSTER_SERVING_RUNTIME,
+    RESOURCE_KINDS
+};
 
 struct schema_kind {
     const char *kind, *api_version;

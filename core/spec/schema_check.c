@@ -1,4 +1,5 @@
-/* Walks tree and schema together. Depth is the schema's, so recursion is bounded. A null is an absent field, as in Kubernetes. */
+/* Walks tree and schema together. Depth is the schema's, so recursion is bounded. A null is an absent field, as in
+ * Kubernetes. */
 #include "config.h"
 
 #include "core/spec/schema_check.h"
@@ -43,8 +44,8 @@ static const char *leaf_value(const struct json *at)
     }
 }
 
-pdk_status spec_fail(const struct spec_source *source, const struct json *at, const char *path, pdk_error *err,
-    const char *format, ...)
+pdk_status spec_fail(
+    const struct spec_source *source, const struct json *at, const char *path, pdk_error *err, const char *format, ...)
 {
     char text[PDK_ERROR_MESSAGE_MAX], place[300];
     va_list arguments;
@@ -52,7 +53,8 @@ pdk_status spec_fail(const struct spec_source *source, const struct json *at, co
     vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
     put_place(place, sizeof place, source, at);
-    return pdk_error_value(err, PDK_INVALID, path, leaf_value(at), "%s: %s%s%s", place, path, *path != '\0' ? ": " : "", text);
+    return pdk_error_value(
+        err, PDK_INVALID, path, leaf_value(at), "%s: %s%s%s", place, path, *path != '\0' ? ": " : "", text);
 }
 
 void spec_warn(const struct spec_source *source, const struct json *at, const char *path, const char *format, ...)
@@ -83,7 +85,8 @@ static size_t path_push(struct check *c, const char *format, const char *name, s
 static pdk_status wants(struct check *c, const struct json *value, const char *what)
 {
     if (value->type == JSON_STRING || value->type == JSON_NUMBER)
-        return spec_fail(c->source, value, c->path, c->err, "wants %s, is the %s '%.64s'", what, json_type_name(value), value->text);
+        return spec_fail(
+            c->source, value, c->path, c->err, "wants %s, is the %s '%.64s'", what, json_type_name(value), value->text);
     return spec_fail(c->source, value, c->path, c->err, "wants %s, is %s", what, json_type_name(value));
 }
 
@@ -163,11 +166,13 @@ static pdk_status check_map(struct check *c, const struct schema_field *field, s
     if (value->type != JSON_OBJECT)
         return wants(c, value, c->source->pairs ? "a group or a list of pairs" : "an object");
     if (value->count > MAP_ENTRIES_MAX)
-        return spec_fail(c->source, value, c->path, c->err, "has %u entries; the limit is %d", value->count, MAP_ENTRIES_MAX);
+        return spec_fail(
+            c->source, value, c->path, c->err, "has %u entries; the limit is %d", value->count, MAP_ENTRIES_MAX);
     static const struct schema_field entry = {"", FIELD_TEXT, FIELD_USED, .doc = ""};
     for (const struct json *member = value->child; member != NULL; member = member->next) {
         size_t length = path_push(c, "%s%s", member->key, 0);
-        pdk_status status = field->type == FIELD_QUANTITY_MAP ? check_quantity(c, member) : check_text(c, &entry, member);
+        pdk_status status =
+            field->type == FIELD_QUANTITY_MAP ? check_quantity(c, member) : check_text(c, &entry, member);
         if (status != PDK_OK)
             return status;
         c->path[length] = '\0';
@@ -185,7 +190,8 @@ static pdk_status check_list(struct check *c, const struct schema_field *field, 
     static const struct schema_field element = {"", FIELD_TEXT, FIELD_USED, .doc = ""};
     for (struct json *at = value->child; at != NULL; at = at->next, index++) {
         size_t length = path_push(c, "[%zu]", NULL, index);
-        pdk_status status = field->type == FIELD_LIST ? check_object(c, field->object, at) : check_text(c, &element, at);
+        pdk_status status =
+            field->type == FIELD_LIST ? check_object(c, field->object, at) : check_text(c, &element, at);
         if (status != PDK_OK)
             return status;
         c->path[length] = '\0';
@@ -202,7 +208,8 @@ static pdk_status check_value(struct check *c, const struct schema_field *field,
         return value->type == JSON_TRUE || value->type == JSON_FALSE ? PDK_OK : wants(c, value, "true or false");
     case FIELD_QUANTITY: return check_quantity(c, value);
     case FIELD_SCALAR:
-        return value->type == JSON_STRING || value->type == JSON_NUMBER ? PDK_OK : wants(c, value, "a text or a number");
+        return value->type == JSON_STRING || value->type == JSON_NUMBER ? PDK_OK
+                                                                        : wants(c, value, "a text or a number");
     case FIELD_OBJECT: return check_object(c, field->object, value);
     case FIELD_LIST:
     case FIELD_TEXTS: return check_list(c, field, value);
@@ -266,7 +273,8 @@ static pdk_status check_object(struct check *c, const struct schema_object *obje
     return check_required(c, object, value);
 }
 
-pdk_status schema_check(struct json *root, const struct schema_object *object, const struct spec_source *source, pdk_error *err)
+pdk_status schema_check(
+    struct json *root, const struct schema_object *object, const struct spec_source *source, pdk_error *err)
 {
     struct check c = {.source = source, .err = err};
     return check_object(&c, object, root);

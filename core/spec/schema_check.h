@@ -11,9 +11,10 @@ struct spec_source {
     struct buffer *warnings; /* NULL: not wanted */
 };
 
-/* Checks all of `root`. Lists of pairs become maps in the tree. On failure err->field is the path, err->value what stands
- * there, and the message begins with FILE:LINE. */
-pdk_status schema_check(struct json *root, const struct schema_object *object, const struct spec_source *source, pdk_error *err);
+/* Checks all of `root`. Lists of pairs become maps in the tree. On failure err->field is the path, err->value what
+ * stands there, and the message begins with FILE:LINE. */
+pdk_status schema_check(
+    struct json *root, const struct schema_object *object, const struct spec_source *source, pdk_error *err);
 
 /* "FILE:LINE: PATH: " and the rest; the line of `at`, which may be NULL. */
 pdk_status spec_fail(const struct spec_source *source, const struct json *at, const char *path, pdk_error *err,

@@ -115,8 +115,8 @@ static bool is_candidate(const struct resource *runtime, const struct wanted *wa
         return false;
     return !flag_at(runtime->root, "spec.disabled") && !flag_at(runtime->root, "spec.multiModel") &&
            json_path(runtime->root, "spec.workerSpec") == NULL &&
-           lists_protocol(runtime, wanted->protocol != NULL ? wanted->protocol : "v1") && lists_format(runtime, wanted, true) &&
-           has_plugin(runtime);
+           lists_protocol(runtime, wanted->protocol != NULL ? wanted->protocol : "v1") &&
+           lists_format(runtime, wanted, true) && has_plugin(runtime);
 }
 
 /* Whether `a` goes before `b`. */
@@ -129,7 +129,8 @@ static bool goes_before(const struct resource *a, const struct resource *b, cons
     return a_rank != b_rank ? a_rank < b_rank : strcmp(a->name, b->name) < 0;
 }
 
-static const struct resource *best_of(const struct resource_set *set, const struct wanted *wanted, enum resource_kind kind)
+static const struct resource *best_of(
+    const struct resource_set *set, const struct wanted *wanted, enum resource_kind kind)
 {
     const struct resource *best = NULL;
     for (size_t i = 0; i < set->count; i++) {
@@ -187,13 +188,14 @@ static pdk_status check_named(const struct resource_set *set, const struct wante
         return fail("spec.predictor.model.modelFormat", wanted->format,
             "Specified runtime does not support specified framework/version", "", err);
     if (!has_plugin(runtime))
-        return fail(field, name, "Specified runtime's image names no runtime plugin (paddock/NAME); images are not run", "", err);
+        return fail(field, name, "Specified runtime's image names no runtime plugin (paddock/NAME); images are not run",
+            "", err);
     *ret_runtime = runtime;
     return PDK_OK;
 }
 
-pdk_status runtime_select(const struct resource_set *set, const struct resource *service, const struct resource **ret_runtime,
-    const char **ret_reason, pdk_error *err)
+pdk_status runtime_select(const struct resource_set *set, const struct resource *service,
+    const struct resource **ret_runtime, const char **ret_reason, pdk_error *err)
 {
     const struct json *model = json_path(service->root, "spec.predictor.model");
     struct wanted wanted = {.namespace_ = service->namespace_,
@@ -217,7 +219,8 @@ pdk_status runtime_select(const struct resource_set *set, const struct resource 
         for (const struct json *at = list != NULL ? list->child : NULL; at != NULL; at = at->next)
             nearest_offer(&nearest, text_at(at, "name"));
     }
-    bool same = nearest.best != NULL && strcmp(nearest.best, wanted.format) == 0; /* then version or protocol is at fault */
+    bool same =
+        nearest.best != NULL && strcmp(nearest.best, wanted.format) == 0; /* then version or protocol is at fault */
     return fail("spec.predictor.model.modelFormat", wanted.format,
         "No runtime found to support specified framework/version", same ? "" : nearest_hint(&nearest), err);
 }

@@ -1,4 +1,5 @@
-/* core/spec/service_rules.h: what KServe's webhooks do with an InferenceService beyond its schema: refuse, and rewrite. */
+/* core/spec/service_rules.h: what KServe's webhooks do with an InferenceService beyond its schema: refuse, and rewrite.
+ */
 #pragma once
 
 #include "core/spec/schema_check.h"

@@ -1,4 +1,5 @@
-/* One loop over libyaml's events; the open collections stand on a fixed stack, so that depth is a number, not the C stack. */
+/* One loop over libyaml's events; the open collections stand on a fixed stack, so that depth is a number, not the C
+ * stack. */
 #include "config.h"
 
 #include "core/spec/yaml.h"

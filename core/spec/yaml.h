@@ -6,6 +6,6 @@
 
 #include "core/base/json.h"
 
-/* Reads all documents of `text`. Gives a tree whose root is the array of them; empty documents are left out. On failure the
- * error's field is "yaml" and its message ends in line and column. */
+/* Reads all documents of `text`. Gives a tree whose root is the array of them; empty documents are left out. On failure
+ * the error's field is "yaml" and its message ends in line and column. */
 pdk_status yaml_read(const char *text, size_t length, struct json_document **ret_documents, pdk_error *err);

@@ -17,11 +17,29 @@ static const struct {
     const char *word;
     enum json_type type;
 } words[] = {
-    {"", JSON_NULL},      {"~", JSON_NULL},     {"null", JSON_NULL},  {"Null", JSON_NULL},   {"NULL", JSON_NULL},
-    {"true", JSON_TRUE},  {"True", JSON_TRUE},  {"TRUE", JSON_TRUE},  {"yes", JSON_TRUE},    {"Yes", JSON_TRUE},
-    {"YES", JSON_TRUE},   {"on", JSON_TRUE},    {"On", JSON_TRUE},    {"ON", JSON_TRUE},     {"false", JSON_FALSE},
-    {"False", JSON_FALSE}, {"FALSE", JSON_FALSE}, {"no", JSON_FALSE}, {"No", JSON_FALSE},    {"NO", JSON_FALSE},
-    {"off", JSON_FALSE},  {"Off", JSON_FALSE},  {"OFF", JSON_FALSE},
+    {"", JSON_NULL},
+    {"~", JSON_NULL},
+    {"null", JSON_NULL},
+    {"Null", JSON_NULL},
+    {"NULL", JSON_NULL},
+    {"true", JSON_TRUE},
+    {"True", JSON_TRUE},
+    {"TRUE", JSON_TRUE},
+    {"yes", JSON_TRUE},
+    {"Yes", JSON_TRUE},
+    {"YES", JSON_TRUE},
+    {"on", JSON_TRUE},
+    {"On", JSON_TRUE},
+    {"ON", JSON_TRUE},
+    {"false", JSON_FALSE},
+    {"False", JSON_FALSE},
+    {"FALSE", JSON_FALSE},
+    {"no", JSON_FALSE},
+    {"No", JSON_FALSE},
+    {"NO", JSON_FALSE},
+    {"off", JSON_FALSE},
+    {"Off", JSON_FALSE},
+    {"OFF", JSON_FALSE},
 };
 
 /* [-+]? (0x HEX | 0o OCTAL | 0 OCTAL | 0b BINARY | DECIMAL): *ret_base is 0 when it is none of them. */
@@ -44,7 +62,8 @@ static const char *integer_digits(const char *text, bool *ret_negative, int *ret
     return at;
 }
 
-static pdk_status write_integer(const char *text, const char *digits, bool negative, int base, char *number, pdk_error *err)
+static pdk_status write_integer(
+    const char *text, const char *digits, bool negative, int base, char *number, pdk_error *err)
 {
     errno = 0;
     uint64_t magnitude = strtoull(digits, NULL, base);
@@ -87,7 +106,8 @@ static bool is_special_real(const char *text)
     return false;
 }
 
-pdk_status yaml_scalar(const char *text, size_t length, enum json_type *ret_type, char number[YAML_NUMBER_MAX], pdk_error *err)
+pdk_status yaml_scalar(
+    const char *text, size_t length, enum json_type *ret_type, char number[YAML_NUMBER_MAX], pdk_error *err)
 {
     for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
         if (strlen(words[i].word) == length && memcmp(words[i].word, text, length) == 0) {
@@ -109,7 +129,8 @@ pdk_status yaml_scalar(const char *text, size_t length, enum json_type *ret_type
         return write_integer(copy, digits, negative, base, number, err);
     }
     if (is_special_real(copy))
-        return pdk_error_value(err, PDK_INVALID, "yaml", copy, "%s is no number here; quote it to make it a text", copy);
+        return pdk_error_value(
+            err, PDK_INVALID, "yaml", copy, "%s is no number here; quote it to make it a text", copy);
     if (!is_real(copy))
         return PDK_OK;
     double value = strtod(copy, NULL);

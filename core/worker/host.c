@@ -82,9 +82,19 @@ static void host_alive(void *context)
 void worker_host_init(struct worker *worker)
 {
     worker->host = (pdk_host){
-        .size = sizeof(pdk_host), .threads = worker->arguments->threads, .memory_bytes = worker->arguments->memory_bytes,
-        .context = worker, .log = host_log, .progress = host_progress, .metric = host_metric,
-        .metric_add = host_metric_add, .metric_set = host_metric_set, .metric_observe = host_metric_observe,
-        .get_extension = host_get_extension, .part_send = response_send, .finish = response_finish, .alive = host_alive,
+        .size = sizeof(pdk_host),
+        .threads = worker->arguments->threads,
+        .memory_bytes = worker->arguments->memory_bytes,
+        .context = worker,
+        .log = host_log,
+        .progress = host_progress,
+        .metric = host_metric,
+        .metric_add = host_metric_add,
+        .metric_set = host_metric_set,
+        .metric_observe = host_metric_observe,
+        .get_extension = host_get_extension,
+        .part_send = response_send,
+        .finish = response_finish,
+        .alive = host_alive,
     };
 }

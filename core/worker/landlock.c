@@ -1,5 +1,5 @@
-/* Landlock: files by the rules below, and whatever else the kernel's version can take away. Debian 12's header ends at the
- * second version, so what came later is written out here. */
+/* Landlock: files by the rules below, and whatever else the kernel's version can take away. Debian 12's header ends at
+ * the second version, so what came later is written out here. */
 #include "config.h"
 
 #include "core/worker/sandbox.h"
@@ -79,7 +79,8 @@ static pdk_status allow_links(int ruleset, const char *folder, pdk_error *err)
     pdk_status status = PDK_OK;
     for (struct dirent *entry = readdir(entries); entry != NULL && status == PDK_OK; entry = readdir(entries)) {
         char path[4096];
-        if (entry->d_type == DT_LNK && (size_t)snprintf(path, sizeof path, "%s/%s", folder, entry->d_name) < sizeof path)
+        if (entry->d_type == DT_LNK &&
+            (size_t)snprintf(path, sizeof path, "%s/%s", folder, entry->d_name) < sizeof path)
             status = allow(ruleset, path, err);
     }
     closedir(entries);

@@ -12,7 +12,8 @@
 #include <string.h>
 
 /* A list of strings that live in the document. Gives `ret_list`. */
-static pdk_status read_list(const struct json *root, const char *key, const char ***ret_list, uint32_t *ret_count, pdk_error *err)
+static pdk_status read_list(
+    const struct json *root, const char *key, const char ***ret_list, uint32_t *ret_count, pdk_error *err)
 {
     const struct json *list = json_get(root, key);
     uint32_t count = list != NULL && list->type == JSON_ARRAY ? list->count : 0;
@@ -25,7 +26,8 @@ static pdk_status read_list(const struct json *root, const char *key, const char
     for (uint32_t i = 0; i < count; i++, item = item->next) {
         if (!json_string(item, &texts[i])) {
             free(texts);
-            return pdk_error_set(err, PDK_INVALID, key, "load: %s[%u] is %s, not a string", key, i, json_type_name(item));
+            return pdk_error_set(
+                err, PDK_INVALID, key, "load: %s[%u] is %s, not a string", key, i, json_type_name(item));
         }
     }
     *ret_list = texts;
@@ -38,8 +40,8 @@ static pdk_status read_names(struct worker *worker, const struct json *root, pdk
     if (!json_string(json_get(root, "name"), &spec->name) || !json_string(json_get(root, "path"), &spec->path))
         return pdk_error_set(err, PDK_INVALID, "load", "load: name or path is missing");
     if (strcmp(spec->path, worker->arguments->model) != 0)
-        return pdk_error_value(err, PDK_INVALID, "path", spec->path, "load: the path is %s, but this worker was started for %s",
-            spec->path, worker->arguments->model);
+        return pdk_error_value(err, PDK_INVALID, "path", spec->path,
+            "load: the path is %s, but this worker was started for %s", spec->path, worker->arguments->model);
     return PDK_OK;
 }
 
@@ -47,11 +49,17 @@ static void describe_model(struct worker *worker, const pdk_model_info *model, c
 {
     struct ready_info info = {
         .extensions = (worker->generate != NULL ? READY_GENERATE : 0) | (worker->tokenize != NULL ? READY_TOKENIZE : 0),
-        .vocabulary_size = model->vocabulary_size, .max_model_len = model->max_model_len,
-        .max_logprobs = model->max_logprobs, .has_tokenizer = model->has_tokenizer != 0,
-        .has_template = model->has_template != 0, .root = (char *)(model->root != NULL ? model->root : name),
-        .fingerprint = (char *)model->fingerprint, .runtime = (char *)worker->runtime->name, .sandbox = worker->sandbox,
-        .memory_bytes = model->memory_bytes, .defaults = model->defaults,
+        .vocabulary_size = model->vocabulary_size,
+        .max_model_len = model->max_model_len,
+        .max_logprobs = model->max_logprobs,
+        .has_tokenizer = model->has_tokenizer != 0,
+        .has_template = model->has_template != 0,
+        .root = (char *)(model->root != NULL ? model->root : name),
+        .fingerprint = (char *)(model->fingerprint != NULL ? model->fingerprint : "00000000"),
+        .runtime = (char *)worker->runtime->name,
+        .sandbox = worker->sandbox,
+        .memory_bytes = model->memory_bytes,
+        .defaults = model->defaults,
     };
     for (uint32_t i = 0; i < model->served_name_count && i < READY_NAMES_MAX; i++)
         info.names[info.name_count++] = (char *)model->served_names[i];
@@ -77,8 +85,8 @@ static pdk_status find_tables(struct worker *worker, pdk_error *err)
         return pdk_error_set(err, PDK_INVALID, PDK_EXT_GENERATE, "runtime %s: its %s lacks submit or cancel",
             worker->runtime->name, PDK_EXT_GENERATE);
     if (worker->tokenize != NULL && !PDK_HAS(worker->tokenize, submit))
-        return pdk_error_set(err, PDK_INVALID, PDK_EXT_TOKENIZE, "runtime %s: its %s lacks submit", worker->runtime->name,
-            PDK_EXT_TOKENIZE);
+        return pdk_error_set(err, PDK_INVALID, PDK_EXT_TOKENIZE, "runtime %s: its %s lacks submit",
+            worker->runtime->name, PDK_EXT_TOKENIZE);
     return PDK_OK;
 }
 

@@ -10,7 +10,8 @@
 static void write_line(int level, const char *format, va_list arguments)
 {
     char line[2048];
-    int head = snprintf(line, sizeof line, "<%d>", level >= PDK_LOG_ERROR && level <= PDK_LOG_DEBUG ? level : PDK_LOG_INFO);
+    int head =
+        snprintf(line, sizeof line, "<%d>", level >= PDK_LOG_ERROR && level <= PDK_LOG_DEBUG ? level : PDK_LOG_INFO);
     int body = vsnprintf(line + head, sizeof line - 1 - (size_t)head, format, arguments);
     size_t length = (size_t)head + (body < 0 ? 0 : (size_t)body);
     if (length > sizeof line - 2)

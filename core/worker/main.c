@@ -1,7 +1,7 @@
 /* paddock-worker: one replica of one model. Started by paddockd; --describe is for people and for paddockd --check.
  *
- * The order here is the sandbox's: plugins are opened first, since that needs the right to map code; then all rights go;
- * only then does a plugin's own code run on a model's bytes. */
+ * The order here is the sandbox's: plugins are opened first, since that needs the right to map code; then all rights
+ * go; only then does a plugin's own code run on a model's bytes. */
 #include "config.h"
 
 #include "core/base/cleanup.h"
@@ -28,16 +28,33 @@ static const char usage[] =
     "\n"
     "Serves one model for paddockd, which starts it. --describe prints what a runtime is and takes, as JSON.\n";
 
-enum { OPTION_DESCRIBE = 256, OPTION_FD, OPTION_PLUGIN, OPTION_RUNTIMES, OPTION_COMPUTE, OPTION_MODEL, OPTION_READ,
-    OPTION_SANDBOX, OPTION_MEMORY, OPTION_THREADS };
+enum {
+    OPTION_DESCRIBE = 256,
+    OPTION_FD,
+    OPTION_PLUGIN,
+    OPTION_RUNTIMES,
+    OPTION_COMPUTE,
+    OPTION_MODEL,
+    OPTION_READ,
+    OPTION_SANDBOX,
+    OPTION_MEMORY,
+    OPTION_THREADS
+};
 
 static const struct option options[] = {
-    {"describe", required_argument, NULL, OPTION_DESCRIBE}, {"fd", required_argument, NULL, OPTION_FD},
-    {"plugin", required_argument, NULL, OPTION_PLUGIN}, {"runtimes-dir", required_argument, NULL, OPTION_RUNTIMES},
-    {"compute-dir", required_argument, NULL, OPTION_COMPUTE}, {"model", required_argument, NULL, OPTION_MODEL},
-    {"read", required_argument, NULL, OPTION_READ}, {"sandbox", required_argument, NULL, OPTION_SANDBOX},
-    {"memory", required_argument, NULL, OPTION_MEMORY}, {"threads", required_argument, NULL, OPTION_THREADS},
-    {"version", no_argument, NULL, 'V'}, {"help", no_argument, NULL, 'h'}, {NULL, 0, NULL, 0},
+    {"describe", required_argument, NULL, OPTION_DESCRIBE},
+    {"fd", required_argument, NULL, OPTION_FD},
+    {"plugin", required_argument, NULL, OPTION_PLUGIN},
+    {"runtimes-dir", required_argument, NULL, OPTION_RUNTIMES},
+    {"compute-dir", required_argument, NULL, OPTION_COMPUTE},
+    {"model", required_argument, NULL, OPTION_MODEL},
+    {"read", required_argument, NULL, OPTION_READ},
+    {"sandbox", required_argument, NULL, OPTION_SANDBOX},
+    {"memory", required_argument, NULL, OPTION_MEMORY},
+    {"threads", required_argument, NULL, OPTION_THREADS},
+    {"version", no_argument, NULL, 'V'},
+    {"help", no_argument, NULL, 'h'},
+    {NULL, 0, NULL, 0},
 };
 
 static bool number(const char *text, uint64_t minimum, uint64_t maximum, uint64_t *ret_value)
@@ -102,7 +119,8 @@ static int read_arguments(int argc, char **argv, struct worker_arguments *argume
             return fputs(option == 'h' ? usage : "paddock-worker " PACKAGE_VERSION "\n", stdout) == EOF ? 2 : 1;
         if (option == '?' || !take_option(arguments, option, optarg)) {
             if (option != '?')
-                fprintf(stderr, "paddock-worker: --%s: cannot use '%s'\n", options[option - OPTION_DESCRIBE].name, optarg);
+                fprintf(
+                    stderr, "paddock-worker: --%s: cannot use '%s'\n", options[option - OPTION_DESCRIBE].name, optarg);
             return WORKER_EXIT_USAGE + 1;
         }
     }
@@ -123,11 +141,14 @@ static void tell_refused(const pdk_error *err)
 static pdk_status open_plugins(struct worker *worker, pdk_error *err)
 {
     const struct worker_arguments *arguments = worker->arguments;
+    /* OpenBLAS starts its threads when it is loaded, and threads must not be there before the sandbox. */
+    setenv("OPENBLAS_NUM_THREADS", "1", 1);
     pdk_status status = plugin_open_runtime(arguments->plugin, arguments->runtimes, &worker->runtime, err);
     if (status != PDK_OK || (worker->runtime->flags & PDK_RUNTIME_NEEDS_COMPUTE) == 0)
         return status;
     worker->compute.size = sizeof worker->compute;
-    return plugin_open_compute(arguments->compute, getenv("PADDOCK_COMPUTE"), tell_refused, &worker->compute.compute, err);
+    return plugin_open_compute(
+        arguments->compute, getenv("PADDOCK_COMPUTE"), tell_refused, &worker->compute.compute, err);
 }
 
 static pdk_status prepare(struct worker *worker, pdk_error *err)

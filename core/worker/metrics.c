@@ -72,7 +72,8 @@ static bool is_name(const char *name)
 static pdk_status check(const pdk_metric *metric, pdk_error *err)
 {
     if (!is_name(metric->name))
-        return pdk_error_value(err, PDK_INVALID, "name", metric->name != NULL ? metric->name : "", "not a metric's name");
+        return pdk_error_value(
+            err, PDK_INVALID, "name", metric->name != NULL ? metric->name : "", "not a metric's name");
     if (metric->kind < PDK_METRIC_COUNTER || metric->kind > PDK_METRIC_HISTOGRAM)
         return pdk_error_set(err, PDK_INVALID, "kind", "%s: no metric is of kind %d", metric->name, (int)metric->kind);
     if (metric->kind == PDK_METRIC_HISTOGRAM && (metric->bucket_count == 0 || metric->bucket_count > BUCKETS_MAX))
@@ -109,8 +110,8 @@ static bool copy_metric(const pdk_metric *metric, struct metric *made)
     return true;
 }
 
-static pdk_status declare(struct metrics *metrics, const pdk_metric *metric, struct metric *made, uint32_t *ret_id,
-    pdk_error *err)
+static pdk_status declare(
+    struct metrics *metrics, const pdk_metric *metric, struct metric *made, uint32_t *ret_id, pdk_error *err)
 {
     for (size_t i = 0; i < metrics->count; i++) {
         if (strcmp(metrics->items[i].key, made->key) != 0)
@@ -122,7 +123,8 @@ static pdk_status declare(struct metrics *metrics, const pdk_metric *metric, str
         return PDK_OK;
     }
     if (metrics->count == METRICS_MAX)
-        return pdk_error_set(err, PDK_TOO_LARGE, "name", "%s: there are %d metrics already", made->key, (int)METRICS_MAX);
+        return pdk_error_set(
+            err, PDK_TOO_LARGE, "name", "%s: there are %d metrics already", made->key, (int)METRICS_MAX);
     if (!array_grow(&metrics->items, &metrics->room, metrics->count + 1))
         return pdk_error_set(err, PDK_NO_MEMORY, "name", "no memory for metric %s", made->key);
     *ret_id = (uint32_t)metrics->count;

@@ -1,5 +1,6 @@
-/* dlopen runs a file's code, so everything that can be known of it is looked at before: who may write it, and that it is an
- * ELF whose segments lie inside the file (the loader maps what the headers say, and a short file ends in SIGBUS). */
+/* dlopen runs a file's code, so everything that can be known of it is looked at before: who may write it, and that it
+ * is an ELF whose segments lie inside the file (the loader maps what the headers say, and a short file ends in SIGBUS).
+ */
 #include "config.h"
 
 #include "core/worker/plugin.h"
@@ -45,7 +46,8 @@ static pdk_status check_folder(const char *folder, bool directly_above, const ch
     struct stat info;
     if (stat(folder, &info) != 0)
         return pdk_error_errno(err, errno, "plugin", "cannot look at folder %s", folder);
-    /* In a sticky folder (/tmp) others can add names, not replace ours; the plugin's own folder must not even have those. */
+    /* In a sticky folder (/tmp) others can add names, not replace ours; the plugin's own folder must not even have
+     * those. */
     if ((info.st_mode & S_ISVTX) != 0 && !directly_above && (info.st_uid == 0 || info.st_uid == geteuid()))
         return PDK_OK;
     const char *why = distrust(&info);
@@ -77,7 +79,8 @@ static pdk_status check_place(const char *path, const char *folder, pdk_error *e
     while (length > 0 && folder[length - 1] == '/')
         length--;
     if (folder != NULL && (strncmp(path, folder, length) != 0 || path[length] != '/'))
-        return pdk_error_value(err, PDK_DENIED, "plugin", path, "%s is refused: not in the plugin folder %s", path, folder);
+        return pdk_error_value(
+            err, PDK_DENIED, "plugin", path, "%s is refused: not in the plugin folder %s", path, folder);
     if (strstr(path, "/../") != NULL || strstr(path, "/./") != NULL)
         return pdk_error_value(err, PDK_DENIED, "plugin", path, "%s is refused: its path has dots", path);
     return PDK_OK;
@@ -95,12 +98,14 @@ static const char *elf_fault(int fd, uint64_t file_bytes)
         return "it is not an ELF file";
     if (head.e_ident[EI_CLASS] != ELFCLASS64 || head.e_ident[EI_DATA] != ELFDATA2LSB || head.e_machine != MACHINE)
         return "it is built for another machine";
-    if (head.e_type != ET_DYN || head.e_phentsize != sizeof(Elf64_Phdr) || head.e_phnum == 0 || head.e_phnum > HEADERS_MAX)
+    if (head.e_type != ET_DYN || head.e_phentsize != sizeof(Elf64_Phdr) || head.e_phnum == 0 ||
+        head.e_phnum > HEADERS_MAX)
         return "it is not a shared object";
     for (size_t i = 0; i < head.e_phnum; i++) {
         Elf64_Phdr segment;
         uint64_t end;
-        if (head.e_phoff > file_bytes || !read_at(fd, &segment, sizeof segment, (off_t)(head.e_phoff + i * sizeof segment)))
+        if (head.e_phoff > file_bytes ||
+            !read_at(fd, &segment, sizeof segment, (off_t)(head.e_phoff + i * sizeof segment)))
             return "it is cut short";
         if (__builtin_add_overflow(segment.p_offset, segment.p_filesz, &end) || end > file_bytes)
             return "it is cut short";
@@ -139,7 +144,8 @@ pdk_status plugin_check(const char *path, const char *folder, pdk_error *err)
     return status == PDK_OK ? check_file(real, err) : status;
 }
 
-static pdk_status open_symbol(const char *path, const char *folder, const char *symbol, const void **ret_entry, pdk_error *err)
+static pdk_status open_symbol(
+    const char *path, const char *folder, const char *symbol, const void **ret_entry, pdk_error *err)
 {
     pdk_status status = plugin_check(path, folder, err);
     if (status != PDK_OK)
@@ -159,11 +165,11 @@ static pdk_status check_version(
     const char *path, const uint32_t head[3], uint32_t major, uint32_t least_size, pdk_error *err)
 {
     if (head[1] != major)
-        return pdk_error_value(err, PDK_UNSUPPORTED, "plugin", path, "%s is built for ABI %u; this is ABI %u", path, head[1],
-            major);
+        return pdk_error_value(
+            err, PDK_UNSUPPORTED, "plugin", path, "%s is built for ABI %u; this is ABI %u", path, head[1], major);
     if (head[0] < least_size)
-        return pdk_error_value(err, PDK_INVALID, "plugin", path, "%s has an entry of %u bytes; at least %u are needed", path,
-            head[0], least_size);
+        return pdk_error_value(err, PDK_INVALID, "plugin", path, "%s has an entry of %u bytes; at least %u are needed",
+            path, head[0], least_size);
     return PDK_OK;
 }
 
@@ -183,13 +189,15 @@ pdk_status plugin_open_runtime(const char *path, const char *folder, const pdk_r
     if (status != PDK_OK)
         return status;
     const pdk_runtime *runtime = entry;
-    if (!is_plugin_name(runtime->name) || runtime->init == NULL || runtime->get_extension == NULL || runtime->done == NULL)
+    if (!is_plugin_name(runtime->name) || runtime->init == NULL || runtime->get_extension == NULL ||
+        runtime->done == NULL)
         return pdk_error_value(err, PDK_INVALID, "plugin", path, "%s has an entry without a name or a function", path);
     *ret_runtime = runtime;
     return PDK_OK;
 }
 
-static pdk_status open_one_compute(const char *path, const char *folder, const pdk_compute **ret_compute, pdk_error *err)
+static pdk_status open_one_compute(
+    const char *path, const char *folder, const pdk_compute **ret_compute, pdk_error *err)
 {
     const void *entry;
     pdk_status status = open_symbol(path, folder, "pdk_compute_entry", &entry, err);

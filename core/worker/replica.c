@@ -1,5 +1,5 @@
-/* The main thread: frames in, calls into the runtime out. It never waits for anything but its socket and its bell, so a ping
- * is answered while an engine computes. */
+/* The main thread: frames in, calls into the runtime out. It never waits for anything but its socket and its bell, so a
+ * ping is answered while an engine computes. */
 #include "config.h"
 
 #include "core/base/cleanup.h"
@@ -33,7 +33,8 @@ static void on_terminate(int number)
 
 static void on_bus_error(int number)
 {
-    static const char text[] = "<3>a mapped file cannot be read (SIGBUS): the model's file got shorter, or its disk fails\n";
+    static const char text[] =
+        "<3>a mapped file cannot be read (SIGBUS): the model's file got shorter, or its disk fails\n";
     (void)number;
     ssize_t ignored = write(STDERR_FILENO, text, sizeof text - 1);
     (void)ignored;
@@ -104,8 +105,8 @@ static pdk_status submit(struct worker *worker, const pdk_request *request, pdk_
         break;
     default: break;
     }
-    return pdk_error_set(err, PDK_UNSUPPORTED, NULL, "runtime %s does not serve requests of kind %d", worker->runtime->name,
-        (int)request->kind);
+    return pdk_error_set(err, PDK_UNSUPPORTED, NULL, "runtime %s does not serve requests of kind %d",
+        worker->runtime->name, (int)request->kind);
 }
 
 static pdk_status refuse_request(struct worker *worker, uint64_t id, const pdk_error *why, pdk_error *err)
@@ -140,7 +141,8 @@ static pdk_status take_credit(struct worker *worker, const struct frame *frame, 
 {
     struct wire_credit credit;
     if (frame->length != sizeof credit)
-        return pdk_error_set(err, PDK_INVALID, "writable", "a writable of %zu bytes, not %zu", frame->length, sizeof credit);
+        return pdk_error_set(
+            err, PDK_INVALID, "writable", "a writable of %zu bytes, not %zu", frame->length, sizeof credit);
     memcpy(&credit, frame->body, sizeof credit);
     int32_t kind = responses_credit(worker->responses, frame->id, credit.bytes);
     if (kind == PDK_KIND_GENERATE && PDK_HAS(worker->generate, writable))
@@ -161,7 +163,8 @@ static pdk_status take_frame(struct worker *worker, struct frame *frame, pdk_err
     case WIRE_PING: return pong(worker, err);
     case WIRE_DRAIN: worker->draining = true; return PDK_OK;
     default:
-        return pdk_error_set(err, PDK_INVALID, "type", "a frame of type %d, which is not expected now", (int)frame->type);
+        return pdk_error_set(
+            err, PDK_INVALID, "type", "a frame of type %d, which is not expected now", (int)frame->type);
     }
 }
 
@@ -222,7 +225,8 @@ static pdk_status await_load(struct worker *worker, bool *ret_refused, pdk_error
 static pdk_status start(struct worker *worker, pdk_error *err)
 {
     if (worker->compute.compute != NULL) {
-        pdk_compute_config config = {.size = sizeof config, .threads = worker->arguments->threads,
+        pdk_compute_config config = {.size = sizeof config,
+            .threads = worker->arguments->threads,
             .memory_bytes = worker->arguments->memory_bytes};
         pdk_status status = worker->compute.compute->init(&config, &worker->compute.self, err);
         if (status != PDK_OK)
@@ -252,13 +256,16 @@ static int leave(struct worker *worker, bool loaded)
     return WORKER_EXIT_BYE;
 }
 
-/* The daemon is gone, or speaks another language: threads of the runtime may be anywhere, so nothing is put away. */
+/* The daemon closed the channel, or speaks another language: threads of the runtime may be anywhere, so nothing is put
+ * away. */
 static _Noreturn void give_up(const pdk_error *err)
 {
-    bool gone = err->status == PDK_UNAVAILABLE;
-    worker_log(gone ? PDK_LOG_NOTICE : PDK_LOG_ERROR, gone ? "the daemon is gone" : "the daemon broke the protocol: %s",
-        err->message);
-    _exit(gone ? WORKER_EXIT_BYE : WORKER_EXIT_PROTOCOL);
+    if (err->status == PDK_UNAVAILABLE) {
+        worker_log(PDK_LOG_NOTICE, "the daemon closed the channel");
+        _exit(WORKER_EXIT_CUT);
+    }
+    worker_log(PDK_LOG_ERROR, "the daemon broke the protocol: %s", err->message);
+    _exit(WORKER_EXIT_PROTOCOL);
 }
 
 int replica_run(struct worker *worker)
@@ -268,7 +275,8 @@ int replica_run(struct worker *worker)
     catch_signals(worker);
     if (start(worker, &err) != PDK_OK) {
         if (err.message[0] == '\0')
-            pdk_error_set(&err, PDK_INTERNAL, "init", "runtime %s failed to start and did not say why", worker->runtime->name);
+            pdk_error_set(
+                &err, PDK_INTERNAL, "init", "runtime %s failed to start and did not say why", worker->runtime->name);
         return replica_refuse(worker, &err);
     }
     pdk_status status = await_load(worker, &refused, &err);

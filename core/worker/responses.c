@@ -75,8 +75,7 @@ struct responses *responses_free(struct responses *responses)
     return NULL;
 }
 
-static void rest(struct responses *responses, struct pdk_response *response)
-    PDK_REQUIRES(responses->link->lock)
+static void rest(struct responses *responses, struct pdk_response *response) PDK_REQUIRES(responses->link->lock)
 {
     response->next = NULL;
     *responses->resting_last = response;
@@ -85,8 +84,7 @@ static void rest(struct responses *responses, struct pdk_response *response)
 }
 
 /* The one that has rested longest. There are always so many that a late call meets its own request's handle. */
-static struct pdk_response *take_handle(struct responses *responses)
-    PDK_REQUIRES(responses->link->lock)
+static struct pdk_response *take_handle(struct responses *responses) PDK_REQUIRES(responses->link->lock)
 {
     while (responses->resting_count < RESTING_MIN) {
         struct chunk *chunk = calloc(1, sizeof *chunk);
@@ -106,8 +104,7 @@ static struct pdk_response *take_handle(struct responses *responses)
     return response;
 }
 
-static struct pdk_response **find(struct responses *responses, uint64_t id)
-    PDK_REQUIRES(responses->link->lock)
+static struct pdk_response **find(struct responses *responses, uint64_t id) PDK_REQUIRES(responses->link->lock)
 {
     struct pdk_response **at = &responses->buckets[id % BUCKETS];
     while (*at != NULL && (*at)->id != id)
@@ -167,8 +164,7 @@ pdk_status responses_open(struct responses *responses, struct frame *frame, pdk_
 }
 
 /* Once as many have spoken as there are, the step is over; until then more is coming. The lock is held. */
-static void spoke(struct responses *responses)
-    PDK_REQUIRES(responses->link->lock)
+static void spoke(struct responses *responses) PDK_REQUIRES(responses->link->lock)
 {
     if (responses->link->urgency == LINK_IDLE)
         responses->gathered = 0;
@@ -208,7 +204,7 @@ static pdk_status send_part(struct pdk_response *response, const pdk_part *part)
         pdk_error_set(&response->broken, PDK_INTERNAL, NULL, "the runtime went on sending after it was told to wait");
         return PDK_CANCELLED;
     }
-    uint64_t bytes;
+    uint64_t bytes = 0;
     pdk_error err = {0};
     if (put_part(response, part, &bytes, &err) != PDK_OK) {
         pdk_error_wrap(&err, "the runtime sent a part that cannot be passed on");

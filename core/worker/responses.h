@@ -1,7 +1,7 @@
 /* core/worker/responses.h: the requests that the runtime has, and the handles it answers them by.
  *
- * A handle goes back to a queue when its response is finished and is used again late, so that a runtime that finishes twice
- * or sends after the end is caught. */
+ * A handle goes back to a queue when its response is finished and is used again late, so that a runtime that finishes
+ * twice or sends after the end is caught. */
 #pragma once
 
 #include "core/ipc/link.h"

@@ -78,42 +78,63 @@ static int count_threads(void)
     return count;
 }
 
-static pdk_status check_alone(pdk_error *err)
+static pdk_status check_alone(const char *plugin, pdk_error *err)
 {
     int threads = count_threads() - THREADS_OF_OTHERS;
     if (threads > 1)
         return pdk_error_set(err, PDK_UNSUPPORTED, "plugin",
-            "a plugin or a library of it started %d threads when it was loaded; they would escape the sandbox", threads - 1);
+            "%s, or a library of it, started %d threads when it was loaded; they would escape the sandbox", plugin,
+            threads - 1);
+    return PDK_OK;
+}
+
+/* A layer that is not to be had: an error where all are demanded, else a warning and a word in the report. */
+static pdk_status do_without(struct worker *worker, const char *layer, const char *why, pdk_error *err)
+{
+    if (worker->arguments->sandbox == SANDBOX_STRICT)
+        return pdk_error_set(
+            err, PDK_UNSUPPORTED, "sandbox", "the sandbox is strict, and %s is missing: %s", layer, why);
+    worker_log(PDK_LOG_WARNING, "sandbox: %s is missing: %s", layer, why);
+    size_t length = strlen(worker->sandbox);
+    snprintf(
+        worker->sandbox + length, sizeof worker->sandbox - length, "%smissing: %s", length != 0 ? ", " : "", layer);
+    return PDK_OK;
+}
+
+static pdk_status enter_landlock(struct worker *worker, pdk_error *err)
+{
+    int abi = 0;
+    pdk_status status = landlock_confine(worker->arguments->readable, worker->arguments->readable_count, &abi, err);
+    if (status != PDK_OK)
+        return status;
+    if (abi == 0)
+        return do_without(worker, "landlock", "the kernel lacks it, so whatever this user may read can be read", err);
+    snprintf(worker->sandbox, sizeof worker->sandbox, "landlock %d", abi);
+    return PDK_OK;
+}
+
+static pdk_status enter_seccomp(struct worker *worker, pdk_error *err)
+{
+    pdk_error why;
+    if (seccomp_confine(&why) != PDK_OK)
+        return do_without(worker, "seccomp", why.message, err);
+    size_t length = strlen(worker->sandbox);
+    snprintf(worker->sandbox + length, sizeof worker->sandbox - length, "%sseccomp", length != 0 ? ", " : "");
     return PDK_OK;
 }
 
 pdk_status sandbox_confine(struct worker *worker, pdk_error *err)
 {
-    const struct worker_arguments *arguments = worker->arguments;
-    if (arguments->sandbox == SANDBOX_OFF) {
+    if (worker->arguments->sandbox == SANDBOX_OFF) {
         snprintf(worker->sandbox, sizeof worker->sandbox, "off");
         worker_log(PDK_LOG_WARNING, "the sandbox is off");
         return PDK_OK;
     }
-    pdk_status status = check_alone(err);
+    pdk_status status = check_alone(worker->arguments->plugin, err);
     if (status != PDK_OK)
         return status;
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
         return pdk_error_errno(err, errno, NULL, "cannot give up new privileges");
-    int abi = 0;
-    status = landlock_confine(arguments->readable, arguments->readable_count, &abi, err);
-    if (status != PDK_OK)
-        return status;
-    if (abi == 0 && arguments->sandbox == SANDBOX_STRICT)
-        return pdk_error_set(err, PDK_UNSUPPORTED, "sandbox", "the kernel has no Landlock, and the sandbox is strict");
-    status = seccomp_confine(err);
-    if (status != PDK_OK)
-        return status;
-    if (abi == 0) {
-        snprintf(worker->sandbox, sizeof worker->sandbox, "seccomp; missing: landlock, which the kernel lacks");
-        worker_log(PDK_LOG_WARNING, "sandbox: the kernel has no Landlock, so every file that this user may read can be read");
-    } else {
-        snprintf(worker->sandbox, sizeof worker->sandbox, "landlock %d, seccomp", abi);
-    }
-    return PDK_OK;
+    status = enter_landlock(worker, err);
+    return status == PDK_OK ? enter_seccomp(worker, err) : status;
 }

@@ -1,5 +1,5 @@
-/* core/worker/sandbox.h: giving up what a worker does not need, before it reads the first byte of a model. All [init], with one
- * thread. */
+/* core/worker/sandbox.h: giving up what a worker does not need, before it reads the first byte of a model. All [init],
+ * with one thread. */
 #pragma once
 
 #include "core/worker/worker.h"
@@ -10,8 +10,9 @@ void sandbox_close_descriptors(int keep);
 pdk_status sandbox_follow_parent(int fd, pdk_error *err);
 /* No core dumps, at most 256 descriptors, the first to go when memory runs out. */
 pdk_status sandbox_limit_resources(pdk_error *err);
-/* No new privileges, Landlock, seccomp: afterwards only the model can be read and nothing written, run or reached. Writes
- * what is in force, or missing, to worker->sandbox. PDK_UNSUPPORTED: something is missing and the mode is strict. */
+/* No new privileges, Landlock, seccomp: afterwards only the model can be read and nothing written, run or reached.
+ * Writes what is in force, or missing, to worker->sandbox. PDK_UNSUPPORTED: something is missing and the mode is
+ * strict. */
 pdk_status sandbox_confine(struct worker *worker, pdk_error *err);
 
 /* The two layers. `ret_abi` is 0 when the kernel has no Landlock. */

@@ -19,7 +19,8 @@ enum worker_exit {
     WORKER_EXIT_LOAD = 3,     /* the plugin or the model was refused; a load_failed frame said why */
     WORKER_EXIT_PLUGIN = 4,   /* the runtime broke its contract */
     WORKER_EXIT_PROTOCOL = 5, /* the daemon sent what is no frame */
-    WORKER_EXIT_SIGBUS = 6    /* a mapped file got shorter or cannot be read */
+    WORKER_EXIT_SIGBUS = 6,   /* a mapped file got shorter or cannot be read */
+    WORKER_EXIT_CUT = 7       /* the daemon closed the channel, or died */
 };
 
 enum sandbox_mode { SANDBOX_ON, SANDBOX_STRICT, SANDBOX_OFF };
@@ -29,10 +30,10 @@ enum { WORKER_READABLE_MAX = 16 };
 /* The command line. */
 struct worker_arguments {
     int fd;
-    const char *plugin;   /* absolute path of the runtime's .so */
-    const char *runtimes; /* its folder */
-    const char *compute;  /* the folder of compute plugins */
-    const char *model;    /* absolute path of the model */
+    const char *plugin;                        /* absolute path of the runtime's .so */
+    const char *runtimes;                      /* its folder */
+    const char *compute;                       /* the folder of compute plugins */
+    const char *model;                         /* absolute path of the model */
     const char *readable[WORKER_READABLE_MAX]; /* the model, and further paths that may be read */
     size_t readable_count;
     enum sandbox_mode sandbox;
@@ -71,7 +72,8 @@ void worker_host_init(struct worker *worker);
 
 /* replica.c: from init to bye. Returns the exit status. */
 int replica_run(struct worker *worker);
-/* The part of it between ready and bye. PDK_OK: drained. PDK_UNAVAILABLE: the daemon is gone; else it broke the protocol. */
+/* The part of it between ready and bye. PDK_OK: drained. PDK_UNAVAILABLE: the daemon is gone; else it broke the
+ * protocol. */
 pdk_status replica_serve(struct worker *worker, pdk_error *err);
 /* Tells the daemon why the load failed, and the log. */
 int replica_refuse(struct worker *worker, const pdk_error *err);

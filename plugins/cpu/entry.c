@@ -75,7 +75,7 @@ static pdk_status cpu_init(const pdk_compute_config *config, void **ret_self, pd
 {
     if (config->threads == 0 || config->threads > TEAM_THREADS_MAX)
         return pdk_error_set(err, PDK_INVALID, "threads", "%u threads; 1 to %d are possible", config->threads, TEAM_THREADS_MAX);
-    const struct kernels *kernels;
+    const struct kernels *kernels = NULL;
     pdk_status status = choose_kernels(&kernels, err);
     if (status != PDK_OK)
         return status;

@@ -5,7 +5,7 @@
 
 #include <stddef.h>
 
-#define AT(type, member, offset)                                                                                       \
+#define AT(type, member, offset) \
     _Static_assert(offsetof(type, member) == (offset), #type "." #member " has moved: that breaks every plugin")
 #define VALUE(name, value) _Static_assert((name) == (value), #name " has another value: that breaks every plugin")
 

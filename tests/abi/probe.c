@@ -1,4 +1,5 @@
-/* One variable of every public struct, so that abidiff has something to compare between releases: headers alone have no ABI. */
+/* One variable of every public struct, so that abidiff has something to compare between releases: headers alone have no
+ * ABI. */
 #include <paddock/compute.h>
 #include <paddock/draft/generate.h>
 #include <paddock/draft/host.h>
@@ -8,7 +9,9 @@
 #include <paddock/draft/request.h>
 #include <paddock/runtime.h>
 
-#define PROBE(type) extern PDK_EXPORT const type probe_##type; const type probe_##type = {0}
+#define PROBE(type)                            \
+    extern PDK_EXPORT const type probe_##type; \
+    const type probe_##type = {0}
 
 PROBE(pdk_error);
 PROBE(pdk_string);

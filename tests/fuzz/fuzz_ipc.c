@@ -1,6 +1,6 @@
-/* The first byte chooses: a request's or part's body (what decodes encodes to the same bytes), the JSON bodies, a stream of
- * frames from a worker to the daemon (the channel always ends, and so does the request in flight), and one from the daemon to
- * a worker (its loop always ends, and every handle comes back). */
+/* The first byte chooses: a request's or part's body (what decodes encodes to the same bytes), the JSON bodies, a
+ * stream of frames from a worker to the daemon (the channel always ends, and so does the request in flight), and one
+ * from the daemon to a worker (its loop always ends, and every handle comes back). */
 #include "config.h"
 
 #include "core/base/buffer.h"
@@ -146,15 +146,20 @@ static void check_channel(struct channel_loop *loop, const uint8_t *data, size_t
     struct answers *answers = NULL;
     pdk_error err = {0};
     int ends[2];
-    const struct channel_events events = {.context = &ending, .progress = on_progress, .ready = on_ready,
-        .load_failed = on_load_failed, .stats = on_stats, .closed = on_closed};
+    const struct channel_events events = {.context = &ending,
+        .progress = on_progress,
+        .ready = on_ready,
+        .load_failed = on_load_failed,
+        .stats = on_stats,
+        .closed = on_closed};
     mutex_init(&ending.lock);
     condition_init(&ending.changed);
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0)
         abort();
     feed(ends[1], data, size);
     pdk_request request = {.kind = PDK_KIND_GENERATE, .text = {"x", 1}};
-    if (channel_open(loop, ends[0], &events, &channel, &err) != PDK_OK || answers_new(loop, -1, &answers, &err) != PDK_OK)
+    if (channel_open(loop, ends[0], &events, &channel, &err) != PDK_OK ||
+        answers_new(loop, -1, &answers, &err) != PDK_OK)
         abort();
     pdk_status added = answers_add(answers, channel, &request, 8, &err);
     shutdown(ends[1], SHUT_WR);
@@ -190,7 +195,9 @@ static pdk_status submit(void *self, const pdk_request *request, pdk_response *r
         runtime->kept_id = request->id;
         return PDK_OK;
     }
-    pdk_part part = {.size = sizeof part, .token_ids = request->token_ids, .token_count = request->token_count,
+    pdk_part part = {.size = sizeof part,
+        .token_ids = request->token_ids,
+        .token_count = request->token_count,
         .text = request->text.data != NULL ? request->text : (pdk_string){"", 0}};
     runtime->host->part_send(response, &part);
     runtime->host->finish(response, NULL);

@@ -1,5 +1,6 @@
-/* tests/fuzz/spec_property.h: what holds for documents of any syntax: what is refused says why and leaves the set as it was;
- * what is accepted prints as JSON that is accepted again and prints the same; each service comes to a plan or a reason. */
+/* tests/fuzz/spec_property.h: what holds for documents of any syntax: what is refused says why and leaves the set as it
+ * was; what is accepted prints as JSON that is accepted again and prints the same; each service comes to a plan or a
+ * reason. */
 #pragma once
 
 #include "core/spec/plan.h"
@@ -16,7 +17,8 @@ static inline void check_plans(const struct resource_set *set)
         const char *reason = NULL;
         pdk_error err = {0};
         pdk_status status = plan_new(set, &set->items[i], NULL, &plan, &reason, &err);
-        assert(status == PDK_OK ? plan != NULL && plan->plugin != NULL : plan == NULL && reason != NULL && err.status == status);
+        assert(status == PDK_OK ? plan != NULL && plan->plugin != NULL
+                                : plan == NULL && reason != NULL && err.status == status);
         plan_free(plan);
     }
 }
@@ -39,7 +41,8 @@ static inline void check_again(const struct resource *resource)
 
 static inline void check_documents(enum resource_syntax syntax, const uint8_t *data, size_t size)
 {
-    static const char runtime[] = "apiVersion: serving.kserve.io/v1alpha1\nkind: ClusterServingRuntime\nmetadata: {name: r}\nspec:\n"
+    static const char runtime[] =
+        "apiVersion: serving.kserve.io/v1alpha1\nkind: ClusterServingRuntime\nmetadata: {name: r}\nspec:\n"
         "  supportedModelFormats: [{name: huggingface, autoSelect: true}]\n"
         "  containers: [{name: kserve-container, image: paddock/huggingface, args: ['--model_name={{.Name}}']}]\n";
     struct resource_set set = {0};

@@ -112,7 +112,8 @@ class Daemon:
 
     def log_text(self):
         self.log.flush()
-        return (self.folder / "log").read_text(errors="replace")[-6000:]
+        text = (self.folder / "log").read_text(errors="replace")
+        return "\n".join(l for l in text.splitlines() if not re.search(r"\] (GET|POST) /", l))[-6000:]
 
     @property
     def address(self):
@@ -157,6 +158,8 @@ class Daemon:
         while time.monotonic() < until:
             if self.condition(name).get("status") == "True":
                 return
+            if self.isvc(name).get("status", {}).get("modelStatus", {}).get("transitionStatus") == "InvalidSpec":
+                break
             if self.process.poll() is not None:
                 break
             time.sleep(0.02)

@@ -29,10 +29,10 @@ class CommandLine(unittest.TestCase):
             self.assertRegex(r.stderr + r.stdout, r"bad\.yaml:4.*predictr.*did you mean 'predictor'")
 
     def test_a_private_daemon(self):
-        r = harness.paddock("run", harness.real_model(), "Say hello.")
+        r = harness.paddock("run", "--temperature", 0, "--max-tokens=40", harness.real_model(), "Say hello.")
         self.assertEqual(r.returncode, 0, r.stderr)
         self.assertGreater(len(r.stdout.strip()), 3)
-        r = harness.paddock("chat", harness.real_model(), input="My name is Ada.\nWhat is my name?\n/bye\n")
+        r = harness.paddock("chat", "--temperature=0", "--max-tokens=40", harness.real_model(), input="My name is Ada.\nWhat is my name?\n/bye\n")
         self.assertEqual(r.returncode, 0, r.stderr)
         self.assertGreater(len(r.stdout.splitlines()), 1)
 

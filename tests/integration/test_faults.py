@@ -28,6 +28,7 @@ class Faults(unittest.TestCase):
             text += r.read()
         else:
             text = r.read()
+        c.close()
         return r.status, text.decode(), r.getheader("Retry-After")
 
     def test_killed_under_load(self):

@@ -1,3 +1,4 @@
+#!/usr/bin/env python3
 """What hostile bytes meet at the HTTP surface: threats H1 to H16 and S1 to S9, over raw sockets.
 
 Runs against PADDOCK_TEST_ADDRESS (host:port of any running daemon without keys), else against tests/unit/gateway_server,
@@ -816,6 +817,90 @@ class Keys(unittest.TestCase):
         time.sleep(0.1)
         self.assertEqual(self.ask("GET", "/readyz")[0], 503)
         self.assertEqual(self.ask("GET", "/healthz")[0], 200)
+
+
+@unittest.skipIf(ADDRESS, "PADDOCK_TEST_ADDRESS is set")
+class Full(unittest.TestCase):
+    """More connections than threads (64 here, and some to say no)."""
+
+    def test_503_above(self):
+        server = Server("127.0.0.1:0")
+        clients = []
+        try:
+            for _ in range(70):
+                client = socket.create_connection(("127.0.0.1", server.port))
+                client.settimeout(5)
+                clients.append(client)
+            time.sleep(0.2)
+            clients[-1].sendall(b"GET /v1/models HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            got, closed = read_all(clients[-1])
+            self.assertEqual((answers(got)[0][0], closed), (503, True))
+            self.assertIn(b"Retry-After", got)
+            clients[-2].sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            self.assertEqual(answers(clients[-2].recv(4096))[0][0], 200)
+        finally:
+            for client in clients:
+                client.close()
+            self.assertEqual(server.close()[0], 0)
+
+    def test_streams_above_the_doors_limit(self):
+        server = Server("127.0.0.1:0,door", "queue_ms=1500", "queue=1000")
+        body = b'{"model":"slow"}'
+        waiting = []
+        try:
+            for _ in range(64):
+                client = socket.create_connection(("127.0.0.1", server.port))
+                client.sendall(f"POST /v1/completions HTTP/1.1\r\nHost: localhost\r\n{JSON}Content-Length: {len(body)}\r\n\r\n".encode() + body)
+                waiting.append(client)
+            time.sleep(0.3)
+            for path, status in (("/v1/models", 503), ("/healthz", 200)):
+                with socket.create_connection(("127.0.0.1", server.port)) as client:
+                    client.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
+                    self.assertEqual(answers(read_all(client)[0])[0][0], status)
+            for client in waiting:
+                client.settimeout(5)
+                self.assertEqual(answers(client.recv(4096))[0][0], 503)
+        finally:
+            for client in waiting:
+                client.close()
+            self.assertEqual(server.close()[0], 0)
+
+
+@unittest.skipIf(ADDRESS, "PADDOCK_TEST_ADDRESS is set")
+class Listeners(unittest.TestCase):
+    def test_tls_is_refused_by_name(self):
+        with self.assertRaisesRegex(RuntimeError, "TLS is not served"):
+            Server("127.0.0.1:0", "certificate=/nonexistent.pem")
+
+    def test_inherited_socket(self):
+        """As systemd hands one over: descriptor 3, LISTEN_FDS and LISTEN_PID."""
+        with socket.socket() as listener:
+            listener.bind(("127.0.0.1", 0))
+            listener.listen()
+            port = listener.getsockname()[1]
+            program = os.path.join(BUILD, "tests/unit/gateway_server")
+
+            def hand_over():
+                os.dup2(listener.fileno(), 3)
+                os.set_inheritable(3, True)
+
+            process = subprocess.Popen(["sh", "-c", f"LISTEN_PID=$$ LISTEN_FDS=1 exec {program}"], stdin=subprocess.PIPE,
+                                       stdout=subprocess.PIPE, text=True, preexec_fn=hand_over, pass_fds=(3,))
+            self.assertEqual(process.stdout.readline(), f"port {port}\n")
+            with socket.create_connection(("127.0.0.1", port)) as client:
+                client.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+                self.assertEqual(answers(read_all(client)[0])[0][0], 200)
+            process.stdin.close()
+            self.assertEqual(process.wait(10), 0)
+            process.stdout.close()
+
+    def test_address_in_use(self):
+        with socket.socket() as listener:
+            listener.bind(("127.0.0.1", 0))
+            listener.listen()
+            for door in ("", ",door"):
+                with self.assertRaisesRegex(RuntimeError, "cannot listen on 127.0.0.1"):
+                    Server(f"127.0.0.1:{listener.getsockname()[1]}{door}")
 
 
 @unittest.skipIf(ADDRESS, "PADDOCK_TEST_ADDRESS is set")

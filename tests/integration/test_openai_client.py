@@ -1,23 +1,32 @@
 #!/usr/bin/env python3
-"""The real `openai` client against a live daemon: PADDOCK_TEST_ADDRESS=HOST:PORT, which serves a model as `m`."""
+"""The real `openai` client against a live daemon that serves a model as `m`: PADDOCK_TEST_ADDRESS=HOST:PORT, else one of the
+test's own in PADDOCK_BUILD_TREE."""
 import os
 import unittest
+
+from openai_daemon import Service
 
 try:
     import openai
 except ImportError:
     openai = None
 
-ADDRESS = os.environ.get("PADDOCK_TEST_ADDRESS", "")
 MODEL = os.environ.get("PADDOCK_TEST_MODEL", "m")
 MESSAGES = [{"role": "user", "content": "Say hi."}]
 
 
-@unittest.skipUnless(ADDRESS, "PADDOCK_TEST_ADDRESS is not set")
 @unittest.skipUnless(openai, "the package openai is not installed")
 class Client(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.service = Service("openai-client")
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.service.stop()
+
     def setUp(self):
-        self.client = openai.OpenAI(base_url="http://%s/v1" % ADDRESS, api_key="none", max_retries=0, timeout=120)
+        self.client = openai.OpenAI(base_url="http://%s/v1" % self.service.address, api_key="none", max_retries=0, timeout=120)
 
     def tearDown(self):
         self.client.close()
@@ -116,7 +125,7 @@ class Client(unittest.TestCase):
         self.assertIn("nonsense", answer.headers.get("warning", ""))
 
     def test_both_prefixes(self):
-        with openai.OpenAI(base_url="http://%s/openai/v1" % ADDRESS, api_key="none", max_retries=0) as client:
+        with openai.OpenAI(base_url="http://%s/openai/v1" % self.service.address, api_key="none", max_retries=0) as client:
             self.assertIn(MODEL, [model.id for model in client.models.list().data])
 
 

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Replays the exchanges recorded from vLLM against a live daemon and compares status, keys, order, nulls and errors.
 
-PADDOCK_TEST_ADDRESS=HOST:PORT of a daemon that serves a model as `m`, of at most 2,048 tokens where the recorded lengths
-matter. PADDOCK_FIXTURES: the folder with api/vllm-0.32.json. PADDOCK_TEST_SAME_MODEL=1: the model is the recorded one
+PADDOCK_TEST_ADDRESS=HOST:PORT of a daemon that serves a model of 2,048 tokens as `m`; without it, one of the test's own in
+PADDOCK_BUILD_TREE. PADDOCK_FIXTURES: the folder with api/vllm-0.32.json. PADDOCK_TEST_SAME_MODEL=1: the model is the recorded one
 (SmolLM2-135M-Instruct), so counts of prompt tokens and tokenize's answers must be the same too.
 The model's words, times, ids and numbers of chunks are not compared.
 """
@@ -12,9 +12,9 @@ import os
 import re
 import unittest
 
-ADDRESS = os.environ.get("PADDOCK_TEST_ADDRESS", "")
+from openai_daemon import Service
+
 FIXTURE = os.path.join(os.environ.get("PADDOCK_FIXTURES", "."), "api", "vllm-0.32.json")
-SAME_MODEL = os.environ.get("PADDOCK_TEST_SAME_MODEL") == "1"
 
 # What differs on purpose: (status that Paddock answers, what its error's param must be, why).
 ALLOWED = {
@@ -43,14 +43,12 @@ BY_TOKEN = {"top_logprobs", "prompt_logprobs"}
 
 
 def load():
-    if not os.path.exists(FIXTURE):
-        return []
     with open(FIXTURE, encoding="utf-8") as file:
         return json.load(file)
 
 
-def send(row):
-    connection = http.client.HTTPConnection(ADDRESS, timeout=120)
+def send(address, row):
+    connection = http.client.HTTPConnection(address, timeout=120)
     body = row["body"]
     data = None if body is None else (body if isinstance(body, str) else json.dumps(body)).encode()
     connection.request(row["method"], row["path"], body=data, headers=row["headers"])
@@ -104,9 +102,18 @@ def stream_shapes(text):
     return choices
 
 
-@unittest.skipUnless(ADDRESS, "PADDOCK_TEST_ADDRESS is not set")
 class Recorded(unittest.TestCase):
     maxDiff = None
+
+    @classmethod
+    def setUpClass(cls):
+        if not os.path.exists(FIXTURE):
+            raise unittest.SkipTest("no " + FIXTURE)
+        cls.service = Service("openai-recorded")
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.service.stop()
 
     def check_allowed(self, row, status, text):
         want_status, param, why = ALLOWED[row["name"]]
@@ -127,13 +134,13 @@ class Recorded(unittest.TestCase):
 
     def check_answer(self, row, got, want):
         self.assertEqual(shape(got), shape(want))
-        if SAME_MODEL and "usage" in want:
+        if self.service.same_model and "usage" in want:
             self.assertEqual(got["usage"]["prompt_tokens"], want["usage"]["prompt_tokens"])
-        if SAME_MODEL and "tokenize" in row["name"]:
+        if self.service.same_model and "tokenize" in row["name"]:
             self.assertEqual(got, want)
 
     def check(self, row):
-        status, kind, text = send(row)
+        status, kind, text = send(self.service.address, row)
         if row["name"] in ALLOWED:
             self.check_allowed(row, status, text)
             return
@@ -150,10 +157,7 @@ class Recorded(unittest.TestCase):
             self.check_answer(row, json.loads(text), json.loads(row["answer"]))
 
     def test_recorded(self):
-        rows = load()
-        if not rows:
-            self.skipTest("no " + FIXTURE)
-        for row in rows:
+        for row in load():
             with self.subTest(row["name"]):
                 self.check(row)
 

@@ -44,9 +44,10 @@ def client(port, k, leave):
         return None
     r = c.getresponse()
     assert r.status == 200, (r.status, r.read())
-    if stream:
-        return ids_of_stream(r)
-    return json.loads(r.read())["choices"][0]["token_ids"]
+    try:
+        return ids_of_stream(r) if stream else json.loads(r.read())["choices"][0]["token_ids"]
+    finally:
+        c.close()
 
 
 def storm(d):

@@ -58,7 +58,7 @@ class Walkthrough(unittest.TestCase):
                 self.assertEqual(a["choices"][0]["token_ids"], want)
 
     def test_libconfig(self):
-        text = (harness.TOP / "etc/examples/models.d/opt-125.conf").read_text()
+        text = (harness.TOP / "etc/examples/opt-125.conf").read_text()
         with self.daemon("walkthrough-conf", text, ".conf") as d:
             self.check(d)
 

@@ -18,7 +18,8 @@ import time
 import unittest
 
 TOP = os.path.realpath(os.environ.get("top_builddir", "."))
-WORKER = os.path.join(TOP, "core", "paddock-worker")
+SOURCE = os.path.realpath(os.environ.get("top_srcdir", os.path.join(os.path.dirname(__file__), "..", "..")))
+WORKER = os.path.join(TOP, "paddock-worker")
 PLUGINS = os.path.join(TOP, "tests", "plugins", ".libs")
 
 HEADER = struct.Struct("<IHHQII")
@@ -30,7 +31,7 @@ LOAD, REQUEST_TYPE, CANCEL, WRITABLE, ASK_STATS, PING, DRAIN = range(1, 8)
 PROGRESS, READY, LOAD_FAILED, PART_TYPE, FINISH, STATS, PONG, BYE = range(33, 41)
 HAS_MAX_TOKENS = 1 << 8
 
-EXIT_LOAD, EXIT_PLUGIN, EXIT_PROTOCOL, EXIT_SIGBUS = 3, 4, 5, 6
+EXIT_LOAD, EXIT_PLUGIN, EXIT_PROTOCOL, EXIT_SIGBUS, EXIT_CUT = 3, 4, 5, 6, 7
 STATUS_INVALID, STATUS_UNSUPPORTED, STATUS_CANCELLED, STATUS_INTERNAL = 1, 3, 6, 15
 
 
@@ -178,6 +179,7 @@ class Serving(WorkerTest):
         self.assertEqual(ready["names"], ["parrot"])
         self.assertEqual(ready["extensions"], ["generate"])
         self.assertEqual(ready["runtime"], "echo")
+        self.assertEqual(ready["fingerprint"], "00000000")
         self.assertEqual(worker.ask("say it again"), (["say", " it", " again"], None))
         self.assertEqual(worker.ask("say it again", 2, max_tokens=2), (["say", " it"], None))
         worker.send(DRAIN)
@@ -190,6 +192,9 @@ class Serving(WorkerTest):
         worker = self.start("echo")
         sandbox = json.loads(worker.load()[2])["sandbox"]
         self.assertIn("seccomp", sandbox)
+        if "landlock" in sandbox and "missing" not in sandbox:
+            worker = self.start("echo", options=["--sandbox", "strict"])
+            self.assertEqual(json.loads(worker.load()[2])["sandbox"], sandbox)
         worker = self.start("echo", options=["--sandbox", "off"])
         self.assertEqual(json.loads(worker.load()[2])["sandbox"], "off")
 
@@ -315,7 +320,6 @@ class Refusals(WorkerTest):
         self.assertIsNone(worker.process.poll())  # the daemon's load deadline ends it
         worker.socket.close()
 
-    @unittest.skipIf(SANITIZERS, "counts threads, and a sanitizer may have its own")
     def test_thread_at_load(self):
         self.refused("started 1 threads when it was loaded; they would escape the sandbox", "early_thread")
 
@@ -389,6 +393,25 @@ class Refusals(WorkerTest):
         os.mkdir(os.path.join(self.folder, "compute"))
         # echo needs none, so an empty compute folder and a forced name are nothing to it
         self.started("echo", folder=folder, environment={**os.environ, "PADDOCK_COMPUTE": "cuda"})
+
+
+class Example(WorkerTest):
+    """docs/examples/runtime-echo, built out of tree against what is installed."""
+
+    def test_builds_and_serves(self):
+        if shutil.which("pkg-config") is None:
+            self.skipTest("pkg-config is not installed")
+        root = os.path.join(self.folder, "root")
+        make = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
+        subprocess.run(["make", "-s", "-C", TOP, "install-pdkincludeHEADERS", "install-pdkdraftHEADERS",
+                        "install-pkgconfigDATA", "DESTDIR=" + root], check=True, env=make, stdout=subprocess.DEVNULL)
+        found = next(path for path, _, files in os.walk(root) if "paddock.pc" in files)
+        source = os.path.join(self.folder, "runtime-echo")
+        shutil.copytree(os.path.join(SOURCE, "docs", "examples", "runtime-echo"), source)
+        subprocess.run(["make", "-s", "-C", source, "WARNINGS=-Wall -Wextra -Werror"], check=True, stdout=subprocess.DEVNULL,
+                       env={**make, "PKG_CONFIG_LIBDIR": found, "PKG_CONFIG_SYSROOT_DIR": root})
+        worker = self.started("echo", folder=source)
+        self.assertEqual(worker.ask("one two three", max_tokens=2), (["one", " two"], None))
 
 
 class Hostility(WorkerTest):
@@ -533,8 +556,8 @@ class Protocol(WorkerTest):
         worker = self.started("echo")
         worker.socket.close()
         code, errors = worker.wait()
-        self.assertEqual(code, 0)
-        self.assertIn("<5>the daemon is gone", errors)
+        self.assertEqual(code, EXIT_CUT)
+        self.assertIn("<5>the daemon closed the channel", errors)
 
     def test_daemon_is_killed(self):
         """The worker's parent ends by SIGKILL while somebody else holds the socket."""

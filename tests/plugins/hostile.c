@@ -224,7 +224,12 @@ static const void *get_extension(void *self, const char *id)
 }
 
 const pdk_runtime pdk_runtime_entry = {
-    .size = sizeof pdk_runtime_entry, .abi_major = PDK_RUNTIME_ABI_MAJOR, .abi_minor = PDK_RUNTIME_ABI_MINOR,
-    .name = "hostile", .description = "does what the prompt names", .init = init, .get_extension = get_extension,
+    .size = sizeof pdk_runtime_entry,
+    .abi_major = PDK_RUNTIME_ABI_MAJOR,
+    .abi_minor = PDK_RUNTIME_ABI_MINOR,
+    .name = "hostile",
+    .description = "does what the prompt names",
+    .init = init,
+    .get_extension = get_extension,
     .done = stub_done,
 };

@@ -27,9 +27,14 @@ static inline void stub_done(void *self)
     (void)self;
 }
 
-#define STUB_ENTRY(init_function)                                                                                      \
-    const pdk_runtime pdk_runtime_entry = {                                                                            \
-        .size = sizeof pdk_runtime_entry, .abi_major = PDK_RUNTIME_ABI_MAJOR, .abi_minor = PDK_RUNTIME_ABI_MINOR,      \
-        .name = "bad", .description = "misbehaves", .init = init_function, .get_extension = stub_get_extension,        \
-        .done = stub_done,                                                                                             \
+#define STUB_ENTRY(init_function)            \
+    const pdk_runtime pdk_runtime_entry = {  \
+        .size = sizeof pdk_runtime_entry,    \
+        .abi_major = PDK_RUNTIME_ABI_MAJOR,  \
+        .abi_minor = PDK_RUNTIME_ABI_MINOR,  \
+        .name = "bad",                       \
+        .description = "misbehaves",         \
+        .init = init_function,               \
+        .get_extension = stub_get_extension, \
+        .done = stub_done,                   \
     }

@@ -123,9 +123,16 @@ pdk_status exchange_route(struct exchange *exchange, const char *model, uint32_t
     return PDK_OK;
 }
 
-bool routing_host_is(const struct service_view *service, const char *host)
+bool exchange_may_use(const struct exchange *exchange, const struct service_view *service)
 {
-    return strcmp(service->host, host) == 0;
+    (void)service;
+    return !exchange->denied;
+}
+
+const struct service_view *routing_named(const struct exchange *exchange, const struct routes *routes)
+{
+    bool named = exchange->host != NULL && strcmp(exchange->host, routes->services->host) == 0;
+    return named ? routes->services : NULL;
 }
 
 void exchange_warn(struct exchange *exchange, const char *format, ...)

@@ -22,7 +22,7 @@ struct exchange {
     struct ready_info ready;
     struct service_view service;
     struct routes routes;
-    bool draining;
+    bool draining, denied; /* denied: the key may not use the service */
     pdk_status route_status, add_status;
     const struct fake_event *events;
     size_t event_count;

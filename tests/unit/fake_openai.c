@@ -1,9 +1,9 @@
-/* Handlers in the place of core/gateway/openai/, which make what the HTTP layer does visible: bodies are told back, streams
- * are cut into pieces. Only for the gateway's own tests. */
+/* Handlers in the place of core/gateway/openai/, which make what the HTTP layer does visible: bodies are told back,
+ * streams are cut into pieces. Only for the gateway's own tests. */
 #include "config.h"
 
-#include "core/base/json.h"
 #include "core/base/cleanup.h"
+#include "core/base/json.h"
 #include "core/gateway/openai/openai.h"
 
 #include "core/gateway/exchange.h"

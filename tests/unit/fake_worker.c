@@ -73,11 +73,11 @@ static void take_frame(struct state *state, const struct frame *frame)
         if (i < state->count)
             state->jobs[i].unread -= ((const struct wire_credit *)(const void *)frame->body)->bytes;
         break;
-    case WIRE_PING: frame_put(&state->writer, WIRE_PONG, 0, &(struct wire_pong){0}, sizeof(struct wire_pong), NULL); break;
-    case WIRE_ASK_STATS: frame_put(&state->writer, WIRE_STATS, 0, "{}", 2, NULL); break;
-    case WIRE_LOAD:
-        frame_put(&state->writer, WIRE_READY, 0, "{\"extensions\":[],\"names\":[\"x\"]}", 31, NULL);
+    case WIRE_PING:
+        frame_put(&state->writer, WIRE_PONG, 0, &(struct wire_pong){0}, sizeof(struct wire_pong), NULL);
         break;
+    case WIRE_ASK_STATS: frame_put(&state->writer, WIRE_STATS, 0, "{}", 2, NULL); break;
+    case WIRE_LOAD: frame_put(&state->writer, WIRE_READY, 0, "{\"extensions\":[],\"names\":[\"x\"]}", 31, NULL); break;
     case WIRE_DRAIN: frame_put(&state->writer, WIRE_BYE, 0, NULL, 0, NULL); break;
     default: assert(!"a frame that no daemon sends");
     }
@@ -86,8 +86,11 @@ static void take_frame(struct state *state, const struct frame *frame)
 static void put_part(struct state *state, struct job *job)
 {
     static const char filler[1 << 20];
-    pdk_part part = {.size = sizeof part, .completion_tokens = ++job->done,
-        .text = {filler, state->worker->part_bytes}, .token_ids = &job->done, .token_count = 1};
+    pdk_part part = {.size = sizeof part,
+        .completion_tokens = ++job->done,
+        .text = {filler, state->worker->part_bytes},
+        .token_ids = &job->done,
+        .token_count = 1};
     pdk_error err;
     size_t start = frame_begin(&state->writer, WIRE_PART, job->id);
     pdk_status status = wire_part_encode(&state->writer.bytes, &part, &err);

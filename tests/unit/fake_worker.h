@@ -10,10 +10,10 @@
 struct fake_worker {
     int fd; /* its end */
     pthread_t thread;
-    uint32_t part_bytes;         /* of text in each part */
-    _Atomic uint64_t requests;   /* taken */
-    _Atomic uint64_t cancelled;  /* finished with PDK_CANCELLED */
-    _Atomic bool paused;         /* takes frames, makes no step */
+    uint32_t part_bytes;        /* of text in each part */
+    _Atomic uint64_t requests;  /* taken */
+    _Atomic uint64_t cancelled; /* finished with PDK_CANCELLED */
+    _Atomic bool paused;        /* takes frames, makes no step */
 };
 
 /* Starts it; `ret_fd` is the daemon's end. */

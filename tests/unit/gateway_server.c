@@ -1,8 +1,8 @@
 /* The real gateway before a control that is not: serves until stdin ends. Prints "port PORT".
- * usage: gateway_server LISTEN[,door] … [keys=FOLDER] [limits: NAME=VALUE] */
+ * usage: gateway_server LISTEN[,door] … [keys=FOLDER] [certificate=FILE] [limits: NAME=VALUE] */
 #include "config.h"
 
-#include "fake_control.h"
+#include "tests/unit/fake_control.h"
 
 #include "core/base/limits.h"
 #include "core/base/log.h"
@@ -22,6 +22,8 @@ int main(int argc, char **argv)
         char *equal = strchr(argv[i], '=');
         if (strncmp(argv[i], "keys=", 5) == 0) {
             config.keys = argv[i] + 5;
+        } else if (strncmp(argv[i], "certificate=", 12) == 0) {
+            snprintf(config.listeners[0].certificate, sizeof config.listeners[0].certificate, "%s", argv[i] + 12);
         } else if (equal != NULL) {
             *equal = '\0';
             if (limit_set(argv[i], strtoull(equal + 1, NULL, 10), &err) != PDK_OK) {

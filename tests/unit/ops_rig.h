@@ -155,6 +155,8 @@ static inline struct reference_matrix plain_matrix(const pdk_matrix *matrix)
     return (struct reference_matrix){matrix->type, matrix->rows, matrix->columns, matrix->data};
 }
 
+/* Check writes a line for every assertion that holds, so runs of numbers are compared before they are asserted. */
+
 /* Every number within `tolerance` of the largest expected one: rounding is relative to what was summed. */
 static inline void assert_near(const float *found, const float *expected, size_t count, double tolerance, const char *what)
 {
@@ -162,15 +164,15 @@ static inline void assert_near(const float *found, const float *expected, size_t
     for (size_t i = 0; i < count; i++)
         largest = fmax(largest, fabs((double)expected[i]));
     for (size_t i = 0; i < count; i++)
-        ck_assert_msg(fabs((double)found[i] - expected[i]) <= tolerance * largest, "%s: number %zu is %.9g, not %.9g", what, i,
-            (double)found[i], (double)expected[i]);
+        if (!(fabs((double)found[i] - expected[i]) <= tolerance * largest))
+            ck_abort_msg("%s: number %zu is %.9g, not %.9g", what, i, (double)found[i], (double)expected[i]);
 }
 
 static inline void assert_same(const float *found, const float *expected, size_t count, const char *what)
 {
     for (size_t i = 0; i < count; i++)
-        ck_assert_msg(bits_of_float(found[i]) == bits_of_float(expected[i]), "%s: number %zu is %a, not %a", what, i,
-            (double)found[i], (double)expected[i]);
+        if (bits_of_float(found[i]) != bits_of_float(expected[i]))
+            ck_abort_msg("%s: number %zu is %a, not %a", what, i, (double)found[i], (double)expected[i]);
 }
 
 /* A batch of one sequence: rows at positions first, first + 1, ... */

@@ -14,8 +14,10 @@ static const struct resource service = {.name = "x", .file = "x.yaml"};
 
 START_TEST(cuts_cpus_and_refuses_memory)
 {
-    struct plan all = {.service = &service}, many = {.service = &service, .cpu_limit = 8500, .memory_request = 4 * GIB, .memory_limit = 4 * GIB};
-    struct plan half = {.service = &service, .cpu_request = 500, .memory_request = 6 * GIB}, huge = {.service = &service, .memory_request = 11 * GIB};
+    struct plan all = {.service = &service},
+                many = {.service = &service, .cpu_limit = 8500, .memory_request = 4 * GIB, .memory_limit = 4 * GIB};
+    struct plan half = {.service = &service, .cpu_request = 500, .memory_request = 6 * GIB},
+                huge = {.service = &service, .memory_request = 11 * GIB};
     struct admission rows[] = {{.plan = &all}, {.plan = &many}, {.plan = &half}, {.plan = &huge}, {.plan = NULL}};
     struct buffer warnings = {0};
     admit(&machine, rows, 5, &warnings);
@@ -23,12 +25,13 @@ START_TEST(cuts_cpus_and_refuses_memory)
     ck_assert_uint_eq(rows[0].memory_bytes, 5 * GIB); /* 9 of 10 are given out, 4 of them promised */
     ck_assert_uint_eq(rows[1].threads, 4);
     ck_assert_uint_eq(rows[1].memory_bytes, 4 * GIB);
-    ck_assert_str_eq(warnings.data,
-        "x.yaml: InferenceService x: spec.predictor.model.resources: wants 8.5 CPUs, this machine has 4; it gets those\n");
+    ck_assert_str_eq(warnings.data, "x.yaml: InferenceService x: spec.predictor.model.resources: wants 8.5 CPUs, this "
+                                    "machine has 4; it gets those\n");
     ck_assert_uint_eq(rows[2].threads, 1);
     ck_assert_int_eq(rows[2].refused.status, PDK_NO_MEMORY);
     ck_assert_str_eq(rows[2].refused.message, "needs 6 GiB, limit 5 GiB (what other services leave)");
-    ck_assert_str_eq(rows[3].refused.message, "needs 11 GiB, limit 10 GiB (the machine's memory)");
+    ck_assert_str_eq(
+        rows[3].refused.message, "needs 11 GiB, limit 9 GiB (a tenth of the machine is left to the system)");
     buffer_done(&warnings);
 }
 END_TEST

@@ -71,7 +71,8 @@ static void await(struct events *events, const int *counter)
 {
     mutex_lock(&events->lock);
     while (*counter == 0)
-        ck_assert_msg(condition_wait_until(&events->changed, &events->lock, monotonic_ms() + 20000), "nothing came in 20 s");
+        ck_assert_msg(
+            condition_wait_until(&events->changed, &events->lock, monotonic_ms() + 20000), "nothing came in 20 s");
     mutex_unlock(&events->lock);
 }
 
@@ -86,8 +87,12 @@ struct fixture {
 static void open_channel(struct fixture *f, int fd)
 {
     pdk_error err;
-    const struct channel_events events = {.context = &f->events, .progress = on_progress, .ready = on_ready,
-        .load_failed = on_load_failed, .stats = on_stats, .closed = on_closed};
+    const struct channel_events events = {.context = &f->events,
+        .progress = on_progress,
+        .ready = on_ready,
+        .load_failed = on_load_failed,
+        .stats = on_stats,
+        .closed = on_closed};
     mutex_init(&f->events.lock);
     condition_init(&f->events.changed);
     ck_assert_int_eq(channel_loop_start(&f->loop, &err), PDK_OK);
@@ -127,7 +132,9 @@ static struct answers *ask(struct fixture *f, int client_fd, int32_t parts)
     pdk_error err;
     struct answers *answers;
     ck_assert_int_eq(answers_new(f->loop, client_fd, &answers, &err), PDK_OK);
-    pdk_request request = {.size = sizeof request, .kind = PDK_KIND_GENERATE, .text = {"hello", 5},
+    pdk_request request = {.size = sizeof request,
+        .kind = PDK_KIND_GENERATE,
+        .text = {"hello", 5},
         .sampling = {.size = sizeof(pdk_sampling), .n = 1, .max_tokens = parts}};
     ck_assert_msg(answers_add(answers, f->channel, &request, 1000, &err) == PDK_OK, "%s", err.message);
     return answers;
@@ -240,9 +247,10 @@ START_TEST(test_client_leaves)
         getrusage(RUSAGE_SELF, &before);
         poll(NULL, 0, 100);
         getrusage(RUSAGE_SELF, &after);
-        int64_t busy_us = (after.ru_utime.tv_sec - before.ru_utime.tv_sec + after.ru_stime.tv_sec - before.ru_stime.tv_sec) *
-                              INT64_C(1000000) +
-                          after.ru_utime.tv_usec - before.ru_utime.tv_usec + after.ru_stime.tv_usec - before.ru_stime.tv_usec;
+        int64_t busy_us =
+            (after.ru_utime.tv_sec - before.ru_utime.tv_sec + after.ru_stime.tv_sec - before.ru_stime.tv_sec) *
+                INT64_C(1000000) +
+            after.ru_utime.tv_usec - before.ru_utime.tv_usec + after.ru_stime.tv_usec - before.ru_stime.tv_usec;
         ck_assert_int_lt(busy_us, 50000);
         answers_free(answers);
         while (atomic_load(&f.worker.cancelled) == 0)
@@ -329,20 +337,22 @@ static const struct {
         {.magic = WIRE_MAGIC, .type = WIRE_PART, .descriptors = 7}, "", 1},
     {"type", "a frame of type 99, which no worker sends", {.magic = WIRE_MAGIC, .type = 99}, "", 1},
     {"daemon's type", "a frame of type 2, which no worker sends", {.magic = WIRE_MAGIC, .type = WIRE_REQUEST}, "", 1},
-    {"unknown id", "a finish for request 77, which is not in flight", {.magic = WIRE_MAGIC, .type = WIRE_FINISH, .id = 77},
-        "", 1},
+    {"unknown id", "a finish for request 77, which is not in flight",
+        {.magic = WIRE_MAGIC, .type = WIRE_FINISH, .id = 77}, "", 1},
     {"part cut short", "a part of 3 bytes is cut short", {.magic = WIRE_MAGIC, .type = WIRE_PART, .id = 1}, "abc", 1},
-    {"two finishes", "a finish for request 1, which is not in flight", {.magic = WIRE_MAGIC, .type = WIRE_FINISH, .id = 1},
-        "", 2},
+    {"two finishes", "a finish for request 1, which is not in flight",
+        {.magic = WIRE_MAGIC, .type = WIRE_FINISH, .id = 1}, "", 2},
     {"pong", "a pong of 2 bytes, not 16", {.magic = WIRE_MAGIC, .type = WIRE_PONG}, "ab", 1},
     {"ready", "ready: names is nothing, not a list of 1 to 64 names", {.magic = WIRE_MAGIC, .type = WIRE_READY},
         "{\"extensions\":[]}", 1},
-    {"two readies", "a second ready", {.magic = WIRE_MAGIC, .type = WIRE_READY}, "{\"extensions\":[],\"names\":[\"x\"]}", 2},
+    {"two readies", "a second ready", {.magic = WIRE_MAGIC, .type = WIRE_READY},
+        "{\"extensions\":[],\"names\":[\"x\"]}", 2},
     {"progress", "a progress without a fraction of 0 to 1 and a text", {.magic = WIRE_MAGIC, .type = WIRE_PROGRESS},
         "{\"fraction\":2,\"what\":\"\"}", 1},
     {"stats", "stats are array, not an object", {.magic = WIRE_MAGIC, .type = WIRE_STATS}, "[]", 1},
-    {"error", "an error frame lacks status, field, value or message",
-        {.magic = WIRE_MAGIC, .type = WIRE_LOAD_FAILED}, "{}", 1},
+    {"stats unasked", "stats that nobody asked for, again", {.magic = WIRE_MAGIC, .type = WIRE_STATS}, "{}", 2},
+    {"error", "an error frame lacks status, field, value or message", {.magic = WIRE_MAGIC, .type = WIRE_LOAD_FAILED},
+        "{}", 1},
     {"after bye", "a frame of type 40 after bye", {.magic = WIRE_MAGIC, .type = WIRE_BYE}, "", 2},
 };
 

@@ -1,4 +1,5 @@
-/* core/control with real workers that run the echo runtime: what a service goes through from its document to its end. */
+/* core/control with real workers that run the echo runtime: what a service goes through from its document to its end.
+ */
 #include "config.h"
 
 #include "core/control/control.h"
@@ -14,7 +15,9 @@
 
 #include <dirent.h>
 #include <poll.h>
+#include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -42,8 +45,10 @@ static void put_file(const char *where, const char *name, const char *text)
 static void put_service(const char *name, const char *more)
 {
     char text[1024], file[128], where[256];
-    snprintf(text, sizeof text, "apiVersion: serving.kserve.io/v1beta1\nkind: InferenceService\nmetadata: {name: %s}\n"
-        "spec: {predictor: {model: {modelFormat: {name: echo}%s}}}\n", name, more);
+    snprintf(text, sizeof text,
+        "apiVersion: serving.kserve.io/v1beta1\nkind: InferenceService\nmetadata: {name: %s}\n"
+        "spec: {predictor: {model: {modelFormat: {name: echo}%s}}}\n",
+        name, more);
     snprintf(file, sizeof file, "%s.yaml", name);
     snprintf(where, sizeof where, "%s/models.d", etc);
     put_file(where, file, text);
@@ -74,14 +79,24 @@ static void set_up(void)
         ck_assert_int_eq(folder_make(all[i], 0700, &err), PDK_OK);
     }
     const char *build = getenv("top_builddir");
-    snprintf(worker, sizeof worker, "%s/core/paddock-worker", build != NULL ? build : ".");
+    snprintf(worker, sizeof worker, "%s/paddock-worker", build != NULL ? build : ".");
     char shipped_runtimes[256];
     snprintf(shipped_runtimes, sizeof shipped_runtimes, "%s/runtimes.d", shipped);
     put_file(shipped_runtimes, "echo.yaml", runtime_document);
     copy_plugin("echo");
-    config = (struct control_config){.etc = etc, .state = state, .run = run, .shipped = shipped, .runtimes = runtimes,
-        .compute = compute, .worker = worker, .domain = "example.com", .ping_deadline_ms = 1000, .step_deadline_ms = 60000,
-        .load_deadline_ms = 2000, .drain_ms = 2000, .sandbox_off = true};
+    config = (struct control_config){.etc = etc,
+        .state = state,
+        .run = run,
+        .shipped = shipped,
+        .runtimes = runtimes,
+        .compute = compute,
+        .worker = worker,
+        .domain = "example.com",
+        .ping_deadline_ms = 1000,
+        .step_deadline_ms = 60000,
+        .load_deadline_ms = 2000,
+        .drain_ms = 2000,
+        .sandbox_off = true};
     log_open("test", LOG_LEVEL_ERROR);
     thread_adopt(THREAD_MAIN);
     ck_assert_int_eq(channel_loop_start(&loop, &err), PDK_OK);
@@ -97,10 +112,9 @@ static void tear_down(void)
 {
     control = control_stop(control);
     loop = channel_loop_stop(loop);
-    char command[128];
-    snprintf(command, sizeof command, "%s", folder);
     /* Small and ours: removed by hand, folder by folder. */
-    const char *const all[] = {"etc/models.d", "etc/runtimes.d", "etc", "state", "run", "shipped/runtimes.d", "shipped", "runtimes", "compute", ""};
+    const char *const all[] = {"etc/models.d", "etc/runtimes.d", "etc", "state", "run", "shipped/runtimes.d", "shipped",
+        "runtimes", "compute", ""};
     for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
         char path[256];
         snprintf(path, sizeof path, "%s/%s", folder, all[i]);
@@ -121,7 +135,8 @@ static const struct routes *wait_ready(const char *name, const struct service_vi
 {
     const struct routes *routes = NULL;
     pdk_error err = {0};
-    pdk_status status = control_wait_ready(control, "default", name, monotonic_ms() + 20000, &routes, ret_service, &err);
+    pdk_status status =
+        control_wait_ready(control, "default", name, monotonic_ms() + 20000, &routes, ret_service, &err);
     ck_assert_msg(status == PDK_OK, "%s", err.message);
     return routes;
 }
@@ -145,7 +160,8 @@ static pid_t worker_pid(void)
 }
 
 /* Waits until something of the service is as wanted. */
-static void wait_until(const char *name, bool (*is)(const struct service_view *service, const void *what), const void *what)
+static void wait_until(
+    const char *name, bool (*is)(const struct service_view *service, const void *what), const void *what)
 {
     for (int i = 0; i < 1000; i++) {
         const struct routes *routes = control_routes(control);
@@ -185,11 +201,13 @@ START_TEST(serves_what_its_document_says)
     ck_assert_ptr_nonnull(service->ready);
     struct json_document *tree = NULL;
     pdk_error err = {0};
-    ck_assert_msg(json_read(service->json, strlen(service->json), &json_limits_default, &tree, &err) == PDK_OK, "%s", err.message);
+    ck_assert_msg(json_read(service->json, strlen(service->json), &json_limits_default, &tree, &err) == PDK_OK, "%s",
+        err.message);
     const char *text;
     const struct json *root = json_root(tree);
     ck_assert(json_string(json_path(root, "metadata.uid"), &text) && strlen(text) == 36);
-    ck_assert(json_string(json_path(root, "status.modelStatus.transitionStatus"), &text) && strcmp(text, "UpToDate") == 0);
+    ck_assert(
+        json_string(json_path(root, "status.modelStatus.transitionStatus"), &text) && strcmp(text, "UpToDate") == 0);
     ck_assert(json_string(json_path(root, "status.clusterServingRuntimeName"), &text) && strcmp(text, "echo") == 0);
     bool ready = false;
     for (const struct json *at = json_path(root, "status.conditions")->child; at != NULL; at = at->next)
@@ -197,7 +215,8 @@ START_TEST(serves_what_its_document_says)
             ready = json_string(json_get(at, "status"), &text) && strcmp(text, "True") == 0;
     ck_assert(ready);
     json_document_free(tree);
-    ck_assert_msg(json_read(service->pod_json, strlen(service->pod_json), &json_limits_default, &tree, &err) == PDK_OK, "%s", err.message);
+    ck_assert_msg(json_read(service->pod_json, strlen(service->pod_json), &json_limits_default, &tree, &err) == PDK_OK,
+        "%s", err.message);
     ck_assert(json_string(json_path(json_root(tree), "status.phase"), &text) && strcmp(text, "Running") == 0);
     ck_assert(json_string(json_path(json_root(tree), "metadata.name"), &text) && strcmp(text, service->pod_name) == 0);
     json_document_free(tree);
@@ -331,6 +350,33 @@ START_TEST(a_removed_service_drains)
 }
 END_TEST
 
+START_TEST(stops_by_annotation_and_starts_again)
+{
+    static const char stopped[] = "apiVersion: serving.kserve.io/v1beta1\nkind: InferenceService\n"
+                                  "metadata: {name: one, annotations: {serving.kserve.io/stop: 'true'}}\n"
+                                  "spec: {predictor: {model: {modelFormat: {name: echo}}}}\n";
+    char where[256];
+    put_service("one", "");
+    start();
+    const struct service_view *service;
+    routes_unref(wait_ready("one", &service));
+    snprintf(where, sizeof where, "%s/models.d", etc);
+    put_file(where, "one.yaml", stopped);
+    ck_assert_int_eq(control_reload(control, NULL), PDK_OK);
+    static const enum service_phase stopping = SERVICE_STOPPING;
+    wait_until("one", is_phase, &stopping);
+    const struct routes *routes = NULL;
+    pdk_error err = {0};
+    ck_assert_int_eq(
+        control_wait_ready(control, "default", "one", monotonic_ms() + 5000, &routes, &service, &err), PDK_UNAVAILABLE);
+    ck_assert_str_eq(err.message, "service one is not ready: stopped by its annotation serving.kserve.io/stop");
+    routes_unref(routes);
+    put_service("one", "");
+    ck_assert_int_eq(control_reload(control, NULL), PDK_OK);
+    wait_until("one", is_revision, "one-predictor-00001");
+}
+END_TEST
+
 START_TEST(says_why_a_service_cannot_run)
 {
     put_service("lost", ", storageUri: 'hf://nobody/nothing'");
@@ -341,7 +387,8 @@ START_TEST(says_why_a_service_cannot_run)
     const struct routes *routes = NULL;
     const struct service_view *service = NULL;
     pdk_error err = {0};
-    ck_assert_int_eq(control_wait_ready(control, "default", "lost", monotonic_ms() + 5000, &routes, &service, &err), PDK_UNAVAILABLE);
+    ck_assert_int_eq(control_wait_ready(control, "default", "lost", monotonic_ms() + 5000, &routes, &service, &err),
+        PDK_UNAVAILABLE);
     ck_assert_msg(strstr(service->message, "paddock pull hf://nobody/nothing") != NULL, "%s", service->message);
     ck_assert_msg(strstr(err.message, "paddock pull") != NULL, "%s", err.message);
     routes_unref(routes);
@@ -366,7 +413,8 @@ START_TEST(a_runtime_that_crashes_is_tried_again_later)
     static const enum service_phase backoff = SERVICE_BACKOFF;
     wait_until("one", is_phase, &backoff);
     const struct routes *routes = control_routes(control);
-    ck_assert_msg(strstr(routes->services[0].message, "signal") != NULL || strstr(routes->services[0].message, "exit status") != NULL,
+    ck_assert_msg(strstr(routes->services[0].message, "signal") != NULL ||
+                      strstr(routes->services[0].message, "exit status") != NULL,
         "%s", routes->services[0].message);
     ck_assert_ptr_nonnull(strstr(routes->services[0].json, "ModelLoadFailed"));
     routes_unref(routes);
@@ -376,15 +424,65 @@ END_TEST
 START_TEST(one_served_name_has_one_owner)
 {
     put_service("one", "");
-    put_service("two", ", args: ['--model_name=one']");
+    put_service("two", ", args: ['--model_name=one'], storageUri: 'file:///no/such/file'");
     start();
-    const struct service_view *service;
-    /* The echo runtime serves under the service's name, so the conflict is there until `two` is ready. */
+    static const enum service_phase refused = SERVICE_REFUSED;
+    wait_until("two", is_phase, &refused);
     const struct routes *routes = control_routes(control);
+    ck_assert_uint_eq(routes->count, 2);
+    ck_assert(!routes->services[0].name_conflict);
+    ck_assert(routes->services[1].name_conflict);
+    ck_assert_ptr_nonnull(strstr(routes->services[1].json, "\"ModelNameConflict\""));
     routes_unref(routes);
-    routes = wait_ready("two", &service);
-    ck_assert(!service->name_conflict);
-    routes_unref(routes);
+}
+END_TEST
+
+/* What gateway threads do all day. */
+static void *read_all_the_time(void *stop)
+{
+    thread_adopt(THREAD_GATEWAY);
+    while (!atomic_load((_Atomic bool *)stop)) {
+        const struct routes *routes = control_routes(control);
+        struct buffer out = {0};
+        uint64_t next;
+        for (size_t i = 0; i < routes->count; i++)
+            if (routes->services[i].pod_name != NULL)
+                control_pod_log(control, "default", routes->services[i].pod_name, false, 0, &out, &next, NULL);
+        routes_unref(routes);
+        control_metrics(control, 20, &out);
+        const struct service_view *service;
+        control_wait_ready(control, "default", "two", monotonic_ms() + 10, &routes, &service, NULL);
+        routes_unref(routes);
+        buffer_done(&out);
+    }
+    return NULL;
+}
+
+START_TEST(readers_see_whole_snapshots_while_services_come_and_go)
+{
+    _Atomic bool stop = false;
+    pthread_t readers[2];
+    put_service("one", "");
+    start();
+    for (int i = 0; i < 2; i++)
+        ck_assert_int_eq(pthread_create(&readers[i], NULL, read_all_the_time, &stop), 0);
+    for (int i = 0; i < 12; i++) {
+        char more[64], path[256];
+        snprintf(more, sizeof more, ", args: ['--y=%d']", i);
+        put_service("one", more);
+        snprintf(path, sizeof path, "%s/models.d/two.yaml", etc);
+        if (i % 2 == 0)
+            put_service("two", "");
+        else
+            unlink(path);
+        pdk_error err = {0};
+        ck_assert_msg(control_reload(control, &err) == PDK_OK, "%s", err.message);
+        poll(NULL, 0, 30);
+    }
+    wait_until("one", is_revision, "one-predictor-00013");
+    atomic_store(&stop, true);
+    for (int i = 0; i < 2; i++)
+        pthread_join(readers[i], NULL);
 }
 END_TEST
 
@@ -395,8 +493,9 @@ START_TEST(checks_without_running)
     struct buffer report = {0};
     pdk_error err = {0};
     ck_assert_msg(control_check(&config, &report, &err) == PDK_OK, "%s", err.message);
-    ck_assert_msg(strstr(report.data, "InferenceService lost cannot run: model /no/such/file") != NULL, "%s", report.data);
-    ck_assert_ptr_nonnull(strstr(report.data, "2 services, 1 of them cannot run"));
+    ck_assert_msg(
+        strstr(report.data, "InferenceService lost cannot run: model /no/such/file") != NULL, "%s", report.data);
+    ck_assert_ptr_nonnull(strstr(report.data, "2 services; 1 cannot run as things are"));
     put_service("bad", ", modle: 1");
     ck_assert_int_eq(control_check(&config, &report, &err), PDK_INVALID);
     buffer_done(&report);
@@ -415,9 +514,11 @@ int main(void)
     tcase_add_test(tests, reload_is_all_or_nothing);
     tcase_add_test(tests, a_changed_predictor_is_a_new_revision);
     tcase_add_test(tests, a_removed_service_drains);
+    tcase_add_test(tests, stops_by_annotation_and_starts_again);
     tcase_add_test(tests, says_why_a_service_cannot_run);
     tcase_add_test(tests, a_runtime_that_crashes_is_tried_again_later);
     tcase_add_test(tests, one_served_name_has_one_owner);
+    tcase_add_test(tests, readers_see_whole_snapshots_while_services_come_and_go);
     tcase_add_test(tests, checks_without_running);
     suite_add_tcase(suite, tests);
     return check_main(suite);

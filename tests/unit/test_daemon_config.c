@@ -39,10 +39,12 @@ START_TEST(reads_all_settings)
     struct daemon_config config;
     pdk_error err = {0};
     daemon_config_default(&config);
-    pdk_status status = read_text("listen = ( { address = \"127.0.0.1:1\"; }, { address = \"[::1]:2\"; door = true; } );\n"
+    pdk_status status = read_text(
+        "listen = ( { address = \"127.0.0.1:1\"; }, { address = \"[::1]:2\"; door = true; } );\n"
         "connections = 100; domain = \"x.org\"; sandbox = \"strict\"; log_level = \"debug\"; access_log = false;\n"
         "load_deadline_s = 1; ping_deadline_s = 2; step_deadline_s = 3; drain_s = 0;\n"
-        "limits = { queue = 5; body_infer_bytes = 1073741824; };\n", &config, &err);
+        "limits = { queue = 5; body_infer_bytes = 1073741824; };\n",
+        &config, &err);
     ck_assert_msg(status == PDK_OK, "%s", err.message);
     ck_assert_uint_eq(config.listener_count, 2);
     ck_assert_str_eq(config.listeners[1].address, "[::1]:2");
@@ -52,7 +54,8 @@ START_TEST(reads_all_settings)
     ck_assert_str_eq(config.sandbox, "strict");
     ck_assert_int_eq(config.log_level, 7);
     ck_assert(!config.access_log);
-    ck_assert(config.load_deadline_s == 1 && config.ping_deadline_s == 2 && config.step_deadline_s == 3 && config.drain_s == 0);
+    ck_assert(config.load_deadline_s == 1 && config.ping_deadline_s == 2 && config.step_deadline_s == 3 &&
+              config.drain_s == 0);
     ck_assert_uint_eq(limit_get(LIMIT_QUEUE), 5);
     ck_assert_uint_eq(limit_get(LIMIT_BODY_INFER_BYTES), 1u << 30);
     /* What a file no longer says is the default again. */
@@ -72,7 +75,8 @@ static const struct {
     {"access_log = 1;", ":1: access_log: wants true or false, is number"},
     {"limits = { queue = 1;\n qeue = 1; };", ":2: limits.qeue: no such limit; did you mean 'queue'?"},
     {"limits = { queue = 0; };", ":1: limits.queue: is 0; it may be 1 to 1000000 "},
-    {"listen = ( { door = true; } );", ":1: listen[0].address: is missing: \"127.0.0.1:8080\", \"[::1]:8080\" or \"unix:/PATH\""},
+    {"listen = ( { door = true; } );",
+        ":1: listen[0].address: is missing: \"127.0.0.1:8080\", \"[::1]:8080\" or \"unix:/PATH\""},
     {"listen = ( { addres = \"x\"; } );", ":1: listen[0].addres: unknown setting; did you mean 'address'?"},
     {"listen = ( { address = \"x\"; door = true; certificate = \"y\"; } );",
         ":1: listen[0].address: a listener with a door takes no certificate; use one of the two"},

@@ -174,7 +174,9 @@ static void send_with(const struct wire_header *header, const int *descriptors, 
         char bytes[CMSG_SPACE(sizeof(int) * 32)];
         struct cmsghdr align;
     } control = {{0}};
-    struct msghdr message = {.msg_iov = &piece, .msg_iovlen = 1, .msg_control = control.bytes,
+    struct msghdr message = {.msg_iov = &piece,
+        .msg_iovlen = 1,
+        .msg_control = control.bytes,
         .msg_controllen = CMSG_SPACE(sizeof(int) * count)};
     struct cmsghdr *c = CMSG_FIRSTHDR(&message);
     c->cmsg_level = SOL_SOCKET;
@@ -191,8 +193,10 @@ static const struct {
 } bodies[] = {
     {"unsealed", "a frame's body is no memfd with all four seals", 0, 4096},
     {"may shrink", "a frame's body is no memfd with all four seals", F_SEAL_SEAL | F_SEAL_GROW | F_SEAL_WRITE, 4096},
-    {"may be written", "a frame's body is no memfd with all four seals", F_SEAL_SEAL | F_SEAL_GROW | F_SEAL_SHRINK, 4096},
-    {"may be unsealed", "a frame's body is no memfd with all four seals", F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK, 4096},
+    {"may be written", "a frame's body is no memfd with all four seals", F_SEAL_SEAL | F_SEAL_GROW | F_SEAL_SHRINK,
+        4096},
+    {"may be unsealed", "a frame's body is no memfd with all four seals", F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK,
+        4096},
     {"empty", "a frame's memfd has 0 bytes; the limit is 1073741824", 0xF, 0},
     {"too large", "a frame's memfd has 1073741825 bytes; the limit is 1073741824", 0xF, (off_t)WIRE_BODY_MAX + 1},
 };

@@ -84,8 +84,9 @@ struct writer {
     const struct safetensors *from;
     const struct fixture *fixture;
     int32_t type;
-    bool dequantise;           /* write the values that the type keeps, as float32 */
-    const char *extra_key;     /* one more value, of 1; or NULL */
+    bool dequantise;       /* write the values that the type keeps, as float32 */
+    const char *extra_key; /* one more value, or NULL */
+    uint32_t extra_value;
     const char *const *tokens; /* a vocabulary of three, or NULL */
     bool value_as_half;        /* attention's value matrices in F16 beside the other type */
     uint64_t count;
@@ -196,7 +197,7 @@ static void put_metadata(struct buffer *out, const struct writer *w)
     put_value_f32(out, "llama.rope.freq_base", w->fixture->theta);
     put_value_u32(out, "tokenizer.ggml.eos_token_id", 2);
     if (w->extra_key != NULL)
-        put_value_u32(out, w->extra_key, 1);
+        put_value_u32(out, w->extra_key, w->extra_value);
     if (w->tokens != NULL) {
         put_string(out, "tokenizer.ggml.tokens");
         put_u32(out, 9);
@@ -318,33 +319,55 @@ START_TEST(mixed_types_are_joined)
 }
 END_TEST
 
-static void check_refused(struct writer *w, const char *overrides, pdk_status status, const char *message)
-{
-    struct run run;
-    pdk_error err = {0};
-    const struct model_request request = {.path = write_gguf(w), .overrides = overrides};
-    ck_assert_int_eq(run_try(&run, &request, &err), status);
-    ck_assert_msg(strstr(err.message, message) != NULL, "'%s' lacks '%s'", err.message, message);
-    run_close(&run);
-}
-
 START_TEST(what_a_gguf_says_is_checked)
 {
     static const char *const same[] = {"<s>", "a", "<s>"}, *const other[] = {"<s>", "a", "b"};
-    check_refused(&(struct writer){.fixture = &fixtures[0], .type = PDK_TYPE_F32, .tokens = same}, NULL, PDK_INVALID,
-        "tokens 0 and 2 are the same text");
-    check_refused(&(struct writer){.fixture = &fixtures[0], .type = PDK_TYPE_F32, .tokens = other}, NULL, PDK_OK, "");
-    check_refused(
-        &(struct writer){.fixture = &fixtures[0], .type = PDK_TYPE_F32, .extra_key = "llama.rope.scaling.attn_factor"},
-        NULL, PDK_UNSUPPORTED, "llama.rope.scaling.attn_factor is not supported");
-    check_refused(&(struct writer){.fixture = &fixtures[0], .type = PDK_TYPE_F32, .extra_key = "llama.vocab_size"},
-        NULL, PDK_INVALID, "token_embd.weight is 320 x 32; by the configuration it is 1 x 32");
-    check_refused(
-        &(struct writer){.fixture = &fixtures[0], .type = PDK_TYPE_F32, .extra_key = "llama.rope.dimension_count"},
-        NULL, PDK_INVALID, "llama.rope.dimension_count is 1; it may be 2 to 4096");
-    check_refused(&(struct writer){.fixture = &fixtures[0], .type = PDK_TYPE_F32}, "{\"num_hidden_layers\":4}",
-        PDK_INVALID, "the model has no tensor blk.3.attn_norm.weight");
-    check_refused(&(struct writer){.fixture = &fixtures[0], .type = PDK_TYPE_F32}, "{\"rope_theta\":500}", PDK_OK, "");
+    static const struct {
+        const char *key;
+        uint32_t value;
+        const char *const *tokens;
+        const char *overrides;
+        pdk_status status;
+        const char *message;
+    } rows[] = {
+        {NULL, 0, same, NULL, PDK_INVALID, "tokens 0 and 2 are the same text"},
+        {NULL, 0, other, NULL, PDK_OK, ""},
+        {"llama.rope.scaling.attn_factor", 1, NULL, NULL, PDK_UNSUPPORTED,
+            "llama.rope.scaling.attn_factor is not supported"},
+        {"llama.vocab_size", 321, NULL, NULL, PDK_INVALID, "is 320 x 32; by the configuration it is 321 x 32"},
+        {"llama.rope.dimension_count", 1, NULL, NULL, PDK_INVALID,
+            "llama.rope.dimension_count is 1; it may be 2 to 4096"},
+        {"llama.rope.scaling.factor", 0, NULL, NULL, PDK_INVALID, "llama.rope.scaling.factor is 0; it may be 1 to"},
+        {NULL, 0, NULL, "{\"num_hidden_layers\":4}", PDK_INVALID, "the model has no tensor blk.3.attn_norm.weight"},
+        {NULL, 0, NULL, "{\"rope_theta\":500}", PDK_OK, ""},
+        {NULL, 0, NULL, "{\"bos\\n\":500}", PDK_INVALID, "'bos?' has no effect on this model"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct writer w = {.fixture = &fixtures[0],
+            .type = PDK_TYPE_F32,
+            .extra_key = rows[i].key,
+            .extra_value = rows[i].value,
+            .tokens = rows[i].tokens};
+        struct run run;
+        pdk_error err = {0};
+        const struct model_request request = {.path = write_gguf(&w), .overrides = rows[i].overrides};
+        ck_assert_msg(run_try(&run, &request, &err) == rows[i].status, "row %zu: %s", i, err.message);
+        ck_assert_msg(
+            strstr(err.message, rows[i].message) != NULL, "row %zu: '%s' lacks '%s'", i, err.message, rows[i].message);
+        run_close(&run);
+    }
+}
+END_TEST
+
+/* A factor without a type is linear scaling, which lengthens the context. */
+START_TEST(a_bare_factor_is_linear)
+{
+    struct writer w = {
+        .fixture = &fixtures[0], .type = PDK_TYPE_F32, .extra_key = "llama.rope.scaling.factor", .extra_value = 4};
+    struct run run;
+    run_open(&run, write_gguf(&w));
+    ck_assert_uint_eq(model_facts(run.model)->context_length, 2048);
+    run_close(&run);
 }
 END_TEST
 
@@ -381,6 +404,7 @@ int main(void)
     tcase_add_loop_test(tests, each_type_gives_its_dequantised_weights_logits, 0, sizeof types / sizeof types[0]);
     tcase_add_test(tests, mixed_types_are_joined);
     tcase_add_test(tests, what_a_gguf_says_is_checked);
+    tcase_add_test(tests, a_bare_factor_is_linear);
     tcase_add_loop_test(tests, dequantises_as_published, 0, sizeof types / sizeof types[0]);
     suite_add_tcase(suite, tests);
     return check_main(suite);

@@ -1,4 +1,5 @@
-/* runtimes/huggingface/tokenizer/from_gguf.c: vocabularies of GGUF files, against the ids that are published with them. */
+/* runtimes/huggingface/tokenizer/from_gguf.c: vocabularies of GGUF files, against the ids that are published with them.
+ */
 #include "config.h"
 
 #include "runtimes/huggingface/tokenizer/tokenizer.h"

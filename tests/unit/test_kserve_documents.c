@@ -1,5 +1,6 @@
-/* KServe's own examples, runtimes and schemas against ours: each document is accepted, or refused for the field named here; and
- * every field of KServe's schemas that a document may hold is known to the table. Skipped where the references are not. */
+/* KServe's own examples, runtimes and schemas against ours: each document is accepted, or refused for the field named
+ * here; and every field of KServe's schemas that a document may hold is known to the table. Skipped where the
+ * references are not. */
 #include "config.h"
 
 #include "core/spec/plan.h"
@@ -104,7 +105,8 @@ static const struct json *resolved(const struct json *definitions, const struct 
     return schema;
 }
 
-static void compare(const struct json *definitions, const struct json *schema, const struct schema_object *object, const char *path)
+static void compare(
+    const struct json *definitions, const struct json *schema, const struct schema_object *object, const char *path)
 {
     const struct json *properties = json_get(resolved(definitions, schema), "properties");
     for (const struct json *at = properties != NULL ? properties->child : NULL; at != NULL; at = at->next) {

@@ -102,7 +102,8 @@ static const struct {
     {"file://models/x", NULL, "huggingface", PDK_INVALID, "file:///ABSOLUTE/PATH"},
     {"file://@/models/plain.txt", NULL, "huggingface", PDK_INVALID, "is no GGUF"},
     {"file:///no/such", NULL, "huggingface", PDK_NOT_FOUND, "model /no/such"},
-    {"s3://bucket/key", NULL, "huggingface", PDK_UNSUPPORTED, "this release reads file://, hf:// and https://, not s3://"},
+    {"s3://bucket/key", NULL, "huggingface", PDK_UNSUPPORTED,
+        "this release reads file://, hf:// and https://, not s3://"},
     {"ftp://x/y", NULL, "huggingface", PDK_INVALID, "StorageURI not supported"},
 };
 
@@ -122,12 +123,15 @@ static char *expanded(const char *text, int place)
 
 START_TEST(finds_or_says_why)
 {
-    struct plan plan = {.storage_uri = expanded(cases[_i].uri, 0), .model_id = (char *)cases[_i].id, .layout = (char *)cases[_i].layout};
+    struct plan plan = {.storage_uri = expanded(cases[_i].uri, 0),
+        .model_id = (char *)cases[_i].id,
+        .layout = (char *)cases[_i].layout};
     struct location_roots roots = {.state = state, .aliases = {NULL, aliases}};
     struct buffer path = {0};
     pdk_error err = {0};
     pdk_status status = location_find(&plan, &roots, &path, &err);
     ck_assert_msg(status == cases[_i].status, "status %d: %s", status, err.message);
+    ck_assert_int_eq(err.status, status); /* success leaves the error alone */
     if (status == PDK_OK)
         ck_assert_str_eq(path.data != NULL ? path.data : "", expanded(cases[_i].result, 1));
     else

@@ -211,9 +211,44 @@ START_TEST(models_list_what_is_served)
     fake_done(&exchange);
     fake_init(&exchange, "/v1/models", NULL);
     exchange.service.name_conflict = true;
-    exchange.host = "M.default.example.com:8080";
+    exchange.host = "m.default.example.com";
     openai_models(&exchange);
     ck_assert_ptr_nonnull(strstr(exchange.reply.data, "\"id\":\"m\""));
+    fake_done(&exchange);
+}
+END_TEST
+
+START_TEST(models_of_others_are_not_told_of)
+{
+    struct exchange exchange;
+    fake_init(&exchange, "/v1/models", NULL);
+    exchange.denied = true;
+    openai_models(&exchange);
+    ck_assert_str_eq(exchange.reply.data, "{\"object\":\"list\",\"data\":[]}");
+    fake_done(&exchange);
+    fake_init(&exchange, "/v1/models/m", NULL);
+    exchange.denied = true;
+    openai_model(&exchange);
+    ck_assert_int_eq(exchange.status, 404);
+    ck_assert_ptr_nonnull(strstr(exchange.reply.data, "Valid aliases: none."));
+    fake_done(&exchange);
+}
+END_TEST
+
+/* The header's id, else the body's, else ours. */
+START_TEST(ids_come_from_the_client)
+{
+    static const struct fake_event events[] = {PART(0, 0, "a", PDK_FINISH_STOP), END(0)};
+    struct exchange exchange = {.writes_left = SIZE_MAX};
+    play(&exchange, "{\"prompt\":\"x\",\"request_id\":\"mine\"}", events, 2);
+    ck_assert_ptr_nonnull(strstr(exchange.reply.data, "{\"id\":\"cmpl-mine\","));
+    fake_done(&exchange);
+    fake_init(&exchange, "/v1/completions", "{\"prompt\":\"x\",\"request_id\":\"mine\"}");
+    exchange.request_id_given = true;
+    exchange.events = events;
+    exchange.event_count = 2;
+    openai_completions(&exchange);
+    ck_assert_ptr_nonnull(strstr(exchange.reply.data, "{\"id\":\"cmpl-0123456789abcdef\","));
     fake_done(&exchange);
 }
 END_TEST
@@ -252,6 +287,8 @@ int main(void)
     tcase_add_test(tests, echo_repeats_the_last_message_once_a_choice);
     tcase_add_test(tests, two_tokens_of_one_text_are_one_key);
     tcase_add_test(tests, models_list_what_is_served);
+    tcase_add_test(tests, models_of_others_are_not_told_of);
+    tcase_add_test(tests, ids_come_from_the_client);
     tcase_add_test(tests, health_tells_of_readiness);
     suite_add_tcase(suite, tests);
     return check_main(suite);

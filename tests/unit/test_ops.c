@@ -216,7 +216,7 @@ static const struct attention_case attention_cases[] = {
     {6, 2, 32, 0, 0, 0, true, false, false, false},
     {6, 3, 20, 300, 20, 30, true, true, false, true},
 };
-enum { ATTENTION_CASES = sizeof attention_cases / sizeof *attention_cases, CONTEXT = 600, SEQUENCES = 2, TABLE = 40, BLOCKS = 90 };
+enum { ATTENTION_CASES = sizeof attention_cases / sizeof *attention_cases, CONTEXT = 400, SEQUENCES = 2, TABLE = 40, BLOCKS = 90 };
 
 struct attention_run {
     struct rig *rig;

@@ -25,15 +25,18 @@ static void read_shipped(struct resource_set *set)
 static void read_yaml(struct resource_set *set, const char *text, unsigned layer)
 {
     pdk_error err = {0};
-    ck_assert_msg(resource_set_read_text(set, "f", SYNTAX_YAML, text, strlen(text), layer, &err) == PDK_OK, "%s", err.message);
+    ck_assert_msg(
+        resource_set_read_text(set, "f", SYNTAX_YAML, text, strlen(text), layer, &err) == PDK_OK, "%s", err.message);
 }
 
 /* A service `a` with this model. */
 static const struct resource *read_service(struct resource_set *set, const char *model)
 {
     char text[2048];
-    snprintf(text, sizeof text, "apiVersion: serving.kserve.io/v1beta1\nkind: InferenceService\n"
-        "metadata: {name: a, labels: {team: red}}\nspec: {predictor: {model: {%s}}}\n", model);
+    snprintf(text, sizeof text,
+        "apiVersion: serving.kserve.io/v1beta1\nkind: InferenceService\n"
+        "metadata: {name: a, labels: {team: red}}\nspec: {predictor: {model: {%s}}}\n",
+        model);
     read_yaml(set, text, 1);
     return resource_find(set, RESOURCE_INFERENCE_SERVICE, "default", "a");
 }
@@ -55,10 +58,11 @@ static const struct {
     {"modelFormat: {name: huggingface}, protocolVersion: grpc-v2", NULL, REASON_NO_SUPPORT,
         "No runtime found to support specified framework/version"},
     {"modelFormat: {name: huggingface}, runtime: kserve-huggingfaceservr", NULL, REASON_NO_RUNTIME,
-        "Waiting for runtime to become available (runtimes here: kserve-huggingfaceserver, kserve-vllmserver; did you mean "
+        "Waiting for runtime to become available (runtimes here: kserve-huggingfaceserver, kserve-vllmserver; did you "
+        "mean "
         "'kserve-huggingfaceserver'?)"},
-    {"modelFormat: {name: huggingface}, runtime: kserve-huggingfaceserver, protocolVersion: grpc-v2", NULL, REASON_NO_SUPPORT,
-        "Specified runtime does not support specified protocol version"},
+    {"modelFormat: {name: huggingface}, runtime: kserve-huggingfaceserver, protocolVersion: grpc-v2", NULL,
+        REASON_NO_SUPPORT, "Specified runtime does not support specified protocol version"},
     {"modelFormat: {name: huggingface}, runtime: kserve-vllmserver", NULL, REASON_NO_SUPPORT,
         "Specified runtime does not support specified framework/version"},
 };
@@ -83,7 +87,7 @@ START_TEST(selects_as_kserve_does)
 }
 END_TEST
 
-#define RUNTIME(kind, name, more) \
+#define RUNTIME(kind, name, more)                                                                      \
     "---\napiVersion: serving.kserve.io/v1alpha1\nkind: " kind "\nmetadata: {name: " name "}\nspec:\n" \
     "  containers: [{name: kserve-container, image: paddock/" name "}]\n" more
 
@@ -93,12 +97,18 @@ START_TEST(order_among_candidates)
     const struct resource *runtime = NULL;
     const char *reason;
     read_yaml(&set,
-        RUNTIME("ClusterServingRuntime", "b", "  protocolVersions: [v1]\n  supportedModelFormats: [{name: x, autoSelect: true, priority: 1}]\n")
-        RUNTIME("ClusterServingRuntime", "c", "  protocolVersions: [v1]\n  supportedModelFormats: [{name: x, autoSelect: true, priority: 2}]\n")
-        RUNTIME("ClusterServingRuntime", "d", "  disabled: true\n  supportedModelFormats: [{name: x, autoSelect: true, priority: 9}]\n")
-        RUNTIME("ClusterServingRuntime", "e", "  supportedModelFormats: [{name: x, priority: 9}]\n")
-        RUNTIME("ClusterServingRuntime", "g", "  protocolVersions: [v2]\n  supportedModelFormats: [{name: x, autoSelect: true, priority: 9}]\n")
-        RUNTIME("ClusterServingRuntime", "h", "  workerSpec: {}\n  supportedModelFormats: [{name: x, autoSelect: true, priority: 9}]\n"), 0);
+        RUNTIME("ClusterServingRuntime", "b",
+            "  protocolVersions: [v1]\n  supportedModelFormats: [{name: x, autoSelect: true, priority: 1}]\n")
+            RUNTIME("ClusterServingRuntime", "c",
+                "  protocolVersions: [v1]\n  supportedModelFormats: [{name: x, autoSelect: true, priority: 2}]\n")
+                RUNTIME("ClusterServingRuntime", "d",
+                    "  disabled: true\n  supportedModelFormats: [{name: x, autoSelect: true, priority: 9}]\n")
+                    RUNTIME("ClusterServingRuntime", "e", "  supportedModelFormats: [{name: x, priority: 9}]\n")
+                        RUNTIME("ClusterServingRuntime", "g",
+                            "  protocolVersions: [v2]\n  supportedModelFormats: [{name: x, autoSelect: true, priority: "
+                            "9}]\n") RUNTIME("ClusterServingRuntime", "h",
+                            "  workerSpec: {}\n  supportedModelFormats: [{name: x, autoSelect: true, priority: 9}]\n"),
+        0);
     const struct resource *service = read_service(&set, "modelFormat: {name: x}");
     ck_assert_int_eq(runtime_select(&set, service, &runtime, &reason, NULL), PDK_OK);
     ck_assert_str_eq(runtime->name, "c"); /* g has no v1, d is disabled, e is not automatic, h wants workers */
@@ -128,20 +138,24 @@ START_TEST(merges_runtime_and_service)
         "apiVersion: serving.kserve.io/v1alpha1\nkind: ClusterServingRuntime\nmetadata: {name: r}\nspec:\n"
         "  supportedModelFormats: [{name: x, autoSelect: true}]\n  protocolVersions: [v2, v1]\n"
         "  containers:\n    - name: kserve-container\n      image: paddock/plug\n"
-        "      args: ['--model_name={{.Name}}', '--where={{ .Namespace }}', '--fmt={{.Annotations.modelFormat}}', '--no={{.Labels.none}}']\n"
+        "      args: ['--model_name={{.Name}}', '--where={{ .Namespace }}', '--fmt={{.Annotations.modelFormat}}', "
+        "'--no={{.Labels.none}}']\n"
         "      env: [{name: A, value: runtime}, {name: B, value: kept}]\n"
-        "      resources: {requests: {cpu: '1', memory: 1Gi}, limits: {cpu: '2', memory: 2Gi}}\n", 0);
+        "      resources: {requests: {cpu: '1', memory: 1Gi}, limits: {cpu: '2', memory: 2Gi}}\n",
+        0);
     const struct resource *service = read_service(&set,
         "modelFormat: {name: x}, args: ['--model_name=mine', '--b=$(B)-$(NONE)-$$(B)', '--team={{.Labels.team}}'],"
-        "env: [{name: A, value: service}, {name: C, value: 'c$(A)'}, {name: N, valueFrom: {fieldRef: {fieldPath: metadata.namespace}}}],"
+        "env: [{name: A, value: service}, {name: C, value: 'c$(A)'}, {name: N, valueFrom: {fieldRef: {fieldPath: "
+        "metadata.namespace}}}],"
         "resources: {limits: {cpu: 500m}, requests: {cpu: 250m}}");
     struct plan *plan = make_plan(&set, service, &warnings);
-    static const char *const arguments[] = {"--model_name=a", "--where=default", "--fmt=x", "--no=<no value>", "--model_name=mine",
-        "--b=kept-$(NONE)-$(B)", "--team=red"};
+    static const char *const arguments[] = {"--model_name=a", "--where=default", "--fmt=x", "--no=<no value>",
+        "--model_name=mine", "--b=kept-$(NONE)-$(B)", "--team=red"};
     ck_assert_uint_eq(plan->arguments.count, 7);
     for (size_t i = 0; i < 7; i++)
         ck_assert_str_eq(plan->arguments.items[i], arguments[i]);
-    static const char *const environment[] = {"B=kept", "A=service", "C=cservice", "N=default", "INFERENCE_SERVICE_NAME=a"};
+    static const char *const environment[] = {
+        "B=kept", "A=service", "C=cservice", "N=default", "INFERENCE_SERVICE_NAME=a"};
     ck_assert_uint_eq(plan->environment.count, 5);
     for (size_t i = 0; i < 5; i++)
         ck_assert_str_eq(plan->environment.items[i], environment[i]);
@@ -168,7 +182,8 @@ START_TEST(the_walkthrough_comes_to_the_huggingface_plugin)
     read_shipped(&set);
     snprintf(path, sizeof path, "%s/etc/examples/%s", top != NULL ? top : ".", files[_i]);
     ck_assert_msg(resource_set_read_file(&set, path, 1, &err) == PDK_OK, "%s", err.message);
-    struct plan *plan = make_plan(&set, resource_find(&set, RESOURCE_INFERENCE_SERVICE, "default", "opt-125"), &warnings);
+    struct plan *plan =
+        make_plan(&set, resource_find(&set, RESOURCE_INFERENCE_SERVICE, "default", "opt-125"), &warnings);
     ck_assert_str_eq(plan->plugin, "huggingface");
     ck_assert_str_eq(plan->image, "kserve/huggingfaceserver:v0.15.0");
     ck_assert_str_eq(plan->model_name, "opt-125");
@@ -188,9 +203,11 @@ START_TEST(another_image_is_warned_of)
     struct resource_set set = {0};
     struct buffer warnings = {0};
     read_shipped(&set);
-    struct plan *plan = make_plan(&set, read_service(&set, "modelFormat: {name: huggingface}, image: 'example.com:5000/me/x:1'"), &warnings);
+    struct plan *plan = make_plan(
+        &set, read_service(&set, "modelFormat: {name: huggingface}, image: 'example.com:5000/me/x:1'"), &warnings);
     ck_assert_str_eq(plan->plugin, "huggingface");
-    ck_assert_str_eq(warnings.data, "f: InferenceService a: spec.predictor.model.image: example.com:5000/me/x:1 is not run; the plugin "
+    ck_assert_str_eq(warnings.data,
+        "f: InferenceService a: spec.predictor.model.image: example.com:5000/me/x:1 is not run; the plugin "
         "'huggingface' of runtime kserve-huggingfaceserver serves\n");
     plan_free(plan);
     buffer_done(&warnings);
@@ -203,8 +220,8 @@ static const struct {
 } refusals[] = {
     {"modelFormat: {name: huggingface}, args: ['{{.Spec.x}}']", REASON_SPEC,
         "cannot render '{{.Spec.x}}': only {{.Name}}, {{.Namespace}}, {{.Labels.x}} and {{.Annotations.x}} are known"},
-    {"modelFormat: {name: huggingface}, env: [{name: HF_TOKEN, valueFrom: {secretKeyRef: {name: s, key: k}}}]", REASON_SPEC,
-        "variable HF_TOKEN wants the Secret 's', and this release keeps none; set its value"},
+    {"modelFormat: {name: huggingface}, env: [{name: HF_TOKEN, valueFrom: {secretKeyRef: {name: s, key: k}}}]",
+        REASON_SPEC, "variable HF_TOKEN wants the Secret 's', and this release keeps none; set its value"},
     {"modelFormat: {name: huggingface}, image: paddock/No_Such", REASON_SPEC,
         "image paddock/No_Such: a plugin's name has 1 to 63 of a-z, 0-9 and '-'"},
     {"modelFormat: {name: huggingface}, resources: {requests: {memory: 2Gi}, limits: {memory: 1Gi}}", REASON_SPEC,

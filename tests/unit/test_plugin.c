@@ -1,4 +1,5 @@
-/* Which files may be opened as plugins. A copy of this very program stands for a shared object: it is one by its header. */
+/* Which files may be opened as plugins. A copy of this very program stands for a shared object: it is one by its
+ * header. */
 #include "config.h"
 
 #include "core/worker/plugin.h"

@@ -22,11 +22,24 @@ START_TEST(test_round_trip)
 {
     char *one = (char *)"opt", *two = (char *)"facebook/opt";
     struct ready_info sent = {
-        .extensions = READY_GENERATE | READY_TOKENIZE, .vocabulary_size = 50272, .max_model_len = 2048,
-        .max_logprobs = UINT32_MAX, .name_count = 2, .eos_count = 2, .has_tokenizer = true, .names = {one, two},
-        .eos_ids = {2, 3}, .root = two, .fingerprint = (char *)"0badcafe", .runtime = (char *)"huggingface",
-        .sandbox = (char *)"landlock 6, seccomp", .memory_bytes = UINT64_C(1) << 40,
-        .defaults = {.has = PDK_HAS_TEMPERATURE | PDK_HAS_TOP_K | PDK_HAS_SEED, .temperature = 0.6, .top_k = 20, .seed = -7},
+        .extensions = READY_GENERATE | READY_TOKENIZE,
+        .vocabulary_size = 50272,
+        .max_model_len = 2048,
+        .max_logprobs = UINT32_MAX,
+        .name_count = 2,
+        .eos_count = 2,
+        .has_tokenizer = true,
+        .names = {one, two},
+        .eos_ids = {2, 3},
+        .root = two,
+        .fingerprint = (char *)"0badcafe",
+        .runtime = (char *)"huggingface",
+        .sandbox = (char *)"landlock 6, seccomp",
+        .memory_bytes = UINT64_C(1) << 40,
+        .defaults = {.has = PDK_HAS_TEMPERATURE | PDK_HAS_TOP_K | PDK_HAS_SEED,
+            .temperature = 0.6,
+            .top_k = 20,
+            .seed = -7},
     };
     struct buffer text = {0};
     struct ready_info *got = NULL;

@@ -8,7 +8,8 @@
 #include <stdio.h>
 #include <string.h>
 
-static const struct reconcile_deadlines deadlines = {.load_ms = 10000, .ping_ms = 6000, .step_ms = 60000, .drain_ms = 30000};
+static const struct reconcile_deadlines deadlines = {
+    .load_ms = 10000, .ping_ms = 6000, .step_ms = 60000, .drain_ms = 30000};
 
 enum { NOW = 1000000 };
 
@@ -23,56 +24,90 @@ static const struct {
     {"in backoff", {.wanted = true, .revision = 1, .crashes = 2, .retry_at_ms = NOW + 200}, {{0}}, 0, NOW + 200},
     {"refused: never", {.wanted = true, .revision = 1, .retry_at_ms = INT64_MAX}, {{0}}, 0, INT64_MAX},
     {"loading, with progress",
-        {.wanted = true, .revision = 1, .count = 1,
+        {.wanted = true,
+            .revision = 1,
+            .count = 1,
             .replicas = {{.id = 7, .revision = 1, .phase = REPLICA_LOADING, .progress_ms = NOW - 9999}}},
         {{0}}, 0, NOW + 1},
     {"loading, stalled",
-        {.wanted = true, .revision = 1, .count = 1,
+        {.wanted = true,
+            .revision = 1,
+            .count = 1,
             .replicas = {{.id = 7, .revision = 1, .phase = REPLICA_LOADING, .progress_ms = NOW - 10000}}},
         {{ACTION_KILL, REASON_LOAD_STALLED, 7}}, 1, 0},
     {"ready, to be pinged",
-        {.wanted = true, .revision = 1, .count = 1,
+        {.wanted = true,
+            .revision = 1,
+            .count = 1,
             .replicas = {{.id = 7, .revision = 1, .phase = REPLICA_READY, .pinged_ms = NOW - PING_EVERY_MS}}},
         {{ACTION_PING, REASON_WANTED, 7}}, 1, 0},
     {"ready, no pong in time",
-        {.wanted = true, .revision = 1, .count = 1,
-            .replicas = {{.id = 7, .revision = 1, .phase = REPLICA_READY, .pinged_ms = NOW - 6000, .unanswered_ms = NOW - 6000}}},
+        {.wanted = true,
+            .revision = 1,
+            .count = 1,
+            .replicas = {{.id = 7,
+                .revision = 1,
+                .phase = REPLICA_READY,
+                .pinged_ms = NOW - 6000,
+                .unanswered_ms = NOW - 6000}}},
         {{ACTION_KILL, REASON_NO_PONG, 7}}, 1, 0},
     {"ready, idle for long",
-        {.wanted = true, .revision = 1, .count = 1,
+        {.wanted = true,
+            .revision = 1,
+            .count = 1,
             .replicas = {{.id = 7, .revision = 1, .phase = REPLICA_READY, .pinged_ms = NOW, .step_ms = 5}}},
         {{0}}, 0, NOW + PING_EVERY_MS},
     {"ready, busy without a step",
-        {.wanted = true, .revision = 1, .count = 1,
-            .replicas = {{.id = 7, .revision = 1, .phase = REPLICA_READY, .pinged_ms = NOW, .step_ms = NOW - 60000, .in_flight = 1}}},
+        {.wanted = true,
+            .revision = 1,
+            .count = 1,
+            .replicas = {{.id = 7,
+                .revision = 1,
+                .phase = REPLICA_READY,
+                .pinged_ms = NOW,
+                .step_ms = NOW - 60000,
+                .in_flight = 1}}},
         {{ACTION_KILL, REASON_NO_STEP, 7}}, 1, 0},
     {"ready, channel gone",
-        {.wanted = true, .revision = 1, .count = 1,
-            .replicas = {{.id = 7, .revision = 1, .phase = REPLICA_READY, .pinged_ms = NOW, .closed_ms = NOW - EXIT_GRACE_MS}}},
+        {.wanted = true,
+            .revision = 1,
+            .count = 1,
+            .replicas =
+                {{.id = 7, .revision = 1, .phase = REPLICA_READY, .pinged_ms = NOW, .closed_ms = NOW - EXIT_GRACE_MS}}},
         {{ACTION_KILL, REASON_CHANNEL_LOST, 7}}, 1, 0},
     {"a new revision: the old one stays while the new one loads",
-        {.wanted = true, .revision = 2, .count = 2,
+        {.wanted = true,
+            .revision = 2,
+            .count = 2,
             .replicas = {{.id = 7, .revision = 1, .phase = REPLICA_READY, .pinged_ms = NOW},
                 {.id = 8, .revision = 2, .phase = REPLICA_LOADING, .progress_ms = NOW}}},
         {{0}}, 0, 0},
     {"a new revision: the old one drains once the new one is ready",
-        {.wanted = true, .revision = 2, .count = 2,
+        {.wanted = true,
+            .revision = 2,
+            .count = 2,
             .replicas = {{.id = 7, .revision = 1, .phase = REPLICA_READY, .pinged_ms = NOW},
                 {.id = 8, .revision = 2, .phase = REPLICA_READY, .pinged_ms = NOW}}},
         {{ACTION_DRAIN, REASON_REPLACED, 7}}, 1, 0},
     {"a new revision while the old one still loads",
-        {.wanted = true, .revision = 2, .count = 1,
+        {.wanted = true,
+            .revision = 2,
+            .count = 1,
             .replicas = {{.id = 7, .revision = 1, .phase = REPLICA_LOADING, .progress_ms = NOW}}},
         {{ACTION_TERMINATE, REASON_SUPERSEDED, 7}, {ACTION_SPAWN, REASON_WANTED, 0}}, 2, 0},
     {"removed",
-        {.wanted = false, .revision = 1, .count = 1,
+        {.wanted = false,
+            .revision = 1,
+            .count = 1,
             .replicas = {{.id = 7, .revision = 1, .phase = REPLICA_READY, .pinged_ms = NOW}}},
         {{ACTION_DRAIN, REASON_REMOVED, 7}}, 1, 0},
     {"drained for too long",
         {.wanted = false, .count = 1, .replicas = {{.id = 7, .phase = REPLICA_DRAINING, .phase_ms = NOW - 30000}}},
         {{ACTION_TERMINATE, REASON_DRAIN_OVER, 7}}, 1, 0},
     {"deaf to SIGTERM",
-        {.wanted = false, .count = 1, .replicas = {{.id = 7, .phase = REPLICA_TERMINATING, .phase_ms = NOW - TERM_GRACE_MS}}},
+        {.wanted = false,
+            .count = 1,
+            .replicas = {{.id = 7, .phase = REPLICA_TERMINATING, .phase_ms = NOW - TERM_GRACE_MS}}},
         {{ACTION_KILL, REASON_TERM_OVER, 7}}, 1, 0},
 };
 
@@ -83,7 +118,8 @@ START_TEST(decides)
     size_t count = reconcile(&cases[_i].state, &deadlines, NOW, actions, &wake);
     ck_assert_msg(count == cases[_i].count, "%s: %zu actions", cases[_i].what, count);
     for (size_t i = 0; i < count; i++)
-        ck_assert_msg(actions[i].kind == cases[_i].expected[i].kind && actions[i].reason == cases[_i].expected[i].reason &&
+        ck_assert_msg(actions[i].kind == cases[_i].expected[i].kind &&
+                          actions[i].reason == cases[_i].expected[i].reason &&
                           actions[i].replica == cases[_i].expected[i].replica,
             "%s: action %zu", cases[_i].what, i);
     if (cases[_i].wake != 0)
@@ -140,8 +176,11 @@ static void carry_out(struct world *w, const struct action *action)
     if (action->kind == ACTION_SPAWN) {
         size_t index = w->state.count++;
         ck_assert_uint_lt(index, REPLICAS_MAX);
-        w->state.replicas[index] = (struct replica_view){.id = ++w->next_id, .revision = w->state.revision,
-            .phase = REPLICA_LOADING, .phase_ms = w->now, .progress_ms = w->now};
+        w->state.replicas[index] = (struct replica_view){.id = ++w->next_id,
+            .revision = w->state.revision,
+            .phase = REPLICA_LOADING,
+            .phase_ms = w->now,
+            .progress_ms = w->now};
         w->ready_at[index] = w->now + 50 + dice(3000);
         w->hung[index] = dice(20) == 0;
         w->gone[index] = false;

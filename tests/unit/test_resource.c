@@ -7,7 +7,7 @@
 
 #include <string.h>
 
-#define HEAD "apiVersion: serving.kserve.io/v1beta1\nkind: InferenceService\nmetadata: {name: a}\nspec:\n  predictor:\n"
+#define HEAD    "apiVersion: serving.kserve.io/v1beta1\nkind: InferenceService\nmetadata: {name: a}\nspec:\n  predictor:\n"
 #define RUNTIME "apiVersion: serving.kserve.io/v1alpha1\nkind: ServingRuntime\nmetadata: {name: r}\nspec:\n"
 
 static const struct {
@@ -15,8 +15,10 @@ static const struct {
     const char *message; /* after "f.yaml:"; "" when it is accepted */
 } cases[] = {
     {HEAD "    model: {modelFormat: {name: huggingface}}", ""},
-    {HEAD "    modle: {modelFormat: {name: huggingface}}", "6:12: spec.predictor.modle: unknown field; did you mean 'model'?"},
-    {HEAD "    model: {modelFormat: {nmae: x}}", "6:33: spec.predictor.model.modelFormat.nmae: unknown field; did you mean 'name'?"},
+    {HEAD "    modle: {modelFormat: {name: huggingface}}",
+        "6:12: spec.predictor.modle: unknown field; did you mean 'model'?"},
+    {HEAD "    model: {modelFormat: {nmae: x}}",
+        "6:33: spec.predictor.model.modelFormat.nmae: unknown field; did you mean 'name'?"},
     {HEAD "    model: {}", "6:12: spec.predictor.model.modelFormat: is missing: format of the model"},
     {HEAD "    model: {modelFormat: {name: 5}}",
         "6:33: spec.predictor.model.modelFormat.name: wants a text, is the number 5; put it in quotes"},
@@ -25,38 +27,47 @@ static const struct {
     {HEAD "    model: {modelFormat: {name: x}, args: --a}",
         "6:43: spec.predictor.model.args: wants a list, is the string '--a'"},
     {HEAD "    model: {modelFormat: {name: x}, resources: {limits: {memory: 4GB}}}",
-        "6:66: spec.predictor.model.resources.limits.memory: '4GB' is no quantity: a number like 4 or 0.5, then nothing or one of m "
+        "6:66: spec.predictor.model.resources.limits.memory: '4GB' is no quantity: a number like 4 or 0.5, then "
+        "nothing or one of m "
         "k M G T P E Ki Mi Gi Ti Pi Ei"},
     {HEAD "    model: {modelFormat: {name: x}, storageUris: []}",
         "6:50: spec.predictor.model.storageUris: not supported: this release takes one storageUri"},
     {HEAD "    model: {modelFormat: {name: x}, env: [{name: PYTHONPATH, value: x}]}",
-        "6:50: spec.predictor.model.env[0].name: setting PYTHONPATH in container \"kserve-container\" is not allowed for security "
+        "6:50: spec.predictor.model.env[0].name: setting PYTHONPATH in container \"kserve-container\" is not allowed "
+        "for security "
         "reasons"},
     {HEAD "    model: {modelFormat: {name: x}, name: y}",
         "6:43: spec.predictor.model: the 'name' field is not allowed in standard predictor"},
     {HEAD "    minReplicas: 3\n    maxReplicas: 2\n    model: {modelFormat: {name: x}}",
         "6:18: spec.predictor.minReplicas: 'MinReplicas' cannot be greater than MaxReplicas"},
     {HEAD "    canaryTrafficPercent: 10\n    model: {modelFormat: {name: x}}",
-        "6:27: spec.predictor.canaryTrafficPercent: not supported: this release gives the newest revision all the traffic, so it may "
+        "6:27: spec.predictor.canaryTrafficPercent: not supported: this release gives the newest revision all the "
+        "traffic, so it may "
         "only be 100"},
     {HEAD "    canaryTrafficPercent: 101\n    model: {modelFormat: {name: x}}",
         "6:27: spec.predictor.canaryTrafficPercent: is 101; it may be 0 to 100"},
     {HEAD "    scaleMetric: qps\n    model: {modelFormat: {name: x}}",
         "6:18: spec.predictor.scaleMetric: is 'qps'; it may be cpu|memory|concurrency|rps"},
-    {HEAD "    containers: [{name: c, image: x}]",
-        "6:17: spec.predictor.containers: not supported: images are not run; name a runtime plugin by model.runtime or model.image"},
-    {HEAD "    minReplicas: 1", "6:5: spec.predictor: exactly one of [SKLearn, XGBoost, Tensorflow, PyTorch, Triton, ONNX, "
+    {HEAD "    containers: [{name: c, image: x}]", "6:17: spec.predictor.containers: not supported: images are not "
+                                                   "run; name a runtime plugin by model.runtime or model.image"},
+    {HEAD "    minReplicas: 1",
+        "6:5: spec.predictor: exactly one of [SKLearn, XGBoost, Tensorflow, PyTorch, Triton, ONNX, "
         "HuggingFace, PMML, LightGBM, Paddle, Model] must be specified in PredictorSpec; it has 0"},
-    {"apiVersion: serving.kserve.io/v1beta1\nkind: InferenceService\nmetadata: {name: A}\nspec: {predictor: {model: {modelFormat: {name: x}}}}",
-        "3:18: metadata.name: the InferenceService \"A\" is invalid: a InferenceService name must consist of lower case alphanumeric "
-        "characters or '-', and must start with alphabetical character. (e.g. \"my-name\" or \"abc-123\", regex used for validation is "
+    {"apiVersion: serving.kserve.io/v1beta1\nkind: InferenceService\nmetadata: {name: A}\nspec: {predictor: {model: "
+     "{modelFormat: {name: x}}}}",
+        "3:18: metadata.name: the InferenceService \"A\" is invalid: a InferenceService name must consist of lower "
+        "case alphanumeric "
+        "characters or '-', and must start with alphabetical character. (e.g. \"my-name\" or \"abc-123\", regex used "
+        "for validation is "
         "'[a-z]([-a-z0-9]*[a-z0-9])?')"},
     {"apiVersion: serving.kserve.io/v1alpha2\nkind: InferenceService\n",
-        "1:13: apiVersion: no matches for kind \"InferenceService\" in version \"serving.kserve.io/v1alpha2\"; it is served as "
+        "1:13: apiVersion: no matches for kind \"InferenceService\" in version \"serving.kserve.io/v1alpha2\"; it is "
+        "served as "
         "serving.kserve.io/v1beta1"},
-    {"apiVersion: v1\nkind: InferenceServise\n", "2:7: kind: unknown kind 'InferenceServise'; did you mean 'InferenceService'?"},
-    {"apiVersion: v1\nkind: TrainedModel\n",
-        "2:7: kind: TrainedModel is not supported: this release serves one model a service; make it an InferenceService"},
+    {"apiVersion: v1\nkind: InferenceServise\n",
+        "2:7: kind: unknown kind 'InferenceServise'; did you mean 'InferenceService'?"},
+    {"apiVersion: v1\nkind: TrainedModel\n", "2:7: kind: TrainedModel is not supported: this release serves one model "
+                                             "a service; make it an InferenceService"},
     {"- a", "1:1: a document must be an object with apiVersion, kind, metadata and spec"},
     {RUNTIME "  containers: [{name: kserve-container, image: paddock/x}]", ""},
     {RUNTIME "  disabled: true", "5:3: spec.containers: is missing: one of them is called kserve-container"},
@@ -82,18 +93,23 @@ START_TEST(accepts_or_says_why)
 }
 END_TEST
 
-static void read_text(struct resource_set *set, const char *file, enum resource_syntax syntax, const char *text, unsigned layer)
+static void read_text(
+    struct resource_set *set, const char *file, enum resource_syntax syntax, const char *text, unsigned layer)
 {
     pdk_error err = {0};
-    ck_assert_msg(resource_set_read_text(set, file, syntax, text, strlen(text), layer, &err) == PDK_OK, "%s", err.message);
+    ck_assert_msg(
+        resource_set_read_text(set, file, syntax, text, strlen(text), layer, &err) == PDK_OK, "%s", err.message);
 }
 
 START_TEST(three_syntaxes_make_one_tree)
 {
     static const char yaml[] = HEAD "    model: {modelFormat: {name: x}, resources: {limits: {cpu: 4, memory: 4Gi}}}\n";
-    static const char json[] = "{\"apiVersion\":\"serving.kserve.io/v1beta1\",\"kind\":\"InferenceService\",\"metadata\":{\"name\":\"a\"},"
-        "\"spec\":{\"predictor\":{\"model\":{\"modelFormat\":{\"name\":\"x\"},\"resources\":{\"limits\":{\"cpu\":4,\"memory\":\"4Gi\"}}}}}}";
-    static const char conf[] = "apiVersion = \"serving.kserve.io/v1beta1\"; kind = \"InferenceService\"; metadata = { name = \"a\"; };\n"
+    static const char json[] =
+        "{\"apiVersion\":\"serving.kserve.io/v1beta1\",\"kind\":\"InferenceService\",\"metadata\":{\"name\":\"a\"},"
+        "\"spec\":{\"predictor\":{\"model\":{\"modelFormat\":{\"name\":\"x\"},\"resources\":{\"limits\":{\"cpu\":4,"
+        "\"memory\":\"4Gi\"}}}}}}";
+    static const char conf[] =
+        "apiVersion = \"serving.kserve.io/v1beta1\"; kind = \"InferenceService\"; metadata = { name = \"a\"; };\n"
         "spec = { predictor = { model = { modelFormat = { name = \"x\"; }; resources = { limits = (\n"
         "  { name = \"cpu\"; value = 4; }, { name = \"memory\"; value = \"4Gi\"; } ); }; }; }; };";
     struct buffer printed[3] = {{0}};
@@ -129,7 +145,9 @@ START_TEST(warns_of_what_has_no_effect)
 {
     struct resource_set set = {0};
     read_text(&set, "f", SYNTAX_YAML,
-        HEAD "    minReplicas: 0\n    tolerations: []\n    model: {modelFormat: {name: x}, resources: {limits: {nvidia.com/gpu: '1'}}}", 0);
+        HEAD "    minReplicas: 0\n    tolerations: []\n    model: {modelFormat: {name: x}, resources: {limits: "
+             "{nvidia.com/gpu: '1'}}}",
+        0);
     ck_assert_str_eq(set.warnings.data,
         "f:7:18: spec.predictor.tolerations: has no effect: it places pods in a cluster\n"
         "f:6:18: spec.predictor.minReplicas: is 0, and this release does not scale to zero; one replica runs\n"
@@ -147,7 +165,8 @@ START_TEST(layers_replace_and_doubles_are_refused)
     read_text(&set, "high", SYNTAX_YAML, runtime, 1);
     ck_assert_uint_eq(set.count, 1);
     ck_assert_str_eq(set.items[0].file, "high");
-    ck_assert_int_eq(resource_set_read_text(&set, "again", SYNTAX_YAML, runtime, strlen(runtime), 1, &err), PDK_INVALID);
+    ck_assert_int_eq(
+        resource_set_read_text(&set, "again", SYNTAX_YAML, runtime, strlen(runtime), 1, &err), PDK_INVALID);
     ck_assert_str_eq(err.message, "again:3:18: metadata.name: ServingRuntime 'r' stands in high:1 already");
     resource_set_done(&set);
 }
@@ -158,7 +177,8 @@ START_TEST(a_file_is_taken_whole_or_not_at_all)
 {
     struct resource_set set = {0};
     pdk_error err = {0};
-    static const char text[] = HEAD "    tolerations: []\n    model: {modelFormat: {name: x}}\n---\nkind: Nothing\napiVersion: x\n";
+    static const char text[] =
+        HEAD "    tolerations: []\n    model: {modelFormat: {name: x}}\n---\nkind: Nothing\napiVersion: x\n";
     ck_assert_int_eq(resource_set_read_text(&set, "f", SYNTAX_YAML, text, strlen(text), 0, &err), PDK_INVALID);
     ck_assert_str_eq(err.message, "f:9:7: kind: unknown kind 'Nothing'");
     ck_assert_uint_eq(set.count, 0);
@@ -175,7 +195,8 @@ START_TEST(many_documents_in_one_file)
         "  { apiVersion = \"serving.kserve.io/v1beta1\"; kind = \"InferenceService\"; metadata = { name = \"a\"; };\n"
         "    spec = { predictor = { model = { modelFormat = { name = \"x\"; }; }; }; }; },\n"
         "  { apiVersion = \"serving.kserve.io/v1beta1\"; kind = \"InferenceService\"; metadata = { name = \"b\"; };\n"
-        "    spec = { predictor = { model = { modelFormat = { name = \"x\"; }; }; }; }; } );", 0);
+        "    spec = { predictor = { model = { modelFormat = { name = \"x\"; }; }; }; }; } );",
+        0);
     ck_assert_uint_eq(set.count, 2);
     ck_assert_str_eq(set.items[1].name, "b");
     ck_assert_uint_eq(set.items[1].line, 4);

@@ -40,7 +40,8 @@ static void teardown(void)
 
 static pdk_response *open_request(uint64_t id, const pdk_request **ret_request)
 {
-    const pdk_request request = {.kind = PDK_KIND_GENERATE, .text = {"hello", 5}, .stop = &(pdk_string){".", 1}, .stop_count = 1};
+    const pdk_request request = {
+        .kind = PDK_KIND_GENERATE, .text = {"hello", 5}, .stop = &(pdk_string){".", 1}, .stop_count = 1};
     struct buffer body = {0};
     pdk_response *response;
     pdk_error err;
@@ -97,7 +98,7 @@ START_TEST(test_id_in_use)
     const pdk_request *request;
     pdk_response *response = open_request(7, &request), *other = NULL;
     pdk_error err;
-    struct frame frame = {.type = WIRE_REQUEST, .id = 7};
+    struct frame frame = {.type = WIRE_REQUEST, .id = 7, .body = (const uint8_t *)""};
     ck_assert_int_eq(responses_open(responses, &frame, &other, &request, &err), PDK_INVALID);
     ck_assert_str_eq(err.message, "request 7 is already in flight");
     frame.id = 8;

@@ -71,7 +71,8 @@ START_TEST(a_flipped_byte_is_noticed)
         ck_assert_int_eq(file_replace(path, text.data, text.length, 0600, NULL), PDK_OK);
         ck_assert_int_eq(revisions_read(&read, path, NULL), PDK_OK);
         if (read.count != 0)
-            ck_assert_msg(read.rows[0].revision == 1 && read.rows[0].created == 100 && read.rows[0].spec_hash == 7, "byte %zu", i);
+            ck_assert_msg(read.rows[0].revision == 1 && read.rows[0].created == 100 && read.rows[0].spec_hash == 7,
+                "byte %zu", i);
         revisions_done(&read);
         text.data[i] = kept;
     }

@@ -9,7 +9,7 @@
 #include <string.h>
 #include <time.h>
 
-enum { REGIONS = 40, ITEMS_MAX = 300 };
+enum { REGIONS = 60, ITEMS_MAX = 300 };
 
 struct job {
     uint32_t region; /* regions opened so far */
@@ -24,7 +24,8 @@ static bool next_region(void *context, unsigned thread, struct team_region *ret_
     (void)thread;
     for (uint32_t r = 0; r < job->region; r++)
         for (uint32_t i = 0; i < job->items[r]; i++)
-            ck_assert_uint_eq(job->runs[r][i], 1);
+            if (job->runs[r][i] != 1)
+                ck_abort_msg("item %u of region %u ran %u times", i, r, job->runs[r][i]);
     if (job->region == REGIONS)
         return false;
     uint32_t items = 1 + job->region * 7 % ITEMS_MAX;
@@ -49,7 +50,7 @@ START_TEST(each_item_runs_once)
     static const unsigned sizes[] = {1, 2, 3, 7};
     struct team *team = team_new(sizes[_i]);
     struct job *job = calloc(1, sizeof *job);
-    for (int round = 0; round < 4; round++) {
+    for (int round = 0; round < 10; round++) {
         memset(job, 0, sizeof *job);
         struct team_step step = {.context = job, .next = next_region, .run = run_items};
         ck_assert_int_eq(team_start(team, &step, NULL), PDK_OK);
@@ -59,7 +60,8 @@ START_TEST(each_item_runs_once)
             uint32_t expected = 0;
             for (uint32_t r = 0; r < REGIONS; r++)
                 expected += i < job->items[r] ? r : 0;
-            ck_assert_uint_eq(job->plain[i], expected);
+            if (job->plain[i] != expected)
+                ck_abort_msg("item %u is %u, not %u", i, job->plain[i], expected);
         }
     }
     free(job);

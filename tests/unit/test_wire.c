@@ -8,7 +8,10 @@
 
 #include <string.h>
 
-#define STRING(text) {text, sizeof(text) - 1}
+#define STRING(text)           \
+    {                          \
+        text, sizeof(text) - 1 \
+    }
 
 static void expect_string(pdk_string got, pdk_string wanted)
 {
@@ -20,22 +23,57 @@ static void expect_string(pdk_string got, pdk_string wanted)
 
 static const uint32_t ids[] = {1, 2, 0xFFFFFFFF}, stops_ids[] = {7};
 static const pdk_bias biases[] = {{5, -1.5f}, {6, 100}};
-static const pdk_message messages[] = {
-    {STRING("user"), STRING("hi"), STRING("{\"role\":\"user\"}")}, {STRING("tool"), {NULL, 0}, STRING("{}")},
-    {STRING(""), STRING(""), STRING("")}};
+static const pdk_message messages[] = {{STRING("user"), STRING("hi"), STRING("{\"role\":\"user\"}")},
+    {STRING("tool"), {NULL, 0}, STRING("{}")}, {STRING(""), STRING(""), STRING("")}};
 static const pdk_string stops[] = {STRING("."), STRING("a\0b")}, bad_words[] = {STRING("damn")};
 
 static const pdk_request whole = {
-    .size = sizeof whole, .kind = PDK_KIND_GENERATE, .tenant = UINT64_MAX, .deadline_ms = -5, .priority = -3,
-    .flags = PDK_FLAG_STREAM | PDK_FLAG_ECHO, .adapter = STRING("lora"), .cache_salt = STRING("salt"), .token_ids = ids,
-    .token_count = 3, .text = STRING("text"), .messages = messages, .message_count = 3, .tools_json = STRING("[]"),
-    .documents_json = STRING("[1]"), .template_vars_json = STRING("{}"),
-    .sampling = {.size = sizeof(pdk_sampling), .has = 0x3FFF, .temperature = 0.5, .top_p = 0.9, .min_p = 0.1,
-        .repetition_penalty = 1.1, .frequency_penalty = -2, .presence_penalty = 2, .seed = INT64_MIN,
-        .truncate_prompt = -1, .top_k = -1, .max_tokens = 16, .min_tokens = 1, .logprobs = 20, .prompt_logprobs = -1, .n = 4},
-    .stop = stops, .stop_count = 2, .stop_token_ids = stops_ids, .stop_token_count = 1, .biases = biases, .bias_count = 2,
-    .allowed_token_ids = ids, .allowed_token_count = 2, .bad_words = bad_words, .bad_word_count = 1,
-    .logprob_token_ids = ids, .logprob_token_count = 1, .produced_ids = ids, .produced_count = 3,
+    .size = sizeof whole,
+    .kind = PDK_KIND_GENERATE,
+    .tenant = UINT64_MAX,
+    .deadline_ms = -5,
+    .priority = -3,
+    .flags = PDK_FLAG_STREAM | PDK_FLAG_ECHO,
+    .adapter = STRING("lora"),
+    .cache_salt = STRING("salt"),
+    .token_ids = ids,
+    .token_count = 3,
+    .text = STRING("text"),
+    .messages = messages,
+    .message_count = 3,
+    .tools_json = STRING("[]"),
+    .documents_json = STRING("[1]"),
+    .template_vars_json = STRING("{}"),
+    .sampling = {.size = sizeof(pdk_sampling),
+        .has = 0x3FFF,
+        .temperature = 0.5,
+        .top_p = 0.9,
+        .min_p = 0.1,
+        .repetition_penalty = 1.1,
+        .frequency_penalty = -2,
+        .presence_penalty = 2,
+        .seed = INT64_MIN,
+        .truncate_prompt = -1,
+        .top_k = -1,
+        .max_tokens = 16,
+        .min_tokens = 1,
+        .logprobs = 20,
+        .prompt_logprobs = -1,
+        .n = 4},
+    .stop = stops,
+    .stop_count = 2,
+    .stop_token_ids = stops_ids,
+    .stop_token_count = 1,
+    .biases = biases,
+    .bias_count = 2,
+    .allowed_token_ids = ids,
+    .allowed_token_count = 2,
+    .bad_words = bad_words,
+    .bad_word_count = 1,
+    .logprob_token_ids = ids,
+    .logprob_token_count = 1,
+    .produced_ids = ids,
+    .produced_count = 3,
 };
 
 static void expect_lists(const pdk_request *got)
@@ -128,16 +166,31 @@ START_TEST(test_no_prefix_decodes)
 }
 END_TEST
 
-static const pdk_logprob logprobs[] = {
-    {.token = 1, .rank = 1, .logprob = -0.5f, .text = STRING("a")}, {.token = 2, .rank = 7, .logprob = -9, .text = STRING("")},
+static const pdk_logprob logprobs[] = {{.token = 1, .rank = 1, .logprob = -0.5f, .text = STRING("a")},
+    {.token = 2, .rank = 7, .logprob = -9, .text = STRING("")},
     {.token = 3, .rank = 2, .logprob = -1, .text = STRING("\xC3")}};
 static const uint32_t counts[] = {0, 2, 1};
 static const pdk_string pieces[] = {STRING("\xC4\xA0the"), STRING("")};
 static const pdk_part full_part = {
-    .size = sizeof full_part, .flags = PDK_PART_PROMPT, .choice = 3, .finish = PDK_FINISH_STOP, .stop_kind = PDK_STOP_STRING,
-    .stop_token = 9, .stop_string = STRING("END"), .token_ids = ids, .token_count = 3, .text = STRING("text"),
-    .logprobs = logprobs, .logprob_counts = counts, .position_count = 3, .logprob_count = 3, .pieces = pieces,
-    .piece_count = 2, .prompt_tokens = 10, .cached_tokens = 8, .completion_tokens = 5,
+    .size = sizeof full_part,
+    .flags = PDK_PART_PROMPT,
+    .choice = 3,
+    .finish = PDK_FINISH_STOP,
+    .stop_kind = PDK_STOP_STRING,
+    .stop_token = 9,
+    .stop_string = STRING("END"),
+    .token_ids = ids,
+    .token_count = 3,
+    .text = STRING("text"),
+    .logprobs = logprobs,
+    .logprob_counts = counts,
+    .position_count = 3,
+    .logprob_count = 3,
+    .pieces = pieces,
+    .piece_count = 2,
+    .prompt_tokens = 10,
+    .cached_tokens = 8,
+    .completion_tokens = 5,
 };
 
 START_TEST(test_part)

@@ -17,7 +17,8 @@ START_TEST(test_values)
     struct buffer text = {0};
     pdk_error err;
     uint32_t counter, gauge, histogram, again;
-    const pdk_metric first = {.kind = PDK_METRIC_COUNTER, .name = "x_total", .help = "counts \"x\"", .labels = "reason=\"stop\""};
+    const pdk_metric first = {
+        .kind = PDK_METRIC_COUNTER, .name = "x_total", .help = "counts \"x\"", .labels = "reason=\"stop\""};
     const pdk_metric second = {.kind = PDK_METRIC_GAUGE, .name = "usage", .help = "how full"};
     const pdk_metric third = {
         .kind = PDK_METRIC_HISTOGRAM, .name = "seconds", .help = "how long", .buckets = bounds, .bucket_count = 2};
@@ -39,7 +40,8 @@ START_TEST(test_values)
     ck_assert_str_eq(text.data,
         "{\"x_total{reason=\\\"stop\\\"}\":{\"kind\":\"counter\",\"help\":\"counts \\\"x\\\"\",\"value\":3.0},"
         "\"usage\":{\"kind\":\"gauge\",\"help\":\"how full\",\"value\":0.25},"
-        "\"seconds\":{\"kind\":\"histogram\",\"help\":\"how long\",\"buckets\":[0.1,1.0],\"counts\":[1,1,1],\"sum\":7.6,"
+        "\"seconds\":{\"kind\":\"histogram\",\"help\":\"how "
+        "long\",\"buckets\":[0.1,1.0],\"counts\":[1,1,1],\"sum\":7.6,"
         "\"count\":3}}");
     buffer_done(&text);
     metrics_free(metrics);

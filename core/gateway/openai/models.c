@@ -8,32 +8,20 @@
 #include "core/base/siphash.h"
 #include "core/gateway/exchange.h"
 #include "core/gateway/routing.h"
-#include "core/gateway/target.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
-enum { HOST_MAX = 256 };
-
 PDK_DEFINE_CLEANUP(const struct routes, routes_unref)
 
-/* The one service that Host has chosen, or NULL: all of them. */
-static const struct service_view *chosen(const struct exchange *exchange, const struct routes *routes)
+/* Whether the client is told of a service: `only` is the one that path or Host names, or NULL. One that another shadows
+ * is reached by its own name alone, so it is listed there alone. */
+static bool is_listed(
+    const struct exchange *exchange, const struct service_view *service, const struct service_view *only)
 {
-    char host[HOST_MAX];
-    const char *given = exchange_header(exchange, "Host");
-    if (given == NULL || !target_host(given, host, sizeof host))
-        return NULL;
-    for (size_t i = 0; i < routes->count; i++)
-        if (routing_host_is(&routes->services[i], host))
-            return &routes->services[i];
-    return NULL;
-}
-
-/* A service that another shadows answers by Host or path alone, so it is listed there alone. */
-static bool is_listed(const struct service_view *service, const struct service_view *only)
-{
+    if (!exchange_may_use(exchange, service))
+        return false;
     if (only != NULL)
         return service == only;
     return service->phase != SERVICE_REFUSED && !service->name_conflict;
@@ -123,7 +111,7 @@ void openai_models(struct exchange *exchange)
 {
     PDK_CLEANUP(routes_unrefp) const struct routes *routes = control_routes(exchange_control(exchange));
     PDK_CLEANUP(buffer_done) struct buffer out = {0};
-    const struct service_view *only = chosen(exchange, routes);
+    const struct service_view *only = routing_named(exchange, routes);
     struct json_writer writer = {.out = &out};
     json_write_object(&writer);
     json_write_key(&writer, "object");
@@ -132,7 +120,7 @@ void openai_models(struct exchange *exchange)
     json_write_array(&writer);
     for (size_t i = 0; i < routes->count; i++) {
         const struct service_view *service = &routes->services[i];
-        for (size_t j = 0; is_listed(service, only) && j < name_count(service); j++)
+        for (size_t j = 0; is_listed(exchange, service, only) && j < name_count(service); j++)
             write_card(&writer, service, name_at(service, j));
     }
     json_write_end_array(&writer);
@@ -148,7 +136,7 @@ static void fail_unknown(
     pdk_error err = {0};
     for (size_t i = 0; i < routes->count; i++) {
         const struct service_view *service = &routes->services[i];
-        for (size_t j = 0; is_listed(service, only) && j < name_count(service); j++)
+        for (size_t j = 0; is_listed(exchange, service, only) && j < name_count(service); j++)
             buffer_printf(&names, "%s%s", names.length == 0 ? "" : ", ", name_at(service, j));
     }
     pdk_error_set(&err, PDK_NOT_FOUND, "model", "The model `%.253s` does not exist. Valid aliases: %s.", name,
@@ -161,12 +149,12 @@ void openai_model(struct exchange *exchange)
     static const char before[] = "/models/";
     PDK_CLEANUP(routes_unrefp) const struct routes *routes = control_routes(exchange_control(exchange));
     PDK_CLEANUP(buffer_done) struct buffer out = {0};
-    const struct service_view *only = chosen(exchange, routes);
+    const struct service_view *only = routing_named(exchange, routes);
     const char *found = strstr(exchange_path(exchange), before); /* all behind it, as a name may hold slashes */
     const char *name = found == NULL ? "" : found + sizeof before - 1;
     for (size_t i = 0; i < routes->count; i++) {
         const struct service_view *service = &routes->services[i];
-        for (size_t j = 0; is_listed(service, only) && j < name_count(service); j++) {
+        for (size_t j = 0; is_listed(exchange, service, only) && j < name_count(service); j++) {
             if (strcmp(name_at(service, j), name) != 0)
                 continue;
             struct json_writer writer = {.out = &out};

@@ -5,6 +5,7 @@
 
 #include "core/base/cleanup.h"
 #include "core/gateway/exchange.h"
+#include "core/gateway/routing.h"
 
 #include <inttypes.h>
 
@@ -22,9 +23,10 @@ void openai_health(struct exchange *exchange)
 {
     struct control *control = exchange_control(exchange);
     PDK_CLEANUP(routes_unrefp) const struct routes *routes = control_routes(control);
+    const struct service_view *only = routing_named(exchange, routes);
     bool ready = routes->count == 0;
     for (size_t i = 0; i < routes->count; i++)
-        ready |= routes->services[i].phase == SERVICE_READY;
+        ready |= routes->services[i].phase == SERVICE_READY && (only == NULL || only == &routes->services[i]);
     ready &= !control_is_draining(control);
     exchange_reply(exchange, ready ? 200 : 503, NULL, "", 0);
 }

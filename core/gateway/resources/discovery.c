@@ -1,5 +1,5 @@
-/* What there is to read, in both forms that clients ask for: the aggregated one (kubectl) and the old lists (`kubectl auth`,
- * Python's DynamicClient). All of it is fixed text. */
+/* What there is to read, in both forms that clients ask for: the aggregated one (kubectl) and the old lists (`kubectl
+ * auth`, Python's DynamicClient). All of it is fixed text. */
 #include "config.h"
 
 #include "core/gateway/resources/resources.h"
@@ -7,15 +7,18 @@
 #include <string.h>
 
 #define VERBS "\"verbs\":[\"get\",\"list\"]"
-#define AGGREGATED(group, version, kind, plural, singular, scope, short_names)                                        \
-    "{\"resource\":\"" plural "\",\"responseKind\":{\"group\":\"" group "\",\"version\":\"" version "\",\"kind\":\"" kind  \
-    "\"},\"scope\":\"" scope "\",\"singularResource\":\"" singular "\"," short_names VERBS "}"
-#define LISTED(kind, plural, singular, namespaced, short_names)                                                       \
-    "{\"name\":\"" plural "\",\"singularName\":\"" singular "\",\"namespaced\":" namespaced ",\"kind\":\"" kind "\","       \
-    short_names VERBS "}"
-#define DISCOVERY(items) "{\"kind\":\"APIGroupDiscoveryList\",\"apiVersion\":\"apidiscovery.k8s.io/v2\",\"metadata\":{},\"items\":[" items "]}"
-#define GROUP                                                                                                          \
-    "\"name\":\"serving.kserve.io\",\"versions\":[{\"groupVersion\":\"serving.kserve.io/v1beta1\",\"version\":\"v1beta1\"}]," \
+#define AGGREGATED(group, version, kind, plural, singular, scope, short_names)                      \
+    "{\"resource\":\"" plural "\",\"responseKind\":{\"group\":\"" group "\",\"version\":\"" version \
+    "\",\"kind\":\"" kind "\"},\"scope\":\"" scope "\",\"singularResource\":\"" singular "\"," short_names VERBS "}"
+#define LISTED(kind, plural, singular, namespaced, short_names)                                                 \
+    "{\"name\":\"" plural "\",\"singularName\":\"" singular "\",\"namespaced\":" namespaced ",\"kind\":\"" kind \
+    "\"," short_names VERBS "}"
+#define DISCOVERY(items)                                                                                              \
+    "{\"kind\":\"APIGroupDiscoveryList\",\"apiVersion\":\"apidiscovery.k8s.io/v2\",\"metadata\":{},\"items\":[" items \
+    "]}"
+#define GROUP                                                                             \
+    "\"name\":\"serving.kserve.io\",\"versions\":[{\"groupVersion\":\"serving.kserve.io/" \
+    "v1beta1\",\"version\":\"v1beta1\"}],"                                                \
     "\"preferredVersion\":{\"groupVersion\":\"serving.kserve.io/v1beta1\",\"version\":\"v1beta1\"}"
 
 static const char aggregated_type[] = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList";
@@ -42,23 +45,28 @@ static void reply_either(struct exchange *exchange, const char *aggregated, cons
 void resources_api(struct exchange *exchange)
 {
     reply_either(exchange,
-        DISCOVERY("{\"metadata\":{},\"versions\":[{\"version\":\"v1\",\"freshness\":\"Current\",\"resources\":["
-            AGGREGATED("", "v1", "Namespace", "namespaces", "namespace", "Cluster", "\"shortNames\":[\"ns\"],") ","
-            AGGREGATED("", "v1", "Event", "events", "event", "Namespaced", "\"shortNames\":[\"ev\"],") ","
-            "{\"resource\":\"pods\",\"responseKind\":{\"group\":\"\",\"version\":\"v1\",\"kind\":\"Pod\"},\"scope\":\"Namespaced\","
-            "\"singularResource\":\"pod\",\"shortNames\":[\"po\"],\"categories\":[\"all\"]," VERBS ",\"subresources\":[{\"subresource\":"
-            "\"log\",\"responseKind\":{\"group\":\"\",\"version\":\"v1\",\"kind\":\"Pod\"},\"verbs\":[\"get\"]}]}"
-            "]}]}"),
+        DISCOVERY(
+            "{\"metadata\":{},\"versions\":[{\"version\":\"v1\",\"freshness\":\"Current\",\"resources\":[" AGGREGATED(
+                "", "v1", "Namespace", "namespaces", "namespace", "Cluster",
+                "\"shortNames\":[\"ns\"],") "," AGGREGATED("", "v1", "Event", "events", "event", "Namespaced",
+                "\"shortNames\":[\"ev\"],") ","
+                                            "{\"resource\":\"pods\",\"responseKind\":{\"group\":\"\",\"version\":"
+                                            "\"v1\",\"kind\":\"Pod\"},\"scope\":\"Namespaced\","
+                                            "\"singularResource\":\"pod\",\"shortNames\":[\"po\"],\"categories\":["
+                                            "\"all\"]," VERBS ",\"subresources\":[{\"subresource\":"
+                                            "\"log\",\"responseKind\":{\"group\":\"\",\"version\":\"v1\",\"kind\":"
+                                            "\"Pod\"},\"verbs\":[\"get\"]}]}"
+                                            "]}]}"),
         "{\"kind\":\"APIVersions\",\"versions\":[\"v1\"],\"serverAddressByClientCIDRs\":[]}");
 }
 
 void resources_apis(struct exchange *exchange)
 {
     reply_either(exchange,
-        DISCOVERY("{\"metadata\":{\"name\":\"serving.kserve.io\"},\"versions\":[{\"version\":\"v1beta1\",\"freshness\":\"Current\","
-                  "\"resources\":["
-            AGGREGATED("serving.kserve.io", "v1beta1", "InferenceService", "inferenceservices", "inferenceservice", "Namespaced",
-                "\"shortNames\":[\"isvc\"],") "]}]}"),
+        DISCOVERY("{\"metadata\":{\"name\":\"serving.kserve.io\"},\"versions\":[{\"version\":\"v1beta1\",\"freshness\":"
+                  "\"Current\","
+                  "\"resources\":[" AGGREGATED("serving.kserve.io", "v1beta1", "InferenceService", "inferenceservices",
+                      "inferenceservice", "Namespaced", "\"shortNames\":[\"isvc\"],") "]}]}"),
         "{\"kind\":\"APIGroupList\",\"apiVersion\":\"v1\",\"groups\":[{" GROUP "}]}");
 }
 
@@ -70,18 +78,21 @@ void resources_group(struct exchange *exchange)
 void resources_core_list(struct exchange *exchange)
 {
     reply_text(exchange, "application/json",
-        "{\"kind\":\"APIResourceList\",\"groupVersion\":\"v1\",\"resources\":["
-        LISTED("Namespace", "namespaces", "namespace", "false", "\"shortNames\":[\"ns\"],") ","
-        LISTED("Event", "events", "event", "true", "\"shortNames\":[\"ev\"],") ","
-        LISTED("Pod", "pods", "pod", "true", "\"shortNames\":[\"po\"],\"categories\":[\"all\"],") ","
-        "{\"name\":\"pods/log\",\"singularName\":\"\",\"namespaced\":true,\"kind\":\"Pod\",\"verbs\":[\"get\"]}]}");
+        "{\"kind\":\"APIResourceList\",\"groupVersion\":\"v1\",\"resources\":[" LISTED(
+            "Namespace", "namespaces", "namespace", "false", "\"shortNames\":[\"ns\"],") "," LISTED("Event", "events",
+            "event", "true", "\"shortNames\":[\"ev\"],") "," LISTED("Pod", "pods", "pod", "true",
+            "\"shortNames\":[\"po\"],\"categories\":[\"all\"],") ","
+                                                                 "{\"name\":\"pods/"
+                                                                 "log\",\"singularName\":\"\",\"namespaced\":true,"
+                                                                 "\"kind\":\"Pod\",\"verbs\":[\"get\"]}]}");
 }
 
 void resources_serving_list(struct exchange *exchange)
 {
     reply_text(exchange, "application/json",
-        "{\"kind\":\"APIResourceList\",\"apiVersion\":\"v1\",\"groupVersion\":\"serving.kserve.io/v1beta1\",\"resources\":["
-        LISTED("InferenceService", "inferenceservices", "inferenceservice", "true", "\"shortNames\":[\"isvc\"],") "]}");
+        "{\"kind\":\"APIResourceList\",\"apiVersion\":\"v1\",\"groupVersion\":\"serving.kserve.io/"
+        "v1beta1\",\"resources\":[" LISTED(
+            "InferenceService", "inferenceservices", "inferenceservice", "true", "\"shortNames\":[\"isvc\"],") "]}");
 }
 
 /* An empty protobuf document, and no /openapi/v3: kubectl then leaves validation to the server. */

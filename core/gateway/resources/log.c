@@ -1,5 +1,5 @@
-/* A pod's log: the last lines of its worker, and with follow=true what it writes from then on. Control has no way to wake a
- * reader, so a follower looks again a few times a second. */
+/* A pod's log: the last lines of its worker, and with follow=true what it writes from then on. Control has no way to
+ * wake a reader, so a follower looks again a few times a second. */
 #include "config.h"
 
 #include "core/base/cleanup.h"
@@ -50,12 +50,15 @@ static bool read_number(const struct exchange *exchange, const char *name, uint6
 static bool read_log_request(const struct exchange *exchange, struct log_request *request, pdk_error *err)
 {
     static const char *const refused[] = {"sinceSeconds", "sinceTime", "stream"};
-    *request = (struct log_request){.namespace_ = exchange_segment(exchange, "namespace"), .pod = exchange_segment(exchange, "name"),
-        .follow = flag(exchange, "follow"), .previous = flag(exchange, "previous")};
+    *request = (struct log_request){.namespace_ = exchange_segment(exchange, "namespace"),
+        .pod = exchange_segment(exchange, "name"),
+        .follow = flag(exchange, "follow"),
+        .previous = flag(exchange, "previous")};
     char value[64];
     if (exchange_parameter(exchange, "container", value, sizeof value) && *value != '\0' &&
         strcmp(value, "kserve-container") != 0) {
-        pdk_error_value(err, PDK_INVALID, "container", value, "container %.64s is not valid for pod %.253s", value, request->pod);
+        pdk_error_value(
+            err, PDK_INVALID, "container", value, "container %.64s is not valid for pod %.253s", value, request->pod);
         return false;
     }
     if (flag(exchange, "timestamps")) {
@@ -64,7 +67,8 @@ static bool read_log_request(const struct exchange *exchange, struct log_request
     }
     for (size_t i = 0; i < sizeof refused / sizeof refused[0]; i++)
         if (exchange_parameter(exchange, refused[i], value, sizeof value)) {
-            pdk_error_value(err, PDK_UNSUPPORTED, refused[i], value, "%s is not served; tailLines and limitBytes are", refused[i]);
+            pdk_error_value(
+                err, PDK_UNSUPPORTED, refused[i], value, "%s is not served; tailLines and limitBytes are", refused[i]);
             return false;
         }
     return read_number(exchange, "tailLines", &request->tail_lines, err) &&

@@ -1,4 +1,5 @@
-/* Objects come as JSON from control's snapshot and leave as they are; only what a selector or a Table looks at is read. */
+/* Objects come as JSON from control's snapshot and leave as they are; only what a selector or a Table looks at is read.
+ */
 #include "config.h"
 
 #include "core/gateway/resources/objects.h"
@@ -23,7 +24,8 @@ static const char json_type[] = "application/json";
 static const struct {
     const char *list_kind, *api_version, *group, *plural;
 } kinds[] = {
-    [RESOURCE_SERVICE] = {"InferenceServiceList", "serving.kserve.io/v1beta1", "serving.kserve.io", "inferenceservices"},
+    [RESOURCE_SERVICE] = {"InferenceServiceList", "serving.kserve.io/v1beta1", "serving.kserve.io",
+        "inferenceservices"},
     [RESOURCE_POD] = {"PodList", "v1", "", "pods"},
     [RESOURCE_NAMESPACE] = {"NamespaceList", "v1", "", "namespaces"},
     [RESOURCE_EVENT] = {"EventList", "v1", "", "events"},
@@ -62,7 +64,8 @@ static void reply_missing(struct exchange *exchange, enum resource_kind kind, co
 {
     char message[640];
     bool group = kinds[kind].group[0] != '\0';
-    snprintf(message, sizeof message, "%s%s%s \"%.253s\" not found", kinds[kind].plural, group ? "." : "", kinds[kind].group, name);
+    snprintf(message, sizeof message, "%s%s%s \"%.253s\" not found", kinds[kind].plural, group ? "." : "",
+        kinds[kind].group, name);
     PDK_CLEANUP(buffer_done) struct buffer out = {0};
     const struct status_row *row = status_row(PDK_NOT_FOUND);
     status_kubernetes(&out, row->http, row->reason, message, name, kinds[kind].group, kinds[kind].plural);
@@ -70,11 +73,14 @@ static void reply_missing(struct exchange *exchange, enum resource_kind kind, co
 }
 
 /* False: the query asks for what is not served; it was answered. */
-static bool read_request(struct exchange *exchange, enum resource_kind kind, const struct routes *routes, struct list_request *request)
+static bool read_request(
+    struct exchange *exchange, enum resource_kind kind, const struct routes *routes, struct list_request *request)
 {
     char value[64];
-    *request = (struct list_request){.kind = kind, .namespace_ = exchange_segment(exchange, "namespace"),
-        .table = wants_table(exchange), .now = wall_seconds()};
+    *request = (struct list_request){.kind = kind,
+        .namespace_ = exchange_segment(exchange, "namespace"),
+        .table = wants_table(exchange),
+        .now = wall_seconds()};
     snprintf(request->version, sizeof request->version, "%" PRIu64, routes->version);
     if (exchange_parameter(exchange, "watch", value, sizeof value) && target_truth(value)) {
         fail(exchange, PDK_UNSUPPORTED, "watch", "watch is not served by this release; list again instead");
@@ -123,7 +129,8 @@ static void end_list(struct json_writer *writer, const struct list_request *requ
 }
 
 /* Adds one object where the selectors let it pass. */
-static pdk_status add_object(struct json_writer *writer, const struct list_request *request, const char *json, pdk_error *err)
+static pdk_status add_object(
+    struct json_writer *writer, const struct list_request *request, const char *json, pdk_error *err)
 {
     PDK_CLEANUP(json_document_freep) struct json_document *document = NULL;
     pdk_status status = json_read(json, strlen(json), &json_limits_default, &document, err);
@@ -315,8 +322,9 @@ void resources_events(struct exchange *exchange)
 
 void resources_refuse_write(struct exchange *exchange)
 {
-    static const char message[] = "this release serves reads only: documents live in /etc/paddock/models.d and runtimes.d; edit "
-                                  "them and run `paddock reload`";
+    static const char message[] =
+        "this release serves reads only: documents live in /etc/paddock/models.d and runtimes.d; edit "
+        "them and run `paddock reload`";
     PDK_CLEANUP(buffer_done) struct buffer out = {0};
     exchange_add_header(exchange, "Allow", "GET");
     status_kubernetes(&out, 405, "MethodNotAllowed", message, exchange_segment(exchange, "name"), NULL, NULL);
@@ -327,6 +335,7 @@ void resources_unknown(struct exchange *exchange)
 {
     PDK_CLEANUP(buffer_done) struct buffer out = {0};
     const struct status_row *row = status_row(PDK_NOT_FOUND);
-    status_kubernetes(&out, row->http, row->reason, "the server could not find the requested resource", NULL, NULL, NULL);
+    status_kubernetes(
+        &out, row->http, row->reason, "the server could not find the requested resource", NULL, NULL, NULL);
     exchange_reply(exchange, row->http, json_type, out.data, out.length);
 }

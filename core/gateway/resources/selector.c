@@ -75,7 +75,8 @@ static pdk_status match_fields(const char *text, const struct json *object, bool
                      strcmp(term.key, "status.phase") == 0;
         if (!known)
             return pdk_error_value(err, PDK_UNSUPPORTED, "fieldSelector", term.key,
-                "fieldSelector: \"%.64s\" is not served; metadata.name, metadata.namespace and status.phase are", term.key);
+                "fieldSelector: \"%.64s\" is not served; metadata.name, metadata.namespace and status.phase are",
+                term.key);
         const char *actual = NULL;
         json_string(json_path(object, term.key), &actual);
         if (!term_holds(&term, actual))

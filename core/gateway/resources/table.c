@@ -13,14 +13,12 @@ struct column {
     int priority; /* 1: only with -o wide */
 };
 
-static const struct column service_columns[] = {
-    {"Name", "string", "name", 0}, {"URL", "string", "", 0}, {"Ready", "string", "", 0}, {"Prev", "integer", "", 0},
-    {"Latest", "integer", "", 0}, {"PrevRolledoutRevision", "string", "", 0}, {"LatestReadyRevision", "string", "", 0},
-    {"Age", "date", "", 0}};
-static const struct column pod_columns[] = {
-    {"Name", "string", "name", 0}, {"Ready", "string", "", 0}, {"Status", "string", "", 0}, {"Restarts", "string", "", 0},
-    {"Age", "string", "", 0}, {"IP", "string", "", 1}, {"Node", "string", "", 1}, {"Nominated Node", "string", "", 1},
-    {"Readiness Gates", "string", "", 1}};
+static const struct column service_columns[] = {{"Name", "string", "name", 0}, {"URL", "string", "", 0},
+    {"Ready", "string", "", 0}, {"Prev", "integer", "", 0}, {"Latest", "integer", "", 0},
+    {"PrevRolledoutRevision", "string", "", 0}, {"LatestReadyRevision", "string", "", 0}, {"Age", "date", "", 0}};
+static const struct column pod_columns[] = {{"Name", "string", "name", 0}, {"Ready", "string", "", 0},
+    {"Status", "string", "", 0}, {"Restarts", "string", "", 0}, {"Age", "string", "", 0}, {"IP", "string", "", 1},
+    {"Node", "string", "", 1}, {"Nominated Node", "string", "", 1}, {"Readiness Gates", "string", "", 1}};
 static const struct column plain_columns[] = {
     {"Name", "string", "name", 0}, {"Status", "string", "", 0}, {"Age", "string", "", 0}};
 
@@ -130,7 +128,8 @@ static const struct json *find_element(const struct json *array, const char *key
     for (const struct json *element = array->child; element != NULL; element = element->next) {
         const struct json *member = json_get(element, key);
         const char *text;
-        if (value == NULL ? member != NULL && member->type == JSON_TRUE : json_string(member, &text) && strcmp(text, value) == 0)
+        if (value == NULL ? member != NULL && member->type == JSON_TRUE
+                          : json_string(member, &text) && strcmp(text, value) == 0)
             return element;
     }
     return NULL;
@@ -144,7 +143,8 @@ static const struct json *member_of(const struct json *object, const char *key)
 static void service_cells(struct json_writer *writer, const struct json *object, int64_t now)
 {
     const struct json *traffic = json_path(object, "status.components.predictor.traffic");
-    const struct json *previous = find_element(traffic, "tag", "prev"), *latest = find_element(traffic, "latestRevision", NULL);
+    const struct json *previous = find_element(traffic, "tag", "prev"),
+                      *latest = find_element(traffic, "latestRevision", NULL);
     write_cell(writer, json_path(object, "metadata.name"));
     write_cell(writer, json_path(object, "status.url"));
     write_cell(writer, member_of(find_element(json_path(object, "status.conditions"), "type", "Ready"), "status"));
@@ -157,7 +157,8 @@ static void service_cells(struct json_writer *writer, const struct json *object,
 
 static void pod_cells(struct json_writer *writer, const struct json *object, int64_t now)
 {
-    const struct json *containers = json_path(object, "spec.containers"), *list = json_path(object, "status.containerStatuses");
+    const struct json *containers = json_path(object, "spec.containers"),
+                      *list = json_path(object, "status.containerStatuses");
     unsigned ready = 0, all = containers != NULL ? containers->count : 0;
     int64_t restarts = 0;
     const struct json *waiting = NULL;

@@ -4,6 +4,7 @@
 #include "runtimes/huggingface/model/config_reader.h"
 
 #include "core/base/error.h"
+#include "runtimes/huggingface/model/printable.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -45,7 +46,7 @@ pdk_status config_reader_finish(const struct config_reader *reader, pdk_error *e
          at = at->next, i++)
         if (!reader->used[i])
             return pdk_error_value(err, PDK_INVALID, "hf-overrides", at->key,
-                "--hf-overrides: '%.64s' has no effect on this model", at->key);
+                "--hf-overrides: '%s' has no effect on this model", printable(at->key).text);
     return PDK_OK;
 }
 

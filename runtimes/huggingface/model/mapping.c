@@ -41,6 +41,12 @@ void mapping_close(struct mapping *mapping)
     *mapping = (struct mapping){0};
 }
 
+void mapping_prefetch(const void *at, uint64_t bytes)
+{
+    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), start = (uintptr_t)at / page * page;
+    madvise((void *)start, (uintptr_t)at + (uintptr_t)bytes - start, MADV_WILLNEED);
+}
+
 void mapping_release(const void *at, uint64_t bytes)
 {
     uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);

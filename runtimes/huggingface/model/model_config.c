@@ -4,6 +4,7 @@
 #include "runtimes/huggingface/model/model_config.h"
 
 #include "core/base/error.h"
+#include "runtimes/huggingface/model/printable.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -52,7 +53,7 @@ static pdk_status unknown(const char *name, bool gguf, pdk_error *err)
     char known[400];
     architectures_list(gguf, known, sizeof known);
     return pdk_error_value(err, PDK_UNSUPPORTED, gguf ? "general.architecture" : "architectures", name,
-        "architecture '%.64s' is not known; known are %s", name, known);
+        "architecture '%s' is not known; known are %s", printable(name).text, known);
 }
 
 static pdk_status find_row(struct config_reader *reader, const struct architecture **ret_row, pdk_error *err)
@@ -88,8 +89,8 @@ static pdk_status refuse_quantised(struct config_reader *reader, pdk_error *err)
     const char *method = "unnamed";
     json_string(json_get(quantised, "quant_method"), &method);
     return pdk_error_value(err, PDK_UNSUPPORTED, "quantization_config", method,
-        "weights quantised by '%.32s' are not read; known are float32, float16 and bfloat16 safetensors, and GGUF",
-        method);
+        "weights quantised by '%s' are not read; known are float32, float16 and bfloat16 safetensors, and GGUF",
+        printable(method).text);
 }
 
 static pdk_status read_uints(struct config_reader *reader, struct model_config *config, pdk_error *err)
@@ -167,7 +168,8 @@ static pdk_status read_activation(struct config_reader *reader, struct model_con
         return PDK_OK;
     }
     return pdk_error_value(err, PDK_UNSUPPORTED, "hidden_act", name,
-        "activation '%.32s' is not known; known are relu, silu, gelu, gelu_new and gelu_pytorch_tanh", name);
+        "activation '%s' is not known; known are relu, silu, gelu, gelu_new and gelu_pytorch_tanh",
+        printable(name).text);
 }
 
 static pdk_status derive_heads(struct config_reader *reader, struct model_config *config, pdk_error *err)
@@ -213,7 +215,7 @@ static pdk_status read_layer_types(const struct json *types, struct model_config
                 "layer_types[%" PRIu32 "] is sliding_attention, and sliding_window is not set", layer);
         if (!config->windowed[layer] && strcmp(name, "full_attention") != 0)
             return pdk_error_value(err, PDK_UNSUPPORTED, "layer_types", name,
-                "layer type '%.32s' is not known; known are full_attention and sliding_attention", name);
+                "layer type '%s' is not known; known are full_attention and sliding_attention", printable(name).text);
     }
     return PDK_OK;
 }

@@ -5,6 +5,7 @@
 #include "runtimes/huggingface/model/model_config.h"
 
 #include "core/base/error.h"
+#include "runtimes/huggingface/model/printable.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -48,7 +49,7 @@ static pdk_status find_type(const char *name, enum rope_type *ret_type, pdk_erro
         return PDK_OK;
     }
     return pdk_error_value(err, PDK_UNSUPPORTED, "rope_type", name,
-        "rope type '%.32s' is not known; known are default, linear, llama3 and yarn", name);
+        "rope type '%s' is not known; known are default, linear, llama3 and yarn", printable(name).text);
 }
 
 static pdk_status check_members(const struct json *object, pdk_error *err)
@@ -62,7 +63,7 @@ static pdk_status check_members(const struct json *object, pdk_error *err)
             known |= strcmp(others[i], at->key) == 0;
         if (!known)
             return pdk_error_value(
-                err, PDK_UNSUPPORTED, object->key, at->key, "%s.%.64s is not known", object->key, at->key);
+                err, PDK_UNSUPPORTED, object->key, at->key, "%s.%s is not known", object->key, printable(at->key).text);
     }
     return PDK_OK;
 }
@@ -113,10 +114,13 @@ static pdk_status read_gguf(struct config_reader *reader, struct rope_config *ro
         if (strcmp(text, "none") != 0)
             status = find_type(text, &rope->type, err);
     }
+    bool typed = gguf_has(reader->gguf, key);
     for (size_t i = 0; i < MEMBER_COUNT && status == PDK_OK; i++)
         if (members[i].field.gguf != NULL)
             status =
                 config_real(reader, &members[i].field, (double *)(void *)((char *)rope + members[i].offset), NULL, err);
+    if (!typed && rope->factor != 1)
+        rope->type = ROPE_LINEAR; /* what llama.cpp takes a factor without a type for */
     return status;
 }
 

@@ -10,6 +10,7 @@
 #include "core/base/json.h"
 #include "core/base/span.h"
 #include "runtimes/huggingface/model/mapping.h"
+#include "runtimes/huggingface/model/printable.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -112,7 +113,7 @@ static pdk_status read_entry(
     uint32_t bits = dtype_bits(tensor.dtype);
     if (bits == 0)
         return pdk_error_value(
-            err, PDK_INVALID, "dtype", tensor.dtype, "dtype '%.32s' is not in the format", tensor.dtype);
+            err, PDK_INVALID, "dtype", tensor.dtype, "dtype '%s' is not in the format", printable(tensor.dtype).text);
     uint64_t elements, total, begin, end;
     pdk_status status = read_shape(json_get(entry, "shape"), &tensor, &elements, err);
     if (status == PDK_OK)
@@ -146,8 +147,8 @@ static pdk_status check_contiguous(const struct safetensors *file, const uint8_t
         uint64_t begin = (uint64_t)((const uint8_t *)tensor->data - data);
         if (begin != at)
             return pdk_error_value(err, PDK_INVALID, "data_offsets", tensor->name,
-                "the data of '%.64s' begins at %" PRIu64 "; without %s it begins at %" PRIu64, tensor->name, begin,
-                begin > at ? "a hole" : "an overlap", at);
+                "the data of '%s' begins at %" PRIu64 "; without %s it begins at %" PRIu64,
+                printable(tensor->name).text, begin, begin > at ? "a hole" : "an overlap", at);
         at += tensor->bytes;
     }
     if (at != room)
@@ -163,8 +164,8 @@ static pdk_status check_metadata(const struct json *metadata, pdk_error *err)
         return pdk_error_set(err, PDK_INVALID, "__metadata__", "must be an object, not %s", json_type_name(metadata));
     for (const struct json *at = metadata->child; at != NULL; at = at->next)
         if (at->type != JSON_STRING)
-            return pdk_error_value(err, PDK_INVALID, "__metadata__", at->key, "'%.64s' must be a string, not %s",
-                at->key, json_type_name(at));
+            return pdk_error_value(err, PDK_INVALID, "__metadata__", at->key, "'%s' must be a string, not %s",
+                printable(at->key).text, json_type_name(at));
     return PDK_OK;
 }
 
@@ -179,7 +180,7 @@ static pdk_status read_tensors(struct safetensors *file, const uint8_t *data, ui
         pdk_status status =
             metadata ? check_metadata(entry, err) : read_entry(entry, data, room, &file->tensors[file->count], err);
         if (status != PDK_OK)
-            return pdk_error_wrap(err, "'%.64s'", entry->key);
+            return pdk_error_wrap(err, "'%s'", printable(entry->key).text);
         file->count += !metadata;
     }
     if (file->count != 0)

@@ -7,6 +7,7 @@
 #include "core/base/cleanup.h"
 #include "core/base/error.h"
 #include "core/base/file.h"
+#include "runtimes/huggingface/model/printable.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -55,7 +56,7 @@ static bool is_pickle(const char *name)
 static pdk_status refuse_pickle(const char *name, pdk_error *err)
 {
     return pdk_error_value(err, PDK_UNSUPPORTED, "model", name,
-        "%s: pickle weights are never executed; convert the model to safetensors or GGUF", name);
+        "%s: pickle weights are never executed; convert the model to safetensors or GGUF", printable(name).text);
 }
 
 static int compare_texts(const void *a, const void *b)
@@ -198,7 +199,7 @@ static pdk_status open_indexed(struct source *source, const char *index_name, pd
         const char *name;
         if (!json_string(at, &name) || !is_plain_name(name))
             return pdk_error_value(err, PDK_INVALID, "weight_map", at->key,
-                "weight_map['%.64s'] must be the name of a .safetensors file in the same folder", at->key);
+                "weight_map['%s'] must be the name of a .safetensors file in the same folder", printable(at->key).text);
         size_t seen = 0;
         while (seen < source->file_count && strcmp(opened[seen], name) != 0)
             seen++;
@@ -212,8 +213,8 @@ static pdk_status open_indexed(struct source *source, const char *index_name, pd
     status = tensors_of_files(source->files, source->file_count, &source->tensors, err);
     for (const struct json *at = map->child; at != NULL && status == PDK_OK; at = at->next)
         if (tensors_find(&source->tensors, at->key) == NULL)
-            status = pdk_error_value(
-                err, PDK_INVALID, "weight_map", at->key, "'%.64s' is in the index and in none of the files", at->key);
+            status = pdk_error_value(err, PDK_INVALID, "weight_map", at->key,
+                "'%s' is in the index and in none of the files", printable(at->key).text);
     return status;
 }
 
@@ -227,7 +228,7 @@ static pdk_status nothing_fits(const char *folder, const struct listing *listing
 {
     PDK_CLEANUP(buffer_done) struct buffer names = {0};
     for (size_t i = 0; i < listing->count && names.length < 200; i++)
-        buffer_printf(&names, "%s%.60s", i == 0 ? "" : ", ", listing->names[i]);
+        buffer_printf(&names, "%s%s", i == 0 ? "" : ", ", printable(listing->names[i]).text);
     return pdk_error_set(err, PDK_NOT_FOUND, "model",
         "%.160s must hold config.json and safetensors, or exactly one GGUF file; it holds %s", folder,
         listing->count == 0 || names.data == NULL ? "nothing" : names.data);

@@ -6,6 +6,7 @@
 #include "core/base/error.h"
 #include "runtimes/huggingface/model/gguf_types.h"
 #include "runtimes/huggingface/model/numbers.h"
+#include "runtimes/huggingface/model/printable.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -84,7 +85,7 @@ pdk_status tensors_of_files(struct safetensors *const *files, size_t count, stru
         if (compare_names(&tensors.items[i - 1], &tensors.items[i]) != 0)
             continue;
         tensors_done(&tensors);
-        return pdk_error_value(err, PDK_INVALID, "tensors", name, "'%.64s' is in two files", name);
+        return pdk_error_value(err, PDK_INVALID, "tensors", name, "'%s' is in two files", printable(name).text);
     }
     *ret_tensors = tensors;
     return PDK_OK;

@@ -7,6 +7,7 @@
 #include "core/base/array.h"
 #include "core/base/error.h"
 #include "runtimes/huggingface/model/numbers.h"
+#include "runtimes/huggingface/model/printable.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -225,19 +226,14 @@ static bool is_there(const struct planner *p, enum role role)
 
 static pdk_status plan_attention(struct planner *p, struct layer *layer)
 {
+    static const enum role roles[] = {ROLE_Q, ROLE_K, ROLE_V};
     const struct model_config *config = p->config;
     uint32_t queries = config->heads * config->head_dim, keys = config->kv_heads * config->head_dim;
-    pdk_status status;
-    if (!is_there(p, ROLE_Q) && is_there(p, ROLE_QKV)) {
-        status = plan_linear(p, ROLE_QKV, queries + 2 * keys, config->hidden, PDK_WEIGHT_LINEAR, &layer->qkv);
-    } else {
-        static const enum role roles[] = {ROLE_Q, ROLE_K, ROLE_V};
-        const uint32_t rows[] = {queries, keys, keys};
-        enum role lacking = has(p, ROLE_Q) ? ROLE_Q : ROLE_QKV;
-        status = lacking == ROLE_Q
-                     ? plan_matrices(p, roles, rows, 3, config->hidden, PDK_WEIGHT_LINEAR, &layer->qkv)
-                     : plan_linear(p, ROLE_QKV, queries + 2 * keys, config->hidden, PDK_WEIGHT_LINEAR, &layer->qkv);
-    }
+    const uint32_t rows[] = {queries, keys, keys};
+    bool together = !has(p, ROLE_Q) || (!is_there(p, ROLE_Q) && is_there(p, ROLE_QKV));
+    pdk_status status =
+        together ? plan_linear(p, ROLE_QKV, queries + 2 * keys, config->hidden, PDK_WEIGHT_LINEAR, &layer->qkv)
+                 : plan_matrices(p, roles, rows, 3, config->hidden, PDK_WEIGHT_LINEAR, &layer->qkv);
     if (status == PDK_OK)
         status = plan_head_norm(p, ROLE_Q_NORM, config->heads, &layer->q_norm);
     if (status == PDK_OK)
@@ -354,7 +350,7 @@ static pdk_status refuse_unused(const struct planner *p)
         snprintf(
             name, sizeof name, "%.*s", (int)(tensor->name.length < 150 ? tensor->name.length : 150), tensor->name.data);
         return pdk_error_value(p->err, PDK_UNSUPPORTED, "tensors", name,
-            "the model has a tensor that %s has no use for: %s", p->config->row->class_name, name);
+            "the model has a tensor that %s has no use for: %s", p->config->row->class_name, printable(name).text);
     }
     return PDK_OK;
 }

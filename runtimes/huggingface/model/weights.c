@@ -48,12 +48,12 @@ static uint64_t count_bytes(const struct model *model, const struct weight_plan 
     return total;
 }
 
+/* "5.1 GiB", "4 GiB", "512 MiB" */
 static void bytes_text(uint64_t bytes, char text[32])
 {
-    if (bytes >= 1u << 30)
-        snprintf(text, 32, "%.1f GiB", (double)bytes / (1u << 30));
-    else
-        snprintf(text, 32, "%.1f MiB", (double)bytes / (1u << 20));
+    bool large = bytes >= 1u << 30;
+    double tenths = round((double)bytes * 10 / (large ? 1u << 30 : 1u << 20));
+    snprintf(text, 32, fmod(tenths, 10) == 0 ? "%.0f %s" : "%.1f %s", tenths / 10, large ? "GiB" : "MiB");
 }
 
 static pdk_status check_budget(uint64_t bytes, uint64_t limit, pdk_error *err)
@@ -176,6 +176,13 @@ static uint64_t planned_bytes(const struct planned_weight *weight)
     return total;
 }
 
+/* Lets the disk read the next weight while this one is packed. */
+static void prefetch(const struct planned_weight *weight)
+{
+    for (uint32_t i = 0; i < weight->part_count; i++)
+        mapping_prefetch(weight->parts[i].tensor->data, weight->parts[i].tensor->bytes);
+}
+
 static pdk_status load_all(
     struct model *model, const struct weight_plan *plan, const struct model_request *request, pdk_error *err)
 {
@@ -186,6 +193,8 @@ static pdk_status load_all(
     for (size_t i = 0; i < plan->vector_count && status == PDK_OK; i++)
         status = load_vector(model, &plan->vectors[i], err);
     for (size_t i = 0; i < plan->weight_count && status == PDK_OK; i++) {
+        if (i + 1 < plan->weight_count)
+            prefetch(&plan->weights[i + 1]);
         status = load_weight(model, &plan->weights[i], err);
         done += planned_bytes(&plan->weights[i]);
         if (status == PDK_OK && request->progress != NULL)

@@ -65,6 +65,11 @@ static bool put(struct json_out *json, const char *text)
     return builder_put(json->out, text, strlen(text), json->plain);
 }
 
+static bool put_separator(struct json_out *json, const struct text *text)
+{
+    return builder_put(json->out, text->data, text->length, json->plain || text_is_plain(text));
+}
+
 static bool put_line(struct json_out *json, unsigned level)
 {
     if (json->indent < 0)
@@ -83,7 +88,8 @@ static bool put_escaped(struct json_out *json, uint32_t code)
     if (found != NULL)
         snprintf(text, sizeof text, "\\%c", to[found - from]);
     else if (code >= 0x10000)
-        snprintf(text, sizeof text, "\\u%04x\\u%04x", 0xD800 + ((code - 0x10000) >> 10), 0xDC00 + ((code - 0x10000) & 0x3FF));
+        snprintf(text, sizeof text, "\\u%04x\\u%04x", 0xD800 + ((code - 0x10000) >> 10),
+            0xDC00 + ((code - 0x10000) & 0x3FF));
     else
         snprintf(text, sizeof text, "\\u%04x", code);
     return put(json, text);
@@ -94,8 +100,8 @@ static bool put_string(struct json_out *json, const struct text *text)
     bool done = put(json, "\"");
     for (size_t i = 0; i < text->length && done;) {
         size_t end = i;
-        while (end < text->length && text->data[end] != '"' && text->data[end] != '\\' && (unsigned char)text->data[end] >= 0x20 &&
-               (!json->ascii || (unsigned char)text->data[end] < 0x7F))
+        while (end < text->length && text->data[end] != '"' && text->data[end] != '\\' &&
+               (unsigned char)text->data[end] >= 0x20 && (!json->ascii || (unsigned char)text->data[end] < 0x7F))
             end++;
         done = builder_put(json->out, text->data + i, end - i, json->plain);
         if (!done || end == text->length)
@@ -125,7 +131,8 @@ static bool put_key(struct json_out *json, struct value key)
     case VALUE_BOOL: return put(json, key.truth ? "\"true\"" : "\"false\"");
     case VALUE_INT: snprintf(text, sizeof text, "\"%lld\"", (long long)key.integer); return put(json, text);
     default:
-        return render_fail(json->out->render, "keys must be str, int, float, bool or None, not %s", value_type_name(key));
+        return render_fail(
+            json->out->render, "keys must be str, int, float, bool or None, not %s", value_type_name(key));
     }
 }
 
@@ -158,9 +165,10 @@ static bool put_members(struct json_out *json, const struct dict *dict, unsigned
     bool done = put(json, "{");
     size_t at = json->sorted ? next_sorted(dict, dict->count) : 0;
     for (size_t i = 0; i < dict->count && at < dict->count && done; i++) {
-        done = (i == 0 || builder_put_text(json->out, json->item, 0, json->item->length)) && put_line(json, level + 1) &&
-            put_key(json, dict->keys[at]) && builder_put_text(json->out, json->colon, 0, json->colon->length) &&
-            put_json(json, dict->values[at], level + 1) && render_step(json->out->render, json->sorted ? dict->count : 1);
+        done = (i == 0 || put_separator(json, json->item)) && put_line(json, level + 1) &&
+               put_key(json, dict->keys[at]) && put_separator(json, json->colon) &&
+               put_json(json, dict->values[at], level + 1) &&
+               render_step(json->out->render, json->sorted ? dict->count : 1);
         at = json->sorted ? next_sorted(dict, at) : at + 1;
     }
     return done && put_line(json, level) && put(json, "}");
@@ -172,8 +180,8 @@ static bool put_elements(struct json_out *json, const struct list *list, unsigne
         return put(json, "[]");
     bool done = put(json, "[");
     for (size_t i = 0; i < list->count && done; i++)
-        done = (i == 0 || builder_put_text(json->out, json->item, 0, json->item->length)) && put_line(json, level + 1) &&
-            put_json(json, list->items[i], level + 1);
+        done = (i == 0 || put_separator(json, json->item)) && put_line(json, level + 1) &&
+               put_json(json, list->items[i], level + 1);
     return done && put_line(json, level) && put(json, "]");
 }
 

@@ -52,7 +52,8 @@ bool dict_set(struct render *render, struct dict *dict, struct value key, struct
     }
     if (dict->count == dict->room) {
         size_t room = dict->room < 8 ? 8 : dict->room * 2;
-        struct value *keys = render_take(render, room, sizeof *keys), *values = render_take(render, room, sizeof *values);
+        struct value *keys = render_take(render, room, sizeof *keys),
+                     *values = render_take(render, room, sizeof *values);
         if (keys == NULL || values == NULL)
             return false;
         if (dict->count != 0) {
@@ -119,7 +120,8 @@ const struct value *argument(const struct arguments *arguments, size_t place, co
     return NULL;
 }
 
-bool argument_int(struct render *render, const struct arguments *arguments, size_t place, const char *name, int64_t *value)
+bool argument_int(
+    struct render *render, const struct arguments *arguments, size_t place, const char *name, int64_t *value)
 {
     const struct value *given = argument(arguments, place, name);
     if (given == NULL || given->type == VALUE_NONE)
@@ -130,8 +132,8 @@ bool argument_int(struct render *render, const struct arguments *arguments, size
     return true;
 }
 
-bool argument_text(struct render *render, const struct arguments *arguments, size_t place, const char *name,
-    const struct text **value)
+bool argument_text(
+    struct render *render, const struct arguments *arguments, size_t place, const char *name, const struct text **value)
 {
     const struct value *given = argument(arguments, place, name);
     if (given == NULL || given->type == VALUE_NONE)
@@ -175,7 +177,8 @@ bool render_undefined(struct render *render, struct value value)
     return render_fail(render, "%s has no element %.200s", object, name->data);
 }
 
-static bool make_missing(struct render *render, struct value object, struct value name, bool unsafe, struct value *ret_value)
+static bool make_missing(
+    struct render *render, struct value object, struct value name, bool unsafe, struct value *ret_value)
 {
     struct missing *missing = render_take(render, 1, sizeof *missing);
     if (missing == NULL)
@@ -201,17 +204,22 @@ static bool get_name(struct render *render, const struct text *name, struct valu
     return make_missing(render, (struct value){.type = VALUE_UNDEFINED}, value_text(name), false, ret_value);
 }
 
-static bool get_loop_member(struct render *render, const struct loop *loop, const struct text *name, struct value *ret_value)
+static bool get_loop_member(
+    struct render *render, const struct loop *loop, const struct text *name, struct value *ret_value)
 {
     size_t count = loop->items->count, index = loop->index;
     const struct {
         const char *name;
         struct value value;
     } members[] = {
-        {"index", value_int((int64_t)index + 1)}, {"index0", value_int((int64_t)index)},
-        {"first", value_bool(index == 0)}, {"last", value_bool(index + 1 == count)},
-        {"length", value_int((int64_t)count)}, {"revindex", value_int((int64_t)(count - index))},
-        {"revindex0", value_int((int64_t)(count - index - 1))}, {"depth", value_int((int64_t)loop->depth + 1)},
+        {"index", value_int((int64_t)index + 1)},
+        {"index0", value_int((int64_t)index)},
+        {"first", value_bool(index == 0)},
+        {"last", value_bool(index + 1 == count)},
+        {"length", value_int((int64_t)count)},
+        {"revindex", value_int((int64_t)(count - index))},
+        {"revindex0", value_int((int64_t)(count - index - 1))},
+        {"depth", value_int((int64_t)loop->depth + 1)},
         {"depth0", value_int((int64_t)loop->depth)},
     };
     for (size_t i = 0; i < sizeof members / sizeof members[0]; i++) {
@@ -230,8 +238,8 @@ static bool get_loop_member(struct render *render, const struct loop *loop, cons
     return true;
 }
 
-static bool get_method(struct render *render, struct value object, const struct text *name, bool *ret_found,
-    struct value *ret_value)
+static bool get_method(
+    struct render *render, struct value object, const struct text *name, bool *ret_found, struct value *ret_value)
 {
     bool unsafe = false;
     *ret_found = has_method(object.type, name, &unsafe);
@@ -308,8 +316,8 @@ bool get_index(struct render *render, struct value object, struct value key, str
 }
 
 /* A bound of a slice, as Python clips it. */
-static bool slice_bound(struct render *render, struct value value, int64_t absent, int64_t least, int64_t most, int64_t count,
-    int64_t *ret_bound)
+static bool slice_bound(struct render *render, struct value value, int64_t absent, int64_t least, int64_t most,
+    int64_t count, int64_t *ret_bound)
 {
     *ret_bound = absent;
     if (value.type == VALUE_NONE)
@@ -512,12 +520,13 @@ static bool evaluate_node(struct render *render, const struct node *node, struct
     case NODE_INDEX: return evaluate_index(render, node, ret_value);
     case NODE_CALL:
         return evaluate(render, node->a, &a) && evaluate_arguments(render, node->items, &arguments) &&
-            call_value(render, a, &arguments, ret_value);
+               call_value(render, a, &arguments, ret_value);
     case NODE_FILTER:
     case NODE_TEST: return evaluate_named(render, node, ret_value);
     case NODE_UNARY: return evaluate_unary(render, node, ret_value);
     case NODE_BINARY:
-        return evaluate(render, node->a, &a) && evaluate(render, node->b, &b) && operate(render, node->op, a, b, ret_value);
+        return evaluate(render, node->a, &a) && evaluate(render, node->b, &b) &&
+               operate(render, node->op, a, b, ret_value);
     case NODE_AND:
     case NODE_OR:
         if (!evaluate(render, node->a, ret_value))

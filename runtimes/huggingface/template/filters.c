@@ -12,7 +12,8 @@
 
 enum { INDENT_MAX = 1000 };
 
-static bool filter_abs(struct render *render, struct value input, const struct arguments *arguments, struct value *ret_value)
+static bool filter_abs(
+    struct render *render, struct value input, const struct arguments *arguments, struct value *ret_value)
 {
     (void)arguments;
     *ret_value = input;
@@ -25,8 +26,8 @@ static bool filter_abs(struct render *render, struct value input, const struct a
     return true;
 }
 
-static bool filter_default(struct render *render, struct value input, const struct arguments *arguments,
-    struct value *ret_value)
+static bool filter_default(
+    struct render *render, struct value input, const struct arguments *arguments, struct value *ret_value)
 {
     const struct value *other = argument(arguments, 0, "default_value"), *boolean = argument(arguments, 1, "boolean");
     bool take = input.type == VALUE_UNDEFINED || (boolean != NULL && value_truth(*boolean) && !value_truth(input));
@@ -38,7 +39,8 @@ static bool filter_default(struct render *render, struct value input, const stru
     return true;
 }
 
-static bool filter_length(struct render *render, struct value input, const struct arguments *arguments, struct value *ret_value)
+static bool filter_length(
+    struct render *render, struct value input, const struct arguments *arguments, struct value *ret_value)
 {
     (void)arguments;
     size_t count = 0;
@@ -54,9 +56,11 @@ static bool filter_length(struct render *render, struct value input, const struc
     return true;
 }
 
-static bool filter_escape(struct render *render, struct value input, const struct arguments *arguments, struct value *ret_value)
+static bool filter_escape(
+    struct render *render, struct value input, const struct arguments *arguments, struct value *ret_value)
 {
-    static const char *const escapes[][2] = {{"&", "&amp;"}, {"<", "&lt;"}, {">", "&gt;"}, {"'", "&#39;"}, {"\"", "&#34;"}};
+    static const char *const escapes[][2] = {
+        {"&", "&amp;"}, {"<", "&lt;"}, {">", "&gt;"}, {"'", "&#39;"}, {"\"", "&#34;"}};
     struct builder builder = {.render = render};
     const struct text *text;
     (void)arguments;
@@ -67,7 +71,8 @@ static bool filter_escape(struct render *render, struct value input, const struc
         for (size_t k = 0; k < sizeof escapes / sizeof escapes[0]; k++)
             escape = text->data[i] == escapes[k][0][0] ? escapes[k][1] : escape;
         bool plain = text->marks != NULL ? text->marks[i] != 0 : text->plain;
-        if (!builder_put(&builder, escape != NULL ? escape : text->data + i, escape != NULL ? strlen(escape) : 1, plain))
+        if (!builder_put(
+                &builder, escape != NULL ? escape : text->data + i, escape != NULL ? strlen(escape) : 1, plain))
             return false;
     }
     if (!builder_text(&builder, &text))
@@ -101,7 +106,8 @@ static bool number_read(struct value value, double *ret_number)
     return true;
 }
 
-static bool filter_float(struct render *render, struct value input, const struct arguments *arguments, struct value *ret_value)
+static bool filter_float(
+    struct render *render, struct value input, const struct arguments *arguments, struct value *ret_value)
 {
     (void)render;
     double number;
@@ -113,7 +119,8 @@ static bool filter_float(struct render *render, struct value input, const struct
     return true;
 }
 
-static bool filter_int(struct render *render, struct value input, const struct arguments *arguments, struct value *ret_value)
+static bool filter_int(
+    struct render *render, struct value input, const struct arguments *arguments, struct value *ret_value)
 {
     (void)render;
     double number;
@@ -127,12 +134,14 @@ static bool filter_int(struct render *render, struct value input, const struct a
     return true;
 }
 
-static bool filter_round(struct render *render, struct value input, const struct arguments *arguments, struct value *ret_value)
+static bool filter_round(
+    struct render *render, struct value input, const struct arguments *arguments, struct value *ret_value)
 {
     int64_t digits = 0;
     const struct text *method = NULL;
     double number;
-    if (!argument_int(render, arguments, 0, "precision", &digits) || !argument_text(render, arguments, 1, "method", &method))
+    if (!argument_int(render, arguments, 0, "precision", &digits) ||
+        !argument_text(render, arguments, 1, "method", &method))
         return false;
     if (is_text(input) || !number_read(input, &number) || digits < -300 || digits > 300)
         return render_fail(render, "type %s doesn't define __round__ method", value_type_name(input));
@@ -152,10 +161,11 @@ static bool filter_round(struct render *render, struct value input, const struct
 static bool put_line(struct builder *builder, const struct text *line, const struct text *indent, bool indented)
 {
     return (!indented || builder_put_text(builder, indent, 0, indent->length)) &&
-        builder_put_text(builder, line, 0, line->length);
+           builder_put_text(builder, line, 0, line->length);
 }
 
-static bool filter_indent(struct render *render, struct value input, const struct arguments *arguments, struct value *ret_value)
+static bool filter_indent(
+    struct render *render, struct value input, const struct arguments *arguments, struct value *ret_value)
 {
     static const struct text newline = {.data = "\n", .length = 1};
     static const struct arguments none = {0};
@@ -181,7 +191,8 @@ static bool filter_indent(struct render *render, struct value input, const struc
         return false;
     for (size_t i = 0; i < lines.list->count; i++) {
         const struct text *line = lines.list->items[i].text;
-        bool indented = i == 0 ? first != NULL && value_truth(*first) : line->length != 0 || (blank != NULL && value_truth(*blank));
+        bool indented =
+            i == 0 ? first != NULL && value_truth(*first) : line->length != 0 || (blank != NULL && value_truth(*blank));
         if ((i > 0 && !builder_put_text(&builder, &newline, 0, 1)) || !put_line(&builder, line, indent.text, indented))
             return false;
     }
@@ -191,7 +202,8 @@ static bool filter_indent(struct render *render, struct value input, const struc
     return true;
 }
 
-static bool filter_join(struct render *render, struct value input, const struct arguments *arguments, struct value *ret_value)
+static bool filter_join(
+    struct render *render, struct value input, const struct arguments *arguments, struct value *ret_value)
 {
     static const struct text empty = {.data = ""};
     const struct text *separator = &empty;
@@ -213,7 +225,8 @@ static bool filter_join(struct render *render, struct value input, const struct 
     return text_join_list(render, separator, list, ret_value);
 }
 
-static bool filter_string(struct render *render, struct value input, const struct arguments *arguments, struct value *ret_value)
+static bool filter_string(
+    struct render *render, struct value input, const struct arguments *arguments, struct value *ret_value)
 {
     const struct text *text;
     (void)arguments;
@@ -223,7 +236,8 @@ static bool filter_string(struct render *render, struct value input, const struc
     return true;
 }
 
-static bool filter_tojson(struct render *render, struct value input, const struct arguments *arguments, struct value *ret_value)
+static bool filter_tojson(
+    struct render *render, struct value input, const struct arguments *arguments, struct value *ret_value)
 {
     struct builder builder = {.render = render};
     const struct text *text;
@@ -235,8 +249,8 @@ static bool filter_tojson(struct render *render, struct value input, const struc
     return true;
 }
 
-static bool filter_wordcount(struct render *render, struct value input, const struct arguments *arguments,
-    struct value *ret_value)
+static bool filter_wordcount(
+    struct render *render, struct value input, const struct arguments *arguments, struct value *ret_value)
 {
     static const struct arguments none = {0};
     const struct text *text;
@@ -263,27 +277,31 @@ static bool put_conversion(struct builder *builder, const char *flags, size_t le
     if (letter == 's' || letter == 'r') {
         struct builder whole = {.render = builder->render};
         return builder_put_value(&whole, value, letter == 'r', EQUAL_DEPTH) && builder_text(&whole, &text) &&
-            builder_put_text(builder, text, 0, text->length);
+               builder_put_text(builder, text, 0, text->length);
     }
     if (is_text(value) || !number_read(value, &number))
-        return render_fail(builder->render, "%%%c format: a real number is required, not %s", letter, value_type_name(value));
+        return render_fail(
+            builder->render, "%%%c format: a real number is required, not %s", letter, value_type_name(value));
     size_t digits = 0;
     for (size_t i = 0; i < length; i++)
         digits = flags[i] >= '0' && flags[i] <= '9' ? digits * 10 + (size_t)(flags[i] - '0') : digits;
     if (digits > 10000 || (letter == 'f' && fabs(number) > 1e60))
         return render_fail(builder->render, "a conversion of the format is too wide");
     bool integer = letter != 'f';
-    snprintf(format, sizeof format, "%%%.*s%s%c", (int)length, flags, integer ? "ll" : "", letter == 'i' ? 'd' : letter);
+    snprintf(
+        format, sizeof format, "%%%.*s%s%c", (int)length, flags, integer ? "ll" : "", letter == 'i' ? 'd' : letter);
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wformat-nonliteral"
-    int got = integer ? snprintf(out, sizeof out, format, (long long)number) : snprintf(out, sizeof out, format, number);
+    int got =
+        integer ? snprintf(out, sizeof out, format, (long long)number) : snprintf(out, sizeof out, format, number);
 #pragma GCC diagnostic pop
     if (got < 0 || (size_t)got >= sizeof out)
         return render_fail(builder->render, "a conversion of the format is too wide");
     return builder_put(builder, out, (size_t)got, false);
 }
 
-static bool filter_format(struct render *render, struct value input, const struct arguments *arguments, struct value *ret_value)
+static bool filter_format(
+    struct render *render, struct value input, const struct arguments *arguments, struct value *ret_value)
 {
     struct builder builder = {.render = render};
     const struct text *text;

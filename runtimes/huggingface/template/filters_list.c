@@ -86,7 +86,8 @@ bool filter_items(struct render *render, struct value input, const struct argume
     return list != NULL;
 }
 
-bool filter_reverse(struct render *render, struct value input, const struct arguments *arguments, struct value *ret_value)
+bool filter_reverse(
+    struct render *render, struct value input, const struct arguments *arguments, struct value *ret_value)
 {
     (void)arguments;
     struct list *list;
@@ -116,7 +117,8 @@ struct sort_entry {
 };
 
 /* Merge sort, which is stable as Python's is. `reverse` keeps equal ones in their order too. */
-static bool sort_entries(struct render *render, struct sort_entry *entries, struct sort_entry *spare, size_t count, bool reverse)
+static bool sort_entries(
+    struct render *render, struct sort_entry *entries, struct sort_entry *spare, size_t count, bool reverse)
 {
     for (size_t width = 1; width < count; width *= 2) {
         for (size_t low = 0; low < count; low += 2 * width) {
@@ -140,8 +142,8 @@ static bool sort_entries(struct render *render, struct sort_entry *entries, stru
 }
 
 /* The items of `list` in the order of what `path` (or they themselves) give. */
-static bool sort_list(struct render *render, const struct list *list, const struct value *path, bool sensitive, bool reverse,
-    struct list **ret_list)
+static bool sort_list(struct render *render, const struct list *list, const struct value *path, bool sensitive,
+    bool reverse, struct list **ret_list)
 {
     struct sort_entry *entries = render_take(render, list->count + 1, sizeof *entries);
     struct sort_entry *spare = render_take(render, list->count + 1, sizeof *spare);
@@ -181,7 +183,8 @@ bool filter_sort(struct render *render, struct value input, const struct argumen
     return true;
 }
 
-bool filter_dictsort(struct render *render, struct value input, const struct arguments *arguments, struct value *ret_value)
+bool filter_dictsort(
+    struct render *render, struct value input, const struct arguments *arguments, struct value *ret_value)
 {
     struct value pairs, place = value_int(0);
     const struct text *by = NULL;
@@ -192,18 +195,19 @@ bool filter_dictsort(struct render *render, struct value input, const struct arg
         return false;
     if (by != NULL && text_is(by, "value"))
         place = value_int(1);
-    if (!sort_list(render, pairs.list, &place, flag(arguments, 0, "case_sensitive"), flag(arguments, 2, "reverse"), &list))
+    if (!sort_list(
+            render, pairs.list, &place, flag(arguments, 0, "case_sensitive"), flag(arguments, 2, "reverse"), &list))
         return false;
     *ret_value = value_list(list);
     return true;
 }
 
-static bool extreme(struct render *render, struct value input, const struct arguments *arguments, bool most,
-    struct value *ret_value)
+static bool extreme(
+    struct render *render, struct value input, const struct arguments *arguments, bool most, struct value *ret_value)
 {
     struct list *list;
-    if (!to_list(render, input, &list) ||
-        !sort_list(render, list, argument(arguments, 1, "attribute"), flag(arguments, 0, "case_sensitive"), most, &list))
+    if (!to_list(render, input, &list) || !sort_list(render, list, argument(arguments, 1, "attribute"),
+                                              flag(arguments, 0, "case_sensitive"), most, &list))
         return false;
     *ret_value = (struct value){.type = VALUE_UNDEFINED};
     if (list->count != 0)
@@ -221,7 +225,8 @@ bool filter_min(struct render *render, struct value input, const struct argument
     return extreme(render, input, arguments, false, ret_value);
 }
 
-bool filter_unique(struct render *render, struct value input, const struct arguments *arguments, struct value *ret_value)
+bool filter_unique(
+    struct render *render, struct value input, const struct arguments *arguments, struct value *ret_value)
 {
     const struct value *path = argument(arguments, 1, "attribute");
     struct list *list, *out = list_new(render, LIST_GENERATOR, 0), *seen = list_new(render, LIST_LIST, 0);
@@ -232,7 +237,8 @@ bool filter_unique(struct render *render, struct value input, const struct argum
         bool known = false;
         if (path != NULL && !get_path(render, key, *path, &key))
             return false;
-        if (!fold_case(render, key, flag(arguments, 0, "case_sensitive"), &key) || !render_step(render, 1 + seen->count))
+        if (!fold_case(render, key, flag(arguments, 0, "case_sensitive"), &key) ||
+            !render_step(render, 1 + seen->count))
             return false;
         for (size_t k = 0; k < seen->count && !known; k++)
             known = value_equal(seen->items[k], key, EQUAL_DEPTH);
@@ -261,7 +267,8 @@ bool filter_sum(struct render *render, struct value input, const struct argument
 }
 
 /* Pairs of a value and the items that have it, in its order. */
-bool filter_groupby(struct render *render, struct value input, const struct arguments *arguments, struct value *ret_value)
+bool filter_groupby(
+    struct render *render, struct value input, const struct arguments *arguments, struct value *ret_value)
 {
     const struct value *path = argument(arguments, 0, "attribute");
     struct list *list, *out = list_new(render, LIST_LIST, 0), *group = NULL;
@@ -323,7 +330,8 @@ static struct arguments arguments_from(const struct arguments *arguments, size_t
 
 bool filter_map(struct render *render, struct value input, const struct arguments *arguments, struct value *ret_value)
 {
-    const struct value *path = argument(arguments, SIZE_MAX, "attribute"), *other = argument(arguments, SIZE_MAX, "default");
+    const struct value *path = argument(arguments, SIZE_MAX, "attribute"),
+                       *other = argument(arguments, SIZE_MAX, "default");
     const struct value *name = argument(arguments, 0, "");
     struct arguments rest = arguments_from(arguments, 1);
     struct list *list, *out = list_new(render, LIST_GENERATOR, 0);
@@ -346,8 +354,8 @@ bool filter_map(struct render *render, struct value input, const struct argument
 }
 
 /* select, reject: by the value; selectattr, rejectattr: by an attribute of it, the first argument. */
-static bool choose(struct render *render, struct value input, const struct arguments *arguments, bool attribute, bool wanted,
-    struct value *ret_value)
+static bool choose(struct render *render, struct value input, const struct arguments *arguments, bool attribute,
+    bool wanted, struct value *ret_value)
 {
     struct arguments given = arguments_from(arguments, attribute ? 1 : 0), rest = arguments_from(&given, 1);
     struct list *list, *out = list_new(render, LIST_GENERATOR, 0);
@@ -369,22 +377,26 @@ static bool choose(struct render *render, struct value input, const struct argum
     return true;
 }
 
-bool filter_select(struct render *render, struct value input, const struct arguments *arguments, struct value *ret_value)
+bool filter_select(
+    struct render *render, struct value input, const struct arguments *arguments, struct value *ret_value)
 {
     return choose(render, input, arguments, false, true, ret_value);
 }
 
-bool filter_reject(struct render *render, struct value input, const struct arguments *arguments, struct value *ret_value)
+bool filter_reject(
+    struct render *render, struct value input, const struct arguments *arguments, struct value *ret_value)
 {
     return choose(render, input, arguments, false, false, ret_value);
 }
 
-bool filter_selectattr(struct render *render, struct value input, const struct arguments *arguments, struct value *ret_value)
+bool filter_selectattr(
+    struct render *render, struct value input, const struct arguments *arguments, struct value *ret_value)
 {
     return choose(render, input, arguments, true, true, ret_value);
 }
 
-bool filter_rejectattr(struct render *render, struct value input, const struct arguments *arguments, struct value *ret_value)
+bool filter_rejectattr(
+    struct render *render, struct value input, const struct arguments *arguments, struct value *ret_value)
 {
     return choose(render, input, arguments, true, false, ret_value);
 }

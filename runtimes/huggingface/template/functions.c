@@ -25,7 +25,8 @@ static bool call_range(struct render *render, const struct arguments *arguments,
     struct list *list = list_new(render, LIST_LIST, 0);
     for (int64_t i = from; list != NULL && (by > 0 ? i < to : i > to);) {
         if (list->count == RANGE_MAX)
-            return render_fail(render, "Range too big. The sandbox blocks ranges larger than MAX_RANGE (%d).", RANGE_MAX);
+            return render_fail(
+                render, "Range too big. The sandbox blocks ranges larger than MAX_RANGE (%d).", RANGE_MAX);
         if (!list_add(render, list, value_int(i)))
             return false;
         if (__builtin_add_overflow(i, by, &i))
@@ -97,7 +98,8 @@ static bool call_strftime_now(struct render *render, const struct arguments *arg
     time_t now = (time_t)render->now;
     if (gmtime_r(&now, &parts) == NULL)
         return render_fail(render, "strftime_now: the time is out of range");
-    snprintf(ended, sizeof ended, "%.*s.", (int)format->length, format->data); /* so that an empty result is no failure */
+    snprintf(
+        ended, sizeof ended, "%.*s.", (int)format->length, format->data); /* so that an empty result is no failure */
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wformat-nonliteral"
     size_t length = strftime(out, sizeof out, ended, &parts);

@@ -160,8 +160,8 @@ static pdk_status skip_comment(struct lexer *lexer)
 static pdk_status lex_data(struct lexer *lexer, struct token *ret_token, bool *ret_some)
 {
     size_t start = lexer->at, at = start;
-    while (at + 1 < lexer->length && !(lexer->source[at] == '{' && strchr("{%#", lexer->source[at + 1]) != NULL &&
-                                         lexer->source[at + 1] != '\0'))
+    while (at + 1 < lexer->length &&
+           !(lexer->source[at] == '{' && strchr("{%#", lexer->source[at + 1]) != NULL && lexer->source[at + 1] != '\0'))
         at++;
     *ret_token = (struct token){.line = lexer->line, .column = column_of(lexer)};
     if (at + 1 >= lexer->length) {
@@ -195,7 +195,10 @@ static int hex_digits(const struct lexer *lexer, size_t at, size_t end, size_t c
     uint32_t code = 0;
     for (size_t i = 0; i < count; i++) {
         char c = at + i < end ? lexer->source[at + i] : 'x';
-        int digit = c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+        int digit = c >= '0' && c <= '9'   ? c - '0'
+                    : c >= 'a' && c <= 'f' ? c - 'a' + 10
+                    : c >= 'A' && c <= 'F' ? c - 'A' + 10
+                                           : -1;
         if (digit < 0)
             return -1;
         code = code << 4 | (uint32_t)digit;
@@ -222,14 +225,16 @@ static size_t unescape(const struct lexer *lexer, size_t at, size_t end, char *o
     if (c >= '0' && c <= '7') {
         uint32_t code = 0;
         size_t length = 1;
-        while (length < 4 && at + length < end && lexer->source[at + length] >= '0' && lexer->source[at + length] <= '7')
+        while (
+            length < 4 && at + length < end && lexer->source[at + length] >= '0' && lexer->source[at + length] <= '7')
             code = code * 8 + (uint32_t)(lexer->source[at + length++] - '0');
         *ret_length = utf8_encode(code, out);
         return length;
     }
     size_t count = c == 'x' ? 2 : c == 'u' ? 4 : c == 'U' ? 8 : 0;
     uint32_t code = 0;
-    if (count == 0 || hex_digits(lexer, at + 2, end, count, &code) != 0 || code > 0x10FFFF || (code >= 0xD800 && code < 0xE000))
+    if (count == 0 || hex_digits(lexer, at + 2, end, count, &code) != 0 || code > 0x10FFFF ||
+        (code >= 0xD800 && code < 0xE000))
         return 0;
     *ret_length = utf8_encode(code, out);
     return 2 + count;
@@ -286,7 +291,8 @@ static pdk_status lex_number(struct lexer *lexer, struct token *token)
         real = real || point || power;
         for (int i = 0; i < (power ? 2 : 1); i++) {
             if (length + 1 >= sizeof text)
-                return lexer_fail(lexer, token->line, token->column, "number of more than %zu characters", sizeof text - 1);
+                return lexer_fail(
+                    lexer, token->line, token->column, "number of more than %zu characters", sizeof text - 1);
             text[length++] = lexer->source[at + (size_t)i];
         }
         at += power;
@@ -300,7 +306,7 @@ static pdk_status lex_number(struct lexer *lexer, struct token *token)
     }
     for (size_t i = 0; i < length && !real && in_range; i++) {
         in_range = !__builtin_mul_overflow(token->integer, 10, &token->integer) &&
-            !__builtin_add_overflow(token->integer, text[i] - '0', &token->integer);
+                   !__builtin_add_overflow(token->integer, text[i] - '0', &token->integer);
     }
     if (!in_range)
         return lexer_fail(lexer, token->line, token->column, "number out of range: %s", text);
@@ -324,7 +330,8 @@ static pdk_status lex_name(struct lexer *lexer, struct token *token)
         return no_memory(lexer);
     move_to(lexer, end);
     if (token->text->length >= 2 && memcmp(token->text->data, "__", 2) == 0)
-        return lexer_fail(lexer, token->line, token->column, "name '%.64s' starts with two underscores", token->text->data);
+        return lexer_fail(
+            lexer, token->line, token->column, "name '%.64s' starts with two underscores", token->text->data);
     return PDK_OK;
 }
 
@@ -345,7 +352,8 @@ static pdk_status lex_operator(struct lexer *lexer, struct token *token)
         }
     }
     if (c == '\0' || strchr("+-*/%~<>=()[]{}|.,:", c) == NULL)
-        return lexer_fail(lexer, token->line, token->column, "unexpected character '%c'", c >= ' ' && c < 127 ? c : '?');
+        return lexer_fail(
+            lexer, token->line, token->column, "unexpected character '%c'", c >= ' ' && c < 127 ? c : '?');
     if (c == '(' || c == '[' || c == '{')
         lexer->brackets++;
     else if ((c == ')' || c == ']' || c == '}') && lexer->brackets-- == 0)

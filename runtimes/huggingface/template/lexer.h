@@ -1,21 +1,21 @@
-/* runtimes/huggingface/template/lexer.h: a template's source as tokens, with white space taken away as transformers asks
- * (trim_blocks, lstrip_blocks, no newline at the end). */
+/* runtimes/huggingface/template/lexer.h: a template's source as tokens, with white space taken away as transformers
+ * asks (trim_blocks, lstrip_blocks, no newline at the end). */
 #pragma once
 
 #include "runtimes/huggingface/template/node.h"
 
 enum token_kind {
     TOKEN_END,
-    TOKEN_DATA,         /* text */
-    TOKEN_BLOCK_BEGIN,  /* {% */
+    TOKEN_DATA,        /* text */
+    TOKEN_BLOCK_BEGIN, /* {% */
     TOKEN_BLOCK_END,
-    TOKEN_PRINT_BEGIN,  /* {{ */
+    TOKEN_PRINT_BEGIN, /* {{ */
     TOKEN_PRINT_END,
-    TOKEN_NAME,         /* text */
-    TOKEN_STRING,       /* text, escapes resolved */
+    TOKEN_NAME,   /* text */
+    TOKEN_STRING, /* text, escapes resolved */
     TOKEN_INT,
     TOKEN_FLOAT,
-    TOKEN_OPERATOR,     /* op: a character or an OP_ */
+    TOKEN_OPERATOR, /* op: a character or an OP_ */
 };
 
 struct token {

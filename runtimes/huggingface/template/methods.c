@@ -14,8 +14,8 @@ static bool has_affix(struct render *render, const struct text *self, const stru
         return render_undefined(render, *given);
     bool tuple = given != NULL && given->type == VALUE_LIST && given->list->kind == LIST_TUPLE;
     if (!tuple && (given == NULL || !is_text(*given)))
-        return render_fail(render, "%s first arg must be str or a tuple of str, not %s", front ? "startswith" : "endswith",
-            given == NULL ? "nothing" : value_type_name(*given));
+        return render_fail(render, "%s first arg must be str or a tuple of str, not %s",
+            front ? "startswith" : "endswith", given == NULL ? "nothing" : value_type_name(*given));
     bool found = false;
     for (size_t i = 0; i < (tuple ? given->list->count : 1) && !found; i++) {
         struct value item = tuple ? given->list->items[i] : *given;
@@ -28,14 +28,14 @@ static bool has_affix(struct render *render, const struct text *self, const stru
     return true;
 }
 
-static bool text_startswith(struct render *render, const struct text *self, const struct arguments *arguments,
-    struct value *ret_value)
+static bool text_startswith(
+    struct render *render, const struct text *self, const struct arguments *arguments, struct value *ret_value)
 {
     return has_affix(render, self, arguments, true, ret_value);
 }
 
-static bool text_endswith(struct render *render, const struct text *self, const struct arguments *arguments,
-    struct value *ret_value)
+static bool text_endswith(
+    struct render *render, const struct text *self, const struct arguments *arguments, struct value *ret_value)
 {
     return has_affix(render, self, arguments, false, ret_value);
 }
@@ -51,20 +51,21 @@ static bool remove_affix(struct render *render, const struct text *self, const s
     return make_slice(render, self, front ? cut : 0, front ? self->length : self->length - cut, ret_value);
 }
 
-static bool text_removeprefix(struct render *render, const struct text *self, const struct arguments *arguments,
-    struct value *ret_value)
+static bool text_removeprefix(
+    struct render *render, const struct text *self, const struct arguments *arguments, struct value *ret_value)
 {
     return remove_affix(render, self, arguments, true, ret_value);
 }
 
-static bool text_removesuffix(struct render *render, const struct text *self, const struct arguments *arguments,
-    struct value *ret_value)
+static bool text_removesuffix(
+    struct render *render, const struct text *self, const struct arguments *arguments, struct value *ret_value)
 {
     return remove_affix(render, self, arguments, false, ret_value);
 }
 
 /* Offset in characters of the first or last `what`, or -1. */
-static bool find(struct render *render, const struct text *self, const struct arguments *arguments, bool last, int64_t *ret_place)
+static bool find(
+    struct render *render, const struct text *self, const struct arguments *arguments, bool last, int64_t *ret_place)
 {
     const struct text *what = NULL;
     if (!argument_text(render, arguments, 0, "", &what) || !render_step(render, self->length / STEP_BYTES))
@@ -73,7 +74,9 @@ static bool find(struct render *render, const struct text *self, const struct ar
         return render_fail(render, "must be str");
     *ret_place = -1;
     for (size_t from = 0; from <= self->length;) {
-        const char *found = what->length == 0 ? self->data + from : memmem(self->data + from, self->length - from, what->data, what->length);
+        const char *found = what->length == 0
+                                ? self->data + from
+                                : memmem(self->data + from, self->length - from, what->data, what->length);
         if (found == NULL)
             break;
         size_t at = (size_t)(found - self->data);
@@ -88,26 +91,30 @@ static bool find(struct render *render, const struct text *self, const struct ar
     return true;
 }
 
-static bool text_find(struct render *render, const struct text *self, const struct arguments *arguments, struct value *ret_value)
+static bool text_find(
+    struct render *render, const struct text *self, const struct arguments *arguments, struct value *ret_value)
 {
     *ret_value = value_int(0);
     return find(render, self, arguments, false, &ret_value->integer);
 }
 
-static bool text_rfind(struct render *render, const struct text *self, const struct arguments *arguments, struct value *ret_value)
+static bool text_rfind(
+    struct render *render, const struct text *self, const struct arguments *arguments, struct value *ret_value)
 {
     *ret_value = value_int(0);
     return find(render, self, arguments, true, &ret_value->integer);
 }
 
-static bool text_index(struct render *render, const struct text *self, const struct arguments *arguments, struct value *ret_value)
+static bool text_index(
+    struct render *render, const struct text *self, const struct arguments *arguments, struct value *ret_value)
 {
     *ret_value = value_int(0);
     return find(render, self, arguments, false, &ret_value->integer) &&
-        (ret_value->integer >= 0 || render_fail(render, "substring not found"));
+           (ret_value->integer >= 0 || render_fail(render, "substring not found"));
 }
 
-static bool text_count(struct render *render, const struct text *self, const struct arguments *arguments, struct value *ret_value)
+static bool text_count(
+    struct render *render, const struct text *self, const struct arguments *arguments, struct value *ret_value)
 {
     struct value parts;
     if (!text_split(render, self, arguments, &parts))
@@ -116,8 +123,8 @@ static bool text_count(struct render *render, const struct text *self, const str
     return true;
 }
 
-static bool text_join_method(struct render *render, const struct text *self, const struct arguments *arguments,
-    struct value *ret_value)
+static bool text_join_method(
+    struct render *render, const struct text *self, const struct arguments *arguments, struct value *ret_value)
 {
     struct list *list;
     const struct value *given = argument(arguments, 0, "");
@@ -127,7 +134,8 @@ static bool text_join_method(struct render *render, const struct text *self, con
         return false;
     for (size_t i = 0; i < list->count; i++) {
         if (!is_text(list->items[i]))
-            return render_fail(render, "sequence item %zu: expected str instance, %s found", i, value_type_name(list->items[i]));
+            return render_fail(
+                render, "sequence item %zu: expected str instance, %s found", i, value_type_name(list->items[i]));
     }
     return text_join_list(render, self, list, ret_value);
 }
@@ -145,8 +153,8 @@ static bool all_of(const struct text *self, bool digits, bool letters, bool spac
     return self->length != 0;
 }
 
-static bool text_isdigit(struct render *render, const struct text *self, const struct arguments *arguments,
-    struct value *ret_value)
+static bool text_isdigit(
+    struct render *render, const struct text *self, const struct arguments *arguments, struct value *ret_value)
 {
     (void)render;
     (void)arguments;
@@ -154,8 +162,8 @@ static bool text_isdigit(struct render *render, const struct text *self, const s
     return true;
 }
 
-static bool text_isalpha(struct render *render, const struct text *self, const struct arguments *arguments,
-    struct value *ret_value)
+static bool text_isalpha(
+    struct render *render, const struct text *self, const struct arguments *arguments, struct value *ret_value)
 {
     (void)render;
     (void)arguments;
@@ -163,8 +171,8 @@ static bool text_isalpha(struct render *render, const struct text *self, const s
     return true;
 }
 
-static bool text_isalnum(struct render *render, const struct text *self, const struct arguments *arguments,
-    struct value *ret_value)
+static bool text_isalnum(
+    struct render *render, const struct text *self, const struct arguments *arguments, struct value *ret_value)
 {
     (void)render;
     (void)arguments;
@@ -172,8 +180,8 @@ static bool text_isalnum(struct render *render, const struct text *self, const s
     return true;
 }
 
-static bool text_isspace(struct render *render, const struct text *self, const struct arguments *arguments,
-    struct value *ret_value)
+static bool text_isspace(
+    struct render *render, const struct text *self, const struct arguments *arguments, struct value *ret_value)
 {
     (void)render;
     (void)arguments;
@@ -185,12 +193,31 @@ static const struct {
     const char *name;
     text_function *call;
 } text_methods[] = {
-    {"capitalize", text_capitalize}, {"center", text_center}, {"count", text_count}, {"endswith", text_endswith},
-    {"find", text_find}, {"format", text_format}, {"index", text_index}, {"isalnum", text_isalnum}, {"isalpha", text_isalpha},
-    {"isdigit", text_isdigit}, {"isspace", text_isspace}, {"join", text_join_method}, {"lower", text_lower},
-    {"lstrip", text_lstrip}, {"removeprefix", text_removeprefix}, {"removesuffix", text_removesuffix},
-    {"replace", text_replace}, {"rfind", text_rfind}, {"rsplit", text_rsplit}, {"rstrip", text_rstrip}, {"split", text_split},
-    {"splitlines", text_splitlines}, {"startswith", text_startswith}, {"strip", text_strip}, {"title", text_title},
+    {"capitalize", text_capitalize},
+    {"center", text_center},
+    {"count", text_count},
+    {"endswith", text_endswith},
+    {"find", text_find},
+    {"format", text_format},
+    {"index", text_index},
+    {"isalnum", text_isalnum},
+    {"isalpha", text_isalpha},
+    {"isdigit", text_isdigit},
+    {"isspace", text_isspace},
+    {"join", text_join_method},
+    {"lower", text_lower},
+    {"lstrip", text_lstrip},
+    {"removeprefix", text_removeprefix},
+    {"removesuffix", text_removesuffix},
+    {"replace", text_replace},
+    {"rfind", text_rfind},
+    {"rsplit", text_rsplit},
+    {"rstrip", text_rstrip},
+    {"split", text_split},
+    {"splitlines", text_splitlines},
+    {"startswith", text_startswith},
+    {"strip", text_strip},
+    {"title", text_title},
     {"upper", text_upper},
 };
 
@@ -217,7 +244,8 @@ static bool dict_side(struct render *render, const struct dict *dict, const stru
     return list != NULL;
 }
 
-static bool dict_get(struct render *render, const struct dict *dict, const struct arguments *arguments, struct value *ret_value)
+static bool dict_get(
+    struct render *render, const struct dict *dict, const struct arguments *arguments, struct value *ret_value)
 {
     const struct value *key = argument(arguments, 0, "key"), *fallback = argument(arguments, 1, "default");
     if (key == NULL)
@@ -238,8 +266,8 @@ static bool dict_copy(struct render *render, const struct dict *dict, struct val
     return copy != NULL;
 }
 
-static bool call_dict_method(struct render *render, const struct method *method, const struct arguments *arguments,
-    struct value *ret_value)
+static bool call_dict_method(
+    struct render *render, const struct method *method, const struct arguments *arguments, struct value *ret_value)
 {
     const struct dict *dict = method->object.dict;
     if (text_is(method->name, "get"))
@@ -251,8 +279,8 @@ static bool call_dict_method(struct render *render, const struct method *method,
     return dict_side(render, dict, text_is(method->name, "keys") ? dict->keys : dict->values, ret_value);
 }
 
-static bool call_list_method(struct render *render, const struct method *method, const struct arguments *arguments,
-    struct value *ret_value)
+static bool call_list_method(
+    struct render *render, const struct method *method, const struct arguments *arguments, struct value *ret_value)
 {
     const struct list *list = method->object.list;
     const struct value *what = argument(arguments, 0, "");
@@ -279,8 +307,8 @@ static bool call_list_method(struct render *render, const struct method *method,
 }
 
 /* loop.cycle(a, b) and loop.changed(x). */
-static bool call_loop_method(struct render *render, const struct method *method, const struct arguments *arguments,
-    struct value *ret_value)
+static bool call_loop_method(
+    struct render *render, const struct method *method, const struct arguments *arguments, struct value *ret_value)
 {
     struct loop *loop = method->object.loop;
     if (arguments->count == 0)
@@ -301,12 +329,29 @@ static const struct {
     const char *name;
     bool unsafe;
 } other_methods[] = {
-    {VALUE_DICT, "copy", false}, {VALUE_DICT, "get", false}, {VALUE_DICT, "items", false}, {VALUE_DICT, "keys", false},
-    {VALUE_DICT, "values", false}, {VALUE_DICT, "clear", true}, {VALUE_DICT, "pop", true}, {VALUE_DICT, "popitem", true},
-    {VALUE_DICT, "setdefault", true}, {VALUE_DICT, "update", true}, {VALUE_LIST, "copy", false}, {VALUE_LIST, "count", false},
-    {VALUE_LIST, "index", false}, {VALUE_LIST, "append", true}, {VALUE_LIST, "clear", true}, {VALUE_LIST, "extend", true},
-    {VALUE_LIST, "insert", true}, {VALUE_LIST, "pop", true}, {VALUE_LIST, "remove", true}, {VALUE_LIST, "reverse", true},
-    {VALUE_LIST, "sort", true}, {VALUE_LOOP, "changed", false}, {VALUE_LOOP, "cycle", false},
+    {VALUE_DICT, "copy", false},
+    {VALUE_DICT, "get", false},
+    {VALUE_DICT, "items", false},
+    {VALUE_DICT, "keys", false},
+    {VALUE_DICT, "values", false},
+    {VALUE_DICT, "clear", true},
+    {VALUE_DICT, "pop", true},
+    {VALUE_DICT, "popitem", true},
+    {VALUE_DICT, "setdefault", true},
+    {VALUE_DICT, "update", true},
+    {VALUE_LIST, "copy", false},
+    {VALUE_LIST, "count", false},
+    {VALUE_LIST, "index", false},
+    {VALUE_LIST, "append", true},
+    {VALUE_LIST, "clear", true},
+    {VALUE_LIST, "extend", true},
+    {VALUE_LIST, "insert", true},
+    {VALUE_LIST, "pop", true},
+    {VALUE_LIST, "remove", true},
+    {VALUE_LIST, "reverse", true},
+    {VALUE_LIST, "sort", true},
+    {VALUE_LOOP, "changed", false},
+    {VALUE_LOOP, "cycle", false},
 };
 
 bool has_method(enum value_type type, const struct text *name, bool *ret_unsafe)
@@ -325,7 +370,8 @@ bool has_method(enum value_type type, const struct text *name, bool *ret_unsafe)
     return false;
 }
 
-bool call_method(struct render *render, const struct method *method, const struct arguments *arguments, struct value *ret_value)
+bool call_method(
+    struct render *render, const struct method *method, const struct arguments *arguments, struct value *ret_value)
 {
     switch (method->object.type) {
     case VALUE_DICT: return call_dict_method(render, method, arguments, ret_value);

@@ -24,23 +24,23 @@ enum node_kind {
     /* expressions */
     NODE_CONST,
     NODE_NAME,
-    NODE_LIST,    /* items; flag: a tuple */
-    NODE_DICT,    /* items: PAIRs */
-    NODE_PAIR,    /* a: key, b: value */
-    NODE_MEMBER,  /* a.name */
-    NODE_INDEX,   /* a[b] */
-    NODE_SLICE,   /* of an INDEX: a:b:c, each may be NULL */
-    NODE_CALL,    /* a(items) */
-    NODE_FILTER,  /* a | name(items); a NULL: of a block */
-    NODE_TEST,    /* a is name(items); flag: not */
-    NODE_UNARY,   /* op: '-', '+', '!' */
-    NODE_BINARY,  /* op */
+    NODE_LIST,   /* items; flag: a tuple */
+    NODE_DICT,   /* items: PAIRs */
+    NODE_PAIR,   /* a: key, b: value */
+    NODE_MEMBER, /* a.name */
+    NODE_INDEX,  /* a[b] */
+    NODE_SLICE,  /* of an INDEX: a:b:c, each may be NULL */
+    NODE_CALL,   /* a(items) */
+    NODE_FILTER, /* a | name(items); a NULL: of a block */
+    NODE_TEST,   /* a is name(items); flag: not */
+    NODE_UNARY,  /* op: '-', '+', '!' */
+    NODE_BINARY, /* op */
     NODE_AND,
     NODE_OR,
-    NODE_COMPARE, /* a, then items: COMPARISONs */
+    NODE_COMPARE,    /* a, then items: COMPARISONs */
     NODE_COMPARISON, /* op, a */
-    NODE_CHOICE,  /* a if b else c, which may be NULL */
-    NODE_ARGUMENT, /* a; name: of a keyword argument, or NULL */
+    NODE_CHOICE,     /* a if b else c, which may be NULL */
+    NODE_ARGUMENT,   /* a; name: of a keyword argument, or NULL */
 };
 
 /* Operators; those of one character are that character. */
@@ -57,7 +57,8 @@ struct node {
     struct value constant;
 };
 
-struct template {
+struct template
+{
     struct arena arena;
     struct node *body;
     bool wants_parts;

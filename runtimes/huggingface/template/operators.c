@@ -141,7 +141,8 @@ static bool repeat(struct render *render, struct value value, int64_t times, str
 }
 
 /* "%s and %d" % values: s, d, i, f, r, x and %%, with flags as C has them. */
-static bool format_percent(struct render *render, const struct text *format, struct value value, struct value *ret_value)
+static bool format_percent(
+    struct render *render, const struct text *format, struct value value, struct value *ret_value)
 {
     struct arguments arguments = {.values = &value, .count = 1};
     if (value.type == VALUE_LIST && value.list->kind == LIST_TUPLE)
@@ -155,15 +156,18 @@ static bool add_failed(struct render *render, struct value a, struct value b)
 {
     const char *sequence = a.type == VALUE_TEXT ? "str" : a.type == VALUE_LIST ? value_type_name(a) : NULL;
     if (sequence != NULL && !(a.type == VALUE_LIST && a.list->kind >= LIST_GENERATOR))
-        return render_fail(render, "can only concatenate %s (not \"%s\") to %s", sequence, value_type_name(b), sequence);
-    return render_fail(render, "unsupported operand type(s) for +: '%s' and '%s'", value_type_name(a), value_type_name(b));
+        return render_fail(
+            render, "can only concatenate %s (not \"%s\") to %s", sequence, value_type_name(b), sequence);
+    return render_fail(
+        render, "unsupported operand type(s) for +: '%s' and '%s'", value_type_name(a), value_type_name(b));
 }
 
 bool operate(struct render *render, int op, struct value a, struct value b, struct value *ret_value)
 {
     const struct text *left, *right, *both;
     if (op == '~' || (op == '+' && is_text(a) && is_text(b))) {
-        if (!value_to_text(render, a, &left) || !value_to_text(render, b, &right) || !text_join(render, left, right, &both))
+        if (!value_to_text(render, a, &left) || !value_to_text(render, b, &right) ||
+            !text_join(render, left, right, &both))
             return false;
         *ret_value = value_text(both);
         return true;
@@ -186,8 +190,8 @@ bool operate(struct render *render, int op, struct value a, struct value b, stru
         return format_percent(render, a.text, b, ret_value);
     if (op == '+')
         return add_failed(render, a, b);
-    return render_fail(render, "unsupported operand type(s) for %s: '%s' and '%s'", operator_text(op), value_type_name(a),
-        value_type_name(b));
+    return render_fail(render, "unsupported operand type(s) for %s: '%s' and '%s'", operator_text(op),
+        value_type_name(a), value_type_name(b));
 }
 
 static bool contains(struct render *render, struct value item, struct value in, bool *ret_truth)
@@ -200,7 +204,7 @@ static bool contains(struct render *render, struct value item, struct value in, 
         if (!is_text(item))
             return render_fail(render, "'in <string>' requires string as left operand, not %s", value_type_name(item));
         *ret_truth = item.text->length == 0 ||
-            memmem(in.text->data, in.text->length, item.text->data, item.text->length) != NULL;
+                     memmem(in.text->data, in.text->length, item.text->data, item.text->length) != NULL;
         return render_step(render, in.text->length / STEP_BYTES);
     case VALUE_DICT: *ret_truth = dict_find(in.dict, item) != NULL; return render_step(render, in.dict->count / 8);
     case VALUE_LIST:
@@ -242,7 +246,11 @@ bool compare(struct render *render, int op, struct value a, struct value b, bool
         order = (real_of(a) > real_of(b)) - (real_of(a) < real_of(b));
     else
         return render_fail(render, "'%s' not supported between instances of '%s' and '%s'",
-            op == '<' ? "<" : op == '>' ? ">" : op == OP_LESS_EQUAL ? "<=" : ">=", value_type_name(a), value_type_name(b));
+            op == '<'             ? "<"
+            : op == '>'           ? ">"
+            : op == OP_LESS_EQUAL ? "<="
+                                  : ">=",
+            value_type_name(a), value_type_name(b));
     *ret_truth = op == '<' ? order < 0 : op == '>' ? order > 0 : op == OP_LESS_EQUAL ? order <= 0 : order >= 0;
     return true;
 }

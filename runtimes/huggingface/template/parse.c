@@ -64,7 +64,8 @@ pdk_status parser_enter(struct parser *parser)
 
 static pdk_status block_end(struct parser *parser)
 {
-    return parser->token.kind == TOKEN_BLOCK_END ? parser_advance(parser) : parser_fail(parser, "expected the end of the tag");
+    return parser->token.kind == TOKEN_BLOCK_END ? parser_advance(parser)
+                                                 : parser_fail(parser, "expected the end of the tag");
 }
 
 /* Behind the word that ended a body. */
@@ -452,8 +453,8 @@ pdk_status parse_template(struct template *template, const char *source, size_t 
     if (copy == NULL)
         return pdk_error_set(err, PDK_NO_MEMORY, "chat_template", "no memory for the template");
     struct parser parser = {.template = template, .err = err};
-    parser.lexer = (struct lexer){.source = copy, .length = length, .line = 1, .arena = &template->arena,
-        .at_line_start = true, .err = err};
+    parser.lexer = (struct lexer){
+        .source = copy, .length = length, .line = 1, .arena = &template->arena, .at_line_start = true, .err = err};
     pdk_status status = parser_advance(&parser);
     if (status == PDK_OK)
         status = parse_body(&parser, NULL, &template->body);

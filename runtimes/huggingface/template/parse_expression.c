@@ -13,15 +13,21 @@ enum { LEVEL_OR, LEVEL_AND, LEVEL_NOT, LEVEL_COMPARE, LEVEL_SUM, LEVEL_JOIN, LEV
 static const struct {
     int op, level;
 } operators[] = {
-    {'+', LEVEL_SUM}, {'-', LEVEL_SUM}, {'~', LEVEL_JOIN}, {'*', LEVEL_PRODUCT}, {'/', LEVEL_PRODUCT},
-    {OP_FLOOR, LEVEL_PRODUCT}, {'%', LEVEL_PRODUCT}, {OP_POWER, LEVEL_POWER},
+    {'+', LEVEL_SUM},
+    {'-', LEVEL_SUM},
+    {'~', LEVEL_JOIN},
+    {'*', LEVEL_PRODUCT},
+    {'/', LEVEL_PRODUCT},
+    {OP_FLOOR, LEVEL_PRODUCT},
+    {'%', LEVEL_PRODUCT},
+    {OP_POWER, LEVEL_POWER},
 };
 
 static pdk_status parse_level(struct parser *parser, int level, struct node **ret_node);
 static pdk_status parse_unary(struct parser *parser, bool filters, struct node **ret_node);
 
-static pdk_status binary(struct parser *parser, enum node_kind kind, int op, struct node *left, int right_level,
-    struct node **ret_node)
+static pdk_status binary(
+    struct parser *parser, enum node_kind kind, int op, struct node *left, int right_level, struct node **ret_node)
 {
     struct node *node = parser_node(parser, kind);
     if (node == NULL)
@@ -39,7 +45,8 @@ static bool comparison(const struct parser *parser, int *ret_op)
 {
     if (parser->token.kind == TOKEN_OPERATOR) {
         int op = *ret_op = parser->token.op;
-        return op == OP_EQUAL || op == OP_UNEQUAL || op == '<' || op == '>' || op == OP_LESS_EQUAL || op == OP_GREATER_EQUAL;
+        return op == OP_EQUAL || op == OP_UNEQUAL || op == '<' || op == '>' || op == OP_LESS_EQUAL ||
+               op == OP_GREATER_EQUAL;
     }
     *ret_op = parser_at_word(parser, "in") ? OP_IN : OP_NOT_IN;
     return *ret_op == OP_IN || parser_at_word(parser, "not");
@@ -170,7 +177,7 @@ pdk_status parse_expression(struct parser *parser, bool choice, struct node **re
 static bool ends_tuple(const struct parser *parser)
 {
     return parser->token.kind == TOKEN_BLOCK_END || parser->token.kind == TOKEN_PRINT_END || parser_at(parser, ')') ||
-        parser_at(parser, ']') || parser_at_word(parser, "in");
+           parser_at(parser, ']') || parser_at_word(parser, "in");
 }
 
 pdk_status parse_tuple(struct parser *parser, bool choice, struct node **ret_node)
@@ -464,7 +471,7 @@ static bool starts_argument(const struct parser *parser)
         return true;
     }
     return parser->token.kind == TOKEN_STRING || parser->token.kind == TOKEN_INT || parser->token.kind == TOKEN_FLOAT ||
-        parser_at(parser, '[') || parser_at(parser, '{');
+           parser_at(parser, '[') || parser_at(parser, '{');
 }
 
 static pdk_status parse_test(struct parser *parser, struct node *input, struct node **ret_node)

@@ -13,8 +13,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Memory of a render; texts that are built bit by bit take some of their length again. The stack that recursion may take is
- * half of a front thread's. */
+/* Memory of a render; texts that are built bit by bit take some of their length again. The stack that recursion may
+ * take is half of a front thread's. */
 enum { ARENA_MAX = 128 << 20, TREE_MAX = 64 << 20, STACK_MAX = 512 << 10, TIME_EVERY = 1024, SOURCE_MAX = 1 << 20 };
 
 const struct template_budget template_budget_default = {
@@ -23,7 +23,8 @@ const struct template_budget template_budget_default = {
 pdk_status template_parse(const char *source, size_t length, struct template **ret_template, pdk_error *err)
 {
     if (length > SOURCE_MAX)
-        return pdk_error_set(err, PDK_INVALID, "chat_template", "the template has %zu bytes; the limit is %d", length, SOURCE_MAX);
+        return pdk_error_set(
+            err, PDK_INVALID, "chat_template", "the template has %zu bytes; the limit is %d", length, SOURCE_MAX);
     struct template *template = calloc(1, sizeof *template);
     if (template == NULL)
         return pdk_error_set(err, PDK_NO_MEMORY, "chat_template", "out of memory");
@@ -203,7 +204,8 @@ static bool choose_items(struct render *render, const struct node *node, struct 
     for (size_t i = 0; done && i < (*items)->count; i++) {
         struct value truth;
         done = scope_push(render, outer) && assign(render, node->a, (*items)->items[i]) &&
-            evaluate(render, node->c, &truth) && (!value_truth(truth) || list_add(render, chosen, (*items)->items[i]));
+               evaluate(render, node->c, &truth) &&
+               (!value_truth(truth) || list_add(render, chosen, (*items)->items[i]));
     }
     render->scope = outer;
     *items = chosen;
@@ -234,8 +236,8 @@ static bool run_for(struct render *render, const struct node *node)
         loop->index = i;
         render->jump = JUMP_NONE;
         done = render_step(render, 1) && scope_push(render, outer) &&
-            scope_set(render, render->scope, &loop_name, (struct value){.type = VALUE_LOOP, .loop = loop}) &&
-            assign(render, node->a, items->items[i]) && run_body(render, node->body);
+               scope_set(render, render->scope, &loop_name, (struct value){.type = VALUE_LOOP, .loop = loop}) &&
+               assign(render, node->a, items->items[i]) && run_body(render, node->body);
     }
     render->jump = JUMP_NONE;
     render->scope = outer;
@@ -267,7 +269,7 @@ static bool filter_chain(struct render *render, const struct node *filter, struc
         return true;
     }
     return filter_chain(render, filter->a, input, &input) && evaluate_arguments(render, filter->items, &arguments) &&
-        apply_filter(render, filter->name, input, &arguments, ret_value);
+           apply_filter(render, filter->name, input, &arguments, ret_value);
 }
 
 static bool print(struct render *render, struct value value)
@@ -282,7 +284,7 @@ static bool run_set(struct render *render, const struct node *node)
     if (node->kind == NODE_SET)
         return evaluate(render, node->b, &value) && assign(render, node->a, value);
     return capture(render, node->body, &value) && filter_chain(render, node->b, value, &value) &&
-        assign(render, node->a, value);
+           assign(render, node->a, value);
 }
 
 static bool define_macro(struct render *render, const struct node *node, struct value *ret_value)
@@ -348,7 +350,8 @@ static bool run_statement(struct render *render, const struct node *node)
     case NODE_MACRO: return define_macro(render, node, &value) && scope_set(render, render->scope, node->name, value);
     case NODE_CALL_BLOCK: return run_call_block(render, node);
     case NODE_FILTER_BLOCK:
-        return capture(render, node->body, &value) && filter_chain(render, node->b, value, &value) && print(render, value);
+        return capture(render, node->body, &value) && filter_chain(render, node->b, value, &value) &&
+               print(render, value);
     case NODE_WITH: return run_with(render, node);
     case NODE_SCOPE: {
         bool done = scope_push(render, outer) && run_body(render, node->body);
@@ -409,14 +412,15 @@ static bool bind_parameters(struct render *render, const struct macro *macro, co
     return true;
 }
 
-bool call_macro(struct render *render, const struct macro *macro, const struct arguments *arguments, struct value *ret_value)
+bool call_macro(
+    struct render *render, const struct macro *macro, const struct arguments *arguments, struct value *ret_value)
 {
     if (render->depth >= render->budget.depth)
         return render_fail(render, "macros call each other deeper than %zu levels", render->budget.depth);
     struct scope *outer = render->scope;
     render->depth++;
     bool done = scope_push(render, macro->scope) && bind_parameters(render, macro, arguments) &&
-        capture(render, macro->node->body, ret_value);
+                capture(render, macro->node->body, ret_value);
     render->depth--;
     render->scope = outer;
     return done;
@@ -464,13 +468,17 @@ pdk_status template_render(const struct template *template, const struct json *v
     const struct template_budget *budget, struct template_output *output, pdk_error *err)
 {
     pdk_error own = {0};
-    struct render render = {.budget = *budget, .now = now, .err = err != NULL ? err : &own, .status = PDK_OK,
-        .deadline = monotonic_ms() + budget->time_ms, .stack = __builtin_frame_address(0)};
+    struct render render = {.budget = *budget,
+        .now = now,
+        .err = err != NULL ? err : &own,
+        .status = PDK_OK,
+        .deadline = monotonic_ms() + budget->time_ms,
+        .stack = __builtin_frame_address(0)};
     struct builder out = {.render = &render};
     render.arena.limit = ARENA_MAX;
     render.out = &out;
     bool done = scope_push(&render, NULL) && bind_variables(&render, variables) && scope_push(&render, render.scope) &&
-        run_body(&render, template->body);
+                run_body(&render, template->body);
     pdk_status status = done ? give(&out, output, err) : render.status;
     arena_done(&render.arena);
     return status;

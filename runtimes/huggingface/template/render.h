@@ -1,7 +1,7 @@
 /* runtimes/huggingface/template/render.h: one rendering of a template: its state, its budgets and what its files share.
  *
- * Functions return false after an error, which is in render->err. Every value is in render->arena, which has a limit, and every
- * step is counted, so that no template runs or grows without end. */
+ * Functions return false after an error, which is in render->err. Every value is in render->arena, which has a limit,
+ * and every step is counted, so that no template runs or grows without end. */
 #pragma once
 
 #include "runtimes/huggingface/template/node.h"
@@ -69,19 +69,21 @@ struct render {
 
 /* Errors and budgets. */
 bool render_fail(struct render *render, const char *format, ...) PDK_PRINTF(2, 3);
-bool render_stop(struct render *render, pdk_status status, const char *format, ...) PDK_PRINTF(3, 4); /* without a place */
+bool render_stop(struct render *render, pdk_status status, const char *format, ...)
+    PDK_PRINTF(3, 4);                                              /* without a place */
 void render_place(struct render *render, const struct node *node); /* adds where, to the error that is there */
 bool render_stack_left(struct render *render); /* false, and failed: recursion has taken its share */
 bool render_step(struct render *render, size_t steps);
 void *render_take(struct render *render, size_t count, size_t size); /* NULL: over the limit; the error is set */
-bool render_undefined(struct render *render, struct value value); /* fails with why it is undefined */
+bool render_undefined(struct render *render, struct value value);    /* fails with why it is undefined */
 
 /* Statements and expressions. */
 bool run_body(struct render *render, const struct node *body);
 bool evaluate(struct render *render, const struct node *node, struct value *ret_value);
 bool evaluate_arguments(struct render *render, const struct node *items, struct arguments *ret_arguments);
 bool call_value(struct render *render, struct value callee, const struct arguments *arguments, struct value *ret_value);
-bool call_macro(struct render *render, const struct macro *macro, const struct arguments *arguments, struct value *ret_value);
+bool call_macro(
+    struct render *render, const struct macro *macro, const struct arguments *arguments, struct value *ret_value);
 bool get_member(struct render *render, struct value object, const struct text *name, struct value *ret_value);
 bool get_index(struct render *render, struct value object, struct value key, struct value *ret_value);
 bool get_slice(struct render *render, struct value object, struct value start, struct value stop, struct value step,
@@ -92,7 +94,8 @@ bool apply_filter(struct render *render, const struct text *name, struct value i
     struct value *ret_value);
 bool apply_test(struct render *render, const struct text *name, struct value input, const struct arguments *arguments,
     bool *ret_truth);
-bool call_method(struct render *render, const struct method *method, const struct arguments *arguments, struct value *ret_value);
+bool call_method(
+    struct render *render, const struct method *method, const struct arguments *arguments, struct value *ret_value);
 /* Whether values of `type` have a method of that name. */
 bool has_method(enum value_type type, const struct text *name, bool *ret_unsafe);
 const struct function *find_function(const struct text *name);
@@ -100,7 +103,8 @@ const struct function *find_function(const struct text *name);
 /* An argument by place or name, or NULL. */
 const struct value *argument(const struct arguments *arguments, size_t place, const char *name);
 /* Arguments that must be integers or texts. False: an error; unset where there is none. */
-bool argument_int(struct render *render, const struct arguments *arguments, size_t place, const char *name, int64_t *value);
+bool argument_int(
+    struct render *render, const struct arguments *arguments, size_t place, const char *name, int64_t *value);
 bool argument_text(struct render *render, const struct arguments *arguments, size_t place, const char *name,
     const struct text **value);
 
@@ -123,7 +127,7 @@ const struct text *text_new(struct render *render, const char *data, size_t leng
 bool make_text(struct render *render, const char *data, size_t length, bool plain, struct value *ret_value);
 bool make_slice(struct render *render, const struct text *text, size_t start, size_t end, struct value *ret_value);
 bool text_join(struct render *render, const struct text *a, const struct text *b, const struct text **ret_text);
-bool text_is_plain(const struct text *text); /* any of it */
+bool text_is_plain(const struct text *text);             /* any of it */
 bool value_is_plain(struct value value, unsigned depth); /* any text in it */
 size_t text_chars(const struct text *text);
 size_t text_offset(const struct text *text, size_t chars); /* of the character at that index */

@@ -35,8 +35,8 @@ struct template_output {
 };
 void template_output_done(struct template_output *output);
 
-/* `variables`: an object; its strings are plain text but those under the keys bos_token, eos_token, pad_token, unk_token.
- * `now` is what strftime_now sees, Unix seconds. PDK_INVALID: the template's raise_exception (message: its text alone) or
- * an error, with line and column. */
+/* `variables`: an object; its strings are plain text but those under the keys bos_token, eos_token, pad_token,
+ * unk_token. `now` is what strftime_now sees, Unix seconds. PDK_INVALID: the template's raise_exception (message: its
+ * text alone) or an error, with line and column. */
 pdk_status template_render(const struct template *template, const struct json *variables, int64_t now,
     const struct template_budget *budget, struct template_output *output, pdk_error *err);

@@ -55,7 +55,8 @@ static bool is_mapping(struct value value)
 
 static bool is_iterable(struct value value)
 {
-    return value.type == VALUE_LIST || value.type == VALUE_DICT || value.type == VALUE_TEXT || value.type == VALUE_UNDEFINED;
+    return value.type == VALUE_LIST || value.type == VALUE_DICT || value.type == VALUE_TEXT ||
+           value.type == VALUE_UNDEFINED;
 }
 
 /* What has a length and can be indexed: jinja asks Undefined too, which has. */
@@ -75,18 +76,42 @@ static const struct {
     const char *name;
     bool (*holds)(struct value value);
 } simple[] = {
-    {"boolean", is_boolean}, {"callable", is_callable}, {"defined", is_defined}, {"false", is_false}, {"float", is_float},
-    {"integer", is_integer}, {"iterable", is_iterable}, {"mapping", is_mapping}, {"none", is_none}, {"number", is_number},
-    {"sequence", is_sequence}, {"string", is_text}, {"true", is_true}, {"undefined", is_undefined},
+    {"boolean", is_boolean},
+    {"callable", is_callable},
+    {"defined", is_defined},
+    {"false", is_false},
+    {"float", is_float},
+    {"integer", is_integer},
+    {"iterable", is_iterable},
+    {"mapping", is_mapping},
+    {"none", is_none},
+    {"number", is_number},
+    {"sequence", is_sequence},
+    {"string", is_text},
+    {"true", is_true},
+    {"undefined", is_undefined},
 };
 
 static const struct {
     const char *name;
     int op;
 } comparisons[] = {
-    {"!=", OP_UNEQUAL}, {"eq", OP_EQUAL}, {"equalto", OP_EQUAL}, {"ge", OP_GREATER_EQUAL}, {"greaterthan", '>'}, {"gt", '>'},
-    {"in", OP_IN}, {"le", OP_LESS_EQUAL}, {"lessthan", '<'}, {"lt", '<'}, {"ne", OP_UNEQUAL}, {"==", OP_EQUAL}, {">", '>'},
-    {"<", '<'}, {">=", OP_GREATER_EQUAL}, {"<=", OP_LESS_EQUAL},
+    {"!=", OP_UNEQUAL},
+    {"eq", OP_EQUAL},
+    {"equalto", OP_EQUAL},
+    {"ge", OP_GREATER_EQUAL},
+    {"greaterthan", '>'},
+    {"gt", '>'},
+    {"in", OP_IN},
+    {"le", OP_LESS_EQUAL},
+    {"lessthan", '<'},
+    {"lt", '<'},
+    {"ne", OP_UNEQUAL},
+    {"==", OP_EQUAL},
+    {">", '>'},
+    {"<", '<'},
+    {">=", OP_GREATER_EQUAL},
+    {"<=", OP_LESS_EQUAL},
 };
 
 static bool divisible(struct render *render, struct value input, int64_t by, bool *ret_truth)

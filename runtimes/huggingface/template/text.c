@@ -61,9 +61,9 @@ bool value_is_plain(struct value value, unsigned depth)
         return depth == 0;
     size_t count = value.type == VALUE_LIST ? value.list->count : value.dict->count;
     for (size_t i = 0; i < count; i++) {
-        if (value.type == VALUE_LIST ? value_is_plain(value.list->items[i], depth - 1)
-                                     : value_is_plain(value.dict->keys[i], depth - 1) ||
-                    value_is_plain(value.dict->values[i], depth - 1))
+        if (value.type == VALUE_LIST
+                ? value_is_plain(value.list->items[i], depth - 1)
+                : value_is_plain(value.dict->keys[i], depth - 1) || value_is_plain(value.dict->values[i], depth - 1))
             return true;
     }
     return false;
@@ -155,13 +155,13 @@ bool builder_text(struct builder *builder, const struct text **ret_text)
     return text_of(builder, 0, ret_text);
 }
 
-/* Templates build long texts by adding to one again and again: where `a` is the end of the newest result, `b` is put behind
- * it. Nothing that exists sees bytes behind its own end, so texts still never change. */
+/* Templates build long texts by adding to one again and again: where `a` is the end of the newest result, `b` is put
+ * behind it. Nothing that exists sees bytes behind its own end, so texts still never change. */
 bool text_join(struct render *render, const struct text *a, const struct text *b, const struct text **ret_text)
 {
     struct builder *joined = &render->joined;
     bool newest = a->length != 0 && joined->data != NULL && a->data >= joined->data &&
-        a->data + a->length == joined->data + joined->length;
+                  a->data + a->length == joined->data + joined->length;
     size_t start = newest ? (size_t)(a->data - joined->data) : 0;
     joined->render = render;
     if (newest && b->length > joined->room - joined->length)
@@ -245,7 +245,7 @@ static bool put_dict(struct builder *builder, const struct dict *dict, unsigned 
     bool done = put_words(builder, "{");
     for (size_t i = 0; i < dict->count && done; i++)
         done = (i == 0 || put_words(builder, ", ")) && builder_put_value(builder, dict->keys[i], true, depth - 1) &&
-            put_words(builder, ": ") && builder_put_value(builder, dict->values[i], true, depth - 1);
+               put_words(builder, ": ") && builder_put_value(builder, dict->values[i], true, depth - 1);
     return done && put_words(builder, "}");
 }
 

@@ -20,7 +20,7 @@ static size_t char_at(const struct text *text, size_t at, uint32_t *ret_code)
 static bool is_space(uint32_t c)
 {
     return (c >= 9 && c <= 13) || (c >= 0x1C && c <= 0x20) || c == 0x85 || c == 0xA0 || c == 0x1680 ||
-        (c >= 0x2000 && c <= 0x200A) || c == 0x2028 || c == 0x2029 || c == 0x202F || c == 0x205F || c == 0x3000;
+           (c >= 0x2000 && c <= 0x200A) || c == 0x2028 || c == 0x2029 || c == 0x202F || c == 0x205F || c == 0x3000;
 }
 
 static bool in_set(const struct text *set, uint32_t code)
@@ -36,8 +36,8 @@ static bool in_set(const struct text *set, uint32_t code)
     return false;
 }
 
-static bool strip(struct render *render, const struct text *self, const struct arguments *arguments, bool left, bool right,
-    struct value *ret_value)
+static bool strip(struct render *render, const struct text *self, const struct arguments *arguments, bool left,
+    bool right, struct value *ret_value)
 {
     const struct text *set = NULL;
     size_t start = 0, end = self->length;
@@ -62,17 +62,20 @@ static bool strip(struct render *render, const struct text *self, const struct a
     return make_slice(render, self, start, end, ret_value);
 }
 
-bool text_strip(struct render *render, const struct text *self, const struct arguments *arguments, struct value *ret_value)
+bool text_strip(
+    struct render *render, const struct text *self, const struct arguments *arguments, struct value *ret_value)
 {
     return strip(render, self, arguments, true, true, ret_value);
 }
 
-bool text_lstrip(struct render *render, const struct text *self, const struct arguments *arguments, struct value *ret_value)
+bool text_lstrip(
+    struct render *render, const struct text *self, const struct arguments *arguments, struct value *ret_value)
 {
     return strip(render, self, arguments, true, false, ret_value);
 }
 
-bool text_rstrip(struct render *render, const struct text *self, const struct arguments *arguments, struct value *ret_value)
+bool text_rstrip(
+    struct render *render, const struct text *self, const struct arguments *arguments, struct value *ret_value)
 {
     return strip(render, self, arguments, false, true, ret_value);
 }
@@ -98,7 +101,7 @@ static bool split_white(struct render *render, const struct text *self, int64_t 
             static const struct arguments none = {0};
             struct value rest;
             return make_slice(render, self, start, self->length, &rest) &&
-                strip(render, rest.text, &none, false, true, &rest) && list_add(render, list, rest);
+                   strip(render, rest.text, &none, false, true, &rest) && list_add(render, list, rest);
         }
         while (at < self->length && (size = char_at(self, at, &code), !is_space(code)))
             at += size;
@@ -120,8 +123,9 @@ static bool split(struct render *render, const struct text *self, const struct a
         return false;
     *ret_value = value_list(list);
     if (by == NULL)
-        return (!from_right || most < 0 || render_fail(render, "rsplit of white space with a limit is not supported")) &&
-            split_white(render, self, most, list);
+        return (!from_right || most < 0 ||
+                   render_fail(render, "rsplit of white space with a limit is not supported")) &&
+               split_white(render, self, most, list);
     if (by->length == 0)
         return render_fail(render, "empty separator");
     int64_t total = 0;
@@ -133,7 +137,8 @@ static bool split(struct render *render, const struct text *self, const struct a
     int64_t skip = from_right && most >= 0 && total > most ? total - most : 0; /* that stay in the first part */
     size_t start = 0, from = 0;
     while (most != 0 || from_right) {
-        const char *found = from > self->length ? NULL : memmem(self->data + from, self->length - from, by->data, by->length);
+        const char *found =
+            from > self->length ? NULL : memmem(self->data + from, self->length - from, by->data, by->length);
         if (found == NULL)
             break;
         size_t at = (size_t)(found - self->data);
@@ -150,17 +155,20 @@ static bool split(struct render *render, const struct text *self, const struct a
     return add_slice(render, list, self, start, self->length);
 }
 
-bool text_split(struct render *render, const struct text *self, const struct arguments *arguments, struct value *ret_value)
+bool text_split(
+    struct render *render, const struct text *self, const struct arguments *arguments, struct value *ret_value)
 {
     return split(render, self, arguments, false, ret_value);
 }
 
-bool text_rsplit(struct render *render, const struct text *self, const struct arguments *arguments, struct value *ret_value)
+bool text_rsplit(
+    struct render *render, const struct text *self, const struct arguments *arguments, struct value *ret_value)
 {
     return split(render, self, arguments, true, ret_value);
 }
 
-bool text_splitlines(struct render *render, const struct text *self, const struct arguments *arguments, struct value *ret_value)
+bool text_splitlines(
+    struct render *render, const struct text *self, const struct arguments *arguments, struct value *ret_value)
 {
     const struct value *keep = argument(arguments, 0, "keepends");
     struct list *list = list_new(render, LIST_LIST, 0);
@@ -193,7 +201,9 @@ static bool change_case(struct render *render, const struct text *self, int how,
         size = char_at(self, i, &code);
         bool up = how == CASE_UPPER || (how == CASE_TITLE && !in_word) || (how == CASE_FIRST && i == 0);
         utf8proc_int32_t from = (utf8proc_int32_t)code;
-        utf8proc_int32_t changed = !up ? utf8proc_tolower(from) : how == CASE_UPPER ? utf8proc_toupper(from) : utf8proc_totitle(from);
+        utf8proc_int32_t changed = !up                 ? utf8proc_tolower(from)
+                                   : how == CASE_UPPER ? utf8proc_toupper(from)
+                                                       : utf8proc_totitle(from);
         utf8proc_category_t category = utf8proc_category(from);
         in_word = category >= UTF8PROC_CATEGORY_LU && category <= UTF8PROC_CATEGORY_LO;
         size_t length = utf8_encode((uint32_t)changed, bytes);
@@ -210,37 +220,42 @@ static bool change_case(struct render *render, const struct text *self, int how,
     return true;
 }
 
-bool text_upper(struct render *render, const struct text *self, const struct arguments *arguments, struct value *ret_value)
+bool text_upper(
+    struct render *render, const struct text *self, const struct arguments *arguments, struct value *ret_value)
 {
     (void)arguments;
     return change_case(render, self, CASE_UPPER, ret_value);
 }
 
-bool text_lower(struct render *render, const struct text *self, const struct arguments *arguments, struct value *ret_value)
+bool text_lower(
+    struct render *render, const struct text *self, const struct arguments *arguments, struct value *ret_value)
 {
     (void)arguments;
     return change_case(render, self, CASE_LOWER, ret_value);
 }
 
-bool text_title(struct render *render, const struct text *self, const struct arguments *arguments, struct value *ret_value)
+bool text_title(
+    struct render *render, const struct text *self, const struct arguments *arguments, struct value *ret_value)
 {
     (void)arguments;
     return change_case(render, self, CASE_TITLE, ret_value);
 }
 
-bool text_capitalize(struct render *render, const struct text *self, const struct arguments *arguments, struct value *ret_value)
+bool text_capitalize(
+    struct render *render, const struct text *self, const struct arguments *arguments, struct value *ret_value)
 {
     (void)arguments;
     return change_case(render, self, CASE_FIRST, ret_value);
 }
 
 /* Every `from`, or at each character where it is empty. */
-static bool replace_into(struct builder *builder, const struct text *self, const struct text *from, const struct text *to,
-    int64_t most)
+static bool replace_into(
+    struct builder *builder, const struct text *self, const struct text *from, const struct text *to, int64_t most)
 {
     size_t at = 0;
     while (most != 0) {
-        const char *found = from->length == 0 ? self->data + at : memmem(self->data + at, self->length - at, from->data, from->length);
+        const char *found =
+            from->length == 0 ? self->data + at : memmem(self->data + at, self->length - at, from->data, from->length);
         if (found == NULL)
             break;
         size_t start = (size_t)(found - self->data), next = start + from->length;
@@ -262,7 +277,8 @@ static bool replace_into(struct builder *builder, const struct text *self, const
     return at >= self->length || builder_put_text(builder, self, at, self->length);
 }
 
-bool text_replace(struct render *render, const struct text *self, const struct arguments *arguments, struct value *ret_value)
+bool text_replace(
+    struct render *render, const struct text *self, const struct arguments *arguments, struct value *ret_value)
 {
     const struct text *from = NULL, *to = NULL, *text;
     int64_t most = -1;
@@ -278,7 +294,8 @@ bool text_replace(struct render *render, const struct text *self, const struct a
     return true;
 }
 
-bool text_join_list(struct render *render, const struct text *separator, const struct list *list, struct value *ret_value)
+bool text_join_list(
+    struct render *render, const struct text *separator, const struct list *list, struct value *ret_value)
 {
     struct builder builder = {.render = render};
     const struct text *text;
@@ -295,7 +312,8 @@ bool text_join_list(struct render *render, const struct text *separator, const s
 }
 
 /* {} and {0} and {name} and {{, without formats of their own. */
-bool text_format(struct render *render, const struct text *self, const struct arguments *arguments, struct value *ret_value)
+bool text_format(
+    struct render *render, const struct text *self, const struct arguments *arguments, struct value *ret_value)
 {
     struct builder builder = {.render = render};
     const struct text *text;
@@ -339,7 +357,8 @@ bool text_format(struct render *render, const struct text *self, const struct ar
     return true;
 }
 
-bool text_center(struct render *render, const struct text *self, const struct arguments *arguments, struct value *ret_value)
+bool text_center(
+    struct render *render, const struct text *self, const struct arguments *arguments, struct value *ret_value)
 {
     int64_t width = 80, have = (int64_t)text_chars(self);
     struct builder builder = {.render = render};

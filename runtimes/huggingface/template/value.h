@@ -1,7 +1,8 @@
-/* runtimes/huggingface/template/value.h: what expressions give. Values live in a render's arena and, but for namespaces and
- * loops, never change.
+/* runtimes/huggingface/template/value.h: what expressions give. Values live in a render's arena and, but for namespaces
+ * and loops, never change.
  *
- * A text knows where it came from, byte by byte: the template's own words are special, what came from variables is plain. */
+ * A text knows where it came from, byte by byte: the template's own words are special, what came from variables is
+ * plain. */
 #pragma once
 
 #include "runtimes/huggingface/template/arena.h"
@@ -10,8 +11,19 @@
 #include <stdint.h>
 
 enum value_type {
-    VALUE_UNDEFINED, VALUE_NONE, VALUE_BOOL, VALUE_INT, VALUE_FLOAT, VALUE_TEXT, VALUE_LIST, VALUE_DICT, VALUE_NAMESPACE,
-    VALUE_MACRO, VALUE_LOOP, VALUE_METHOD, VALUE_FUNCTION
+    VALUE_UNDEFINED,
+    VALUE_NONE,
+    VALUE_BOOL,
+    VALUE_INT,
+    VALUE_FLOAT,
+    VALUE_TEXT,
+    VALUE_LIST,
+    VALUE_DICT,
+    VALUE_NAMESPACE,
+    VALUE_MACRO,
+    VALUE_LOOP,
+    VALUE_METHOD,
+    VALUE_FUNCTION
 };
 
 /* marks NULL: all of it is `plain` or not; else a byte each, 1 for plain. */

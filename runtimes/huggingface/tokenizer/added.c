@@ -1,4 +1,5 @@
-/* The tokens sorted by text: a walk narrows a range of them byte by byte, from each place that one of them may start at. */
+/* The tokens sorted by text: a walk narrows a range of them byte by byte, from each place that one of them may start
+ * at. */
 #include "config.h"
 
 #include "runtimes/huggingface/tokenizer/added.h"
@@ -10,12 +11,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-pdk_status added_tokens_add(struct added_tokens *tokens, const char *text, size_t length, const struct added_token *token,
-    pdk_error *err)
+pdk_status added_tokens_add(
+    struct added_tokens *tokens, const char *text, size_t length, const struct added_token *token, pdk_error *err)
 {
     if (length == 0 || length > ADDED_LENGTH_MAX)
-        return pdk_error_set(err, PDK_INVALID, "added_tokens", "token %u has %zu bytes; allowed are 1 to %d", token->id, length,
-            ADDED_LENGTH_MAX);
+        return pdk_error_set(err, PDK_INVALID, "added_tokens", "token %u has %zu bytes; allowed are 1 to %d", token->id,
+            length, ADDED_LENGTH_MAX);
     if (tokens->count == ADDED_MAX)
         return pdk_error_set(err, PDK_INVALID, "added_tokens", "more than %d", ADDED_MAX);
     char *copy = strndup(text, length);
@@ -68,7 +69,8 @@ static bool is_word_before(const char *text, size_t at)
     return at > 0 && utf8_before(text, at, &code) != 0 && char_is_word(code);
 }
 
-static bool fits(const struct added_token *token, const char *text, size_t length, size_t at, const struct added_filter *filter)
+static bool fits(
+    const struct added_token *token, const char *text, size_t length, size_t at, const struct added_filter *filter)
 {
     if (token->special && filter != NULL && !filter->allows(filter->context, at, at + token->length))
         return false;
@@ -93,8 +95,8 @@ static void narrow(const struct added_tokens *tokens, size_t *low, size_t *high,
     }
 }
 
-static const struct added_token *longest_at(const struct added_tokens *tokens, const char *text, size_t length, size_t at,
-    const struct added_filter *filter)
+static const struct added_token *longest_at(
+    const struct added_tokens *tokens, const char *text, size_t length, size_t at, const struct added_filter *filter)
 {
     const struct added_token *found = NULL;
     size_t low = tokens->starts[(uint8_t)text[at]], high = tokens->starts[(uint8_t)text[at] + 1];
@@ -132,8 +134,8 @@ static size_t white_behind(const char *text, size_t length, size_t end)
     return end;
 }
 
-const struct added_token *added_tokens_find(const struct added_tokens *tokens, const char *text, size_t length, size_t from,
-    const struct added_filter *filter, size_t *ret_start, size_t *ret_end)
+const struct added_token *added_tokens_find(const struct added_tokens *tokens, const char *text, size_t length,
+    size_t from, const struct added_filter *filter, size_t *ret_start, size_t *ret_end)
 {
     if (tokens->count == 0)
         return NULL;

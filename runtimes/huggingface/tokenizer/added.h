@@ -1,5 +1,5 @@
-/* runtimes/huggingface/tokenizer/added.h: tokens that are found in the text as they stand, before anything else: the longest
- * at the leftmost place. */
+/* runtimes/huggingface/tokenizer/added.h: tokens that are found in the text as they stand, before anything else: the
+ * longest at the leftmost place. */
 #pragma once
 
 #include "core/base/buffer.h"
@@ -24,8 +24,8 @@ struct added_tokens {
 };
 
 /* PDK_INVALID: empty or over the limits. `text` is copied. */
-pdk_status added_tokens_add(struct added_tokens *tokens, const char *text, size_t length, const struct added_token *token,
-    pdk_error *err);
+pdk_status added_tokens_add(
+    struct added_tokens *tokens, const char *text, size_t length, const struct added_token *token, pdk_error *err);
 void added_tokens_ready(struct added_tokens *tokens);
 void added_tokens_done(struct added_tokens *tokens);
 
@@ -36,5 +36,5 @@ struct added_filter {
 };
 
 /* The first token at or behind `from`. */
-const struct added_token *added_tokens_find(const struct added_tokens *tokens, const char *text, size_t length, size_t from,
-    const struct added_filter *filter, size_t *ret_start, size_t *ret_end);
+const struct added_token *added_tokens_find(const struct added_tokens *tokens, const char *text, size_t length,
+    size_t from, const struct added_filter *filter, size_t *ret_start, size_t *ret_end);

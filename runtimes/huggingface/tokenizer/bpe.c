@@ -1,7 +1,12 @@
-/* A word is an array of symbols, one slot each at first. A joined symbol keeps its slots: its id stands in the first, its
- * length in the second and in the last, and a bit tells which slots start a symbol; so neighbours are found in both directions
- * without links. Candidates wait in a heap ordered by (rank, place). Those whose pair has gone are dropped when they come
- * up, and all at once when the heap is full: there are never more live ones than symbols, so that its size is theirs. */
+/* A word is an array of symbols, one slot each at first. A joined symbol keeps its slots: its id stands in the first,
+ * its length in the second and in the last, and a bit tells which slots start a symbol; so neighbours are found in both
+ * directions without links. Candidates wait in a heap ordered by (rank, place). Those whose pair has gone are dropped
+ * when they come up, and all at once when the heap is full: there are never more live ones than symbols, so that its
+ * size is theirs.
+ *
+ * A long run of one letter makes candidates that are in order already; a heap of millions would only cost cache misses.
+ * As long as what is pushed comes behind all that waits, they are taken from the front of a sorted row, and the pushed
+ * ones are kept in the room that this leaves, to be the next row. */
 #include "config.h"
 
 #include "runtimes/huggingface/tokenizer/bpe.h"
@@ -115,11 +120,8 @@ static void heap_compact(const struct bpe *bpe, struct bpe_work *work, size_t co
     heap_order(work);
 }
 
-static void heap_push(const struct bpe *bpe, struct bpe_work *work, size_t place, size_t count)
+static void heap_push(const struct bpe *bpe, struct bpe_work *work, uint64_t entry, size_t count)
 {
-    const struct merge *merge = merge_at(bpe, work, place, count);
-    if (merge == NULL)
-        return;
     if (work->heap_count == work->heap_room)
         heap_compact(bpe, work, count);
     /* Grows only where equal ranks (scores of SentencePiece) make a gone pair look like a live one. */
@@ -127,7 +129,6 @@ static void heap_push(const struct bpe *bpe, struct bpe_work *work, size_t place
         work->failed = true;
         return;
     }
-    uint64_t entry = (uint64_t)merge->rank << 32 | place;
     size_t at = work->heap_count++;
     while (at > 0 && work->heap[(at - 1) / HEAP_WAYS] > entry) {
         work->heap[at] = work->heap[(at - 1) / HEAP_WAYS];
@@ -146,27 +147,102 @@ static void join(struct bpe_work *work, size_t at, uint32_t id, size_t count)
     work->symbols[end - 1] = (uint32_t)(end - at);
 }
 
+/* All that waits becomes a heap: the pushed ones at the front, then the row's rest. */
+static void row_to_heap(struct bpe_work *work)
+{
+    struct candidate_row *row = &work->row;
+    memmove(work->heap + row->pushed, work->heap + row->at, (row->end - row->at) * sizeof *work->heap);
+    work->heap_count = row->pushed + row->end - row->at;
+    row->active = false;
+    heap_order(work);
+}
+
+static void push(const struct bpe *bpe, struct bpe_work *work, size_t place, size_t count)
+{
+    struct candidate_row *row = &work->row;
+    const struct merge *merge = merge_at(bpe, work, place, count);
+    if (merge == NULL)
+        return;
+    uint64_t entry = (uint64_t)merge->rank << 32 | place;
+    if (row->active && row->pushed < row->at) {
+        work->heap[row->pushed++] = entry;
+        row->least = entry < row->least ? entry : row->least;
+        return;
+    }
+    if (row->active)
+        row_to_heap(work);
+    heap_push(bpe, work, entry, count);
+}
+
+static int compare_entries(const void *a, const void *b)
+{
+    uint64_t left = *(const uint64_t *)a, right = *(const uint64_t *)b;
+    return (left > right) - (left < right);
+}
+
+static bool is_sorted(const uint64_t *entries, size_t count)
+{
+    for (size_t i = 1; i < count; i++) {
+        if (entries[i - 1] > entries[i])
+            return false;
+    }
+    return true;
+}
+
+/* What was pushed is the next row, sorted and without those that have gone. */
+static void next_row(const struct bpe *bpe, struct bpe_work *work, size_t count)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < work->row.pushed; i++) {
+        if (is_live(bpe, work, work->heap[i], count))
+            work->heap[kept++] = work->heap[i];
+    }
+    if (!is_sorted(work->heap, kept))
+        qsort(work->heap, kept, sizeof *work->heap, compare_entries);
+    work->row = (struct candidate_row){.active = true, .end = kept, .least = UINT64_MAX};
+}
+
+/* The next candidate; false: there is none. */
+static bool pop(const struct bpe *bpe, struct bpe_work *work, size_t count, uint64_t *ret_entry)
+{
+    struct candidate_row *row = &work->row;
+    if (row->active && row->at == row->end)
+        next_row(bpe, work, count);
+    if (row->active && row->at < row->end && row->least < work->heap[row->at])
+        row_to_heap(work);
+    if (row->active) {
+        if (row->at == row->end)
+            return false;
+        *ret_entry = work->heap[row->at++];
+        return true;
+    }
+    if (work->heap_count == 0)
+        return false;
+    *ret_entry = heap_pop(work);
+    return true;
+}
+
 static void merge_all(const struct bpe *bpe, struct bpe_work *work, size_t count)
 {
+    uint64_t entry;
     work->heap_count = 0;
     for (size_t i = 0; i + 1 < count; i++) {
         const struct merge *merge = merge_find(bpe, work->symbols[i], work->symbols[i + 1]);
         if (merge != NULL)
             work->heap[work->heap_count++] = (uint64_t)merge->rank << 32 | i;
     }
-    heap_order(work);
-    while (work->heap_count > 0) {
-        uint64_t entry = heap_pop(work);
+    work->row = (struct candidate_row){
+        .active = is_sorted(work->heap, work->heap_count), .end = work->heap_count, .least = UINT64_MAX};
+    if (!work->row.active)
+        heap_order(work);
+    while (pop(bpe, work, count, &entry)) {
         size_t at = (uint32_t)entry;
-        if (!is_start(work, at))
+        if (!is_live(bpe, work, entry, count))
             continue;
-        const struct merge *merge = merge_at(bpe, work, at, count);
-        if (merge == NULL || merge->rank != entry >> 32)
-            continue;
-        join(work, at, merge->id, count);
+        join(work, at, merge_at(bpe, work, at, count)->id, count);
         if (at > 0)
-            heap_push(bpe, work, symbol_before(work, at), count);
-        heap_push(bpe, work, at, count);
+            push(bpe, work, symbol_before(work, at), count);
+        push(bpe, work, at, count);
     }
 }
 
@@ -216,7 +292,8 @@ static size_t fill_symbols(const struct bpe *bpe, struct bpe_work *work, const c
     for (size_t i = 0; i < length;) {
         uint32_t code;
         size_t step = bpe->spelled ? 1 : utf8_decode(word + i, length - i, &code);
-        int64_t id = bpe->spelled ? (int64_t)bpe->bytes[(uint8_t)word[i]] : vocabulary_find(bpe->vocabulary, word + i, step);
+        int64_t id =
+            bpe->spelled ? (int64_t)bpe->bytes[(uint8_t)word[i]] : vocabulary_find(bpe->vocabulary, word + i, step);
         if (id >= 0 && id != BPE_NONE)
             put_known(bpe, &fill, (uint32_t)id);
         else if (bpe->spelled || !bpe->byte_fallback || !put_bytes(bpe, &fill, word + i, step))
@@ -261,8 +338,8 @@ static int64_t whole_word(const struct bpe *bpe, struct bpe_work *work, const ch
     return vocabulary_find(bpe->vocabulary, work->spelled.data, work->spelled.length);
 }
 
-pdk_status bpe_encode(const struct bpe *bpe, struct bpe_work *work, const char *word, size_t length, struct token_list *list,
-    pdk_error *err)
+pdk_status bpe_encode(const struct bpe *bpe, struct bpe_work *work, const char *word, size_t length,
+    struct token_list *list, pdk_error *err)
 {
     int64_t whole = bpe->whole_words ? whole_word(bpe, work, word, length) : -1;
     if (whole >= 0)

@@ -28,17 +28,27 @@ struct bpe {
     bool spelled, byte_fallback, fuse_unknown, whole_words;
 };
 
+/* Candidates in order, of which those from `at` to `end` wait; before them, `pushed` new ones of which none is below
+ * `least`. */
+struct candidate_row {
+    bool active;
+    size_t at, end, pushed;
+    uint64_t least;
+};
+
 /* Memory of one encoding, kept from word to word. */
 struct bpe_work {
     uint32_t *symbols;
     uint64_t *starts, *heap;
     size_t symbol_room, start_room, heap_room, heap_count;
+    struct candidate_row row;
     struct buffer spelled;
     bool failed; /* out of memory */
 };
 
 /* `spelled`: words come as bytes and the vocabulary is in GPT-2's alphabet. */
-pdk_status bpe_load(struct bpe *bpe, const struct vocabulary *vocabulary, const struct json *json, bool spelled, pdk_error *err);
+pdk_status bpe_load(
+    struct bpe *bpe, const struct vocabulary *vocabulary, const struct json *json, bool spelled, pdk_error *err);
 void bpe_done(struct bpe *bpe);
 /* Building one by hand: first init (`merges`: how many are expected), then a merge for each pair. */
 pdk_status bpe_init(struct bpe *bpe, const struct vocabulary *vocabulary, size_t merges, bool spelled, pdk_error *err);
@@ -51,5 +61,5 @@ pdk_status bpe_put_merge(struct bpe *bpe, uint32_t rank, uint32_t left, uint32_t
 pdk_status bpe_add_merge_line(struct bpe *bpe, uint32_t rank, const char *line, size_t length, pdk_error *err);
 
 void bpe_work_done(struct bpe_work *work);
-pdk_status bpe_encode(const struct bpe *bpe, struct bpe_work *work, const char *word, size_t length, struct token_list *list,
-    pdk_error *err);
+pdk_status bpe_encode(const struct bpe *bpe, struct bpe_work *work, const char *word, size_t length,
+    struct token_list *list, pdk_error *err);

@@ -61,13 +61,13 @@ void bpe_done(struct bpe *bpe)
     buffer_done(&bpe->whole);
 }
 
-static pdk_status part_find(const struct bpe *bpe, uint32_t rank, const char *text, size_t length, uint32_t *ret_id,
-    pdk_error *err)
+static pdk_status part_find(
+    const struct bpe *bpe, uint32_t rank, const char *text, size_t length, uint32_t *ret_id, pdk_error *err)
 {
     int64_t id = vocabulary_find(bpe->vocabulary, text, length);
     if (id < 0)
-        return pdk_error_value(err, PDK_INVALID, "merges", text, "merge %" PRIu32 " names '%.*s', which is no token", rank,
-            (int)(length < 64 ? length : 64), text);
+        return pdk_error_value(err, PDK_INVALID, "merges", text, "merge %" PRIu32 " names '%.*s', which is no token",
+            rank, (int)(length < 64 ? length : 64), text);
     *ret_id = (uint32_t)id;
     return PDK_OK;
 }
@@ -126,7 +126,8 @@ pdk_status bpe_add_merge_line(struct bpe *bpe, uint32_t rank, const char *line, 
     /* A piece may start with a space only where it is one, so the border is looked for behind the first byte. */
     const char *space = length < 3 ? NULL : memchr(line + 1, ' ', length - 2);
     if (space == NULL)
-        return pdk_error_set(err, PDK_INVALID, "merges", "merge %" PRIu32 " is not two tokens and a space between", rank);
+        return pdk_error_set(
+            err, PDK_INVALID, "merges", "merge %" PRIu32 " is not two tokens and a space between", rank);
     size_t left = (size_t)(space - line);
     return bpe_add_merge(bpe, rank, line, left, space + 1, length - left - 1, err);
 }
@@ -148,7 +149,8 @@ static pdk_status check_unsupported(const struct json *json, pdk_error *err)
     for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++) {
         const struct json *value = json_get(json, fields[i]);
         if (value != NULL && value->type == JSON_STRING && value->length != 0)
-            return pdk_error_value(err, PDK_UNSUPPORTED, fields[i], value->text, "BPE with %s is not supported", fields[i]);
+            return pdk_error_value(
+                err, PDK_UNSUPPORTED, fields[i], value->text, "BPE with %s is not supported", fields[i]);
     }
     double dropout = 0;
     if (json_double(json_get(json, "dropout"), &dropout) && dropout != 0)
@@ -156,7 +158,8 @@ static pdk_status check_unsupported(const struct json *json, pdk_error *err)
     return PDK_OK;
 }
 
-pdk_status bpe_load(struct bpe *bpe, const struct vocabulary *vocabulary, const struct json *json, bool spelled, pdk_error *err)
+pdk_status bpe_load(
+    struct bpe *bpe, const struct vocabulary *vocabulary, const struct json *json, bool spelled, pdk_error *err)
 {
     pdk_status status = check_unsupported(json, err);
     const struct json *merges = json_get(json, "merges");
@@ -173,8 +176,8 @@ pdk_status bpe_load(struct bpe *bpe, const struct vocabulary *vocabulary, const 
     if (unknown != NULL && unknown->type == JSON_STRING) {
         int64_t id = vocabulary_find(vocabulary, unknown->text, unknown->length);
         if (id < 0)
-            return pdk_error_value(err, PDK_INVALID, "model.unk_token", unknown->text, "unk_token '%s' is no token",
-                unknown->text);
+            return pdk_error_value(
+                err, PDK_INVALID, "model.unk_token", unknown->text, "unk_token '%s' is no token", unknown->text);
         bpe->unknown = (uint32_t)id;
     }
     uint32_t rank = 0;

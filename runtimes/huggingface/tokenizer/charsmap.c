@@ -1,5 +1,6 @@
-/* SentencePiece's map: a double-array trie (Darts-clone) from a text to an offset into a blob of replacements, each ended by
- * NUL. Every step and offset is checked against the sizes, so that a broken map gives wrong text and nothing worse. */
+/* SentencePiece's map: a double-array trie (Darts-clone) from a text to an offset into a blob of replacements, each
+ * ended by NUL. Every step and offset is checked against the sizes, so that a broken map gives wrong text and nothing
+ * worse. */
 #include "config.h"
 
 #include "runtimes/huggingface/tokenizer/normalize.h"
@@ -35,7 +36,8 @@ pdk_status charsmap_new(const void *bytes, size_t length, struct charsmap **ret_
     struct span span = span_of(bytes, length);
     uint32_t trie_bytes = 0;
     if (!span_u32(&span, &trie_bytes) || trie_bytes > span.left || trie_bytes % 4 != 0 || trie_bytes == 0)
-        return pdk_error_set(err, PDK_INVALID, "precompiled_charsmap", "trie of %u bytes in a map of %zu", trie_bytes, length);
+        return pdk_error_set(
+            err, PDK_INVALID, "precompiled_charsmap", "trie of %u bytes in a map of %zu", trie_bytes, length);
     struct charsmap *map = calloc(1, sizeof *map);
     if (map == NULL)
         return pdk_error_set(err, PDK_NO_MEMORY, "precompiled_charsmap", "out of memory");
@@ -67,7 +69,8 @@ static int base64_digit(char c)
 pdk_status charsmap_load(const char *base64, size_t length, struct charsmap **ret_map, pdk_error *err)
 {
     if (length > CHARSMAP_MAX)
-        return pdk_error_set(err, PDK_INVALID, "precompiled_charsmap", "%zu bytes; the limit is %d", length, CHARSMAP_MAX);
+        return pdk_error_set(
+            err, PDK_INVALID, "precompiled_charsmap", "%zu bytes; the limit is %d", length, CHARSMAP_MAX);
     struct buffer bytes = {0};
     uint32_t bits = 0, have = 0;
     while (length > 0 && base64[length - 1] == '=')
@@ -139,8 +142,8 @@ static size_t grapheme_end(const char *text, size_t start, size_t length)
 }
 
 /* As the reference library does: a short grapheme as a whole if it has a replacement, else character by character. */
-pdk_status normalize_charsmap(const struct normalizer *step, const struct marked_text *in, struct marked_text *out,
-    size_t limit, pdk_error *err)
+pdk_status normalize_charsmap(
+    const struct normalizer *step, const struct marked_text *in, struct marked_text *out, size_t limit, pdk_error *err)
 {
     const char *text = in->text.data;
     for (size_t i = 0; i < in->text.length;) {

@@ -55,8 +55,8 @@ bool decode_byte_level(const struct decoder *decoder, const struct texts *in, st
     return done;
 }
 
-static void put_replaced(struct buffer *out, pdk_string text, const char *from, size_t from_length, const char *to,
-    size_t to_length)
+static void put_replaced(
+    struct buffer *out, pdk_string text, const char *from, size_t from_length, const char *to, size_t to_length)
 {
     const char *at = text.data, *end = text.data + text.length;
     for (;;) {
@@ -73,7 +73,8 @@ static void put_replaced(struct buffer *out, pdk_string text, const char *from, 
 bool decode_replace(const struct decoder *decoder, const struct texts *in, struct texts *out)
 {
     for (size_t i = 0; i < in->count; i++) {
-        put_replaced(&out->bytes, texts_at(in, i), decoder->from, decoder->from_length, decoder->to, decoder->to_length);
+        put_replaced(
+            &out->bytes, texts_at(in, i), decoder->from, decoder->from_length, decoder->to, decoder->to_length);
         if (!texts_end(out))
             return false;
     }
@@ -133,12 +134,13 @@ bool decode_strip(const struct decoder *decoder, const struct texts *in, struct 
     size_t size = decoder->from_length;
     for (size_t i = 0; i < in->count; i++) {
         pdk_string text = texts_at(in, i);
-        for (size_t n = 0; n < decoder->left && text.length >= size && memcmp(text.data, decoder->from, size) == 0; n++) {
+        for (size_t n = 0; n < decoder->left && text.length >= size && memcmp(text.data, decoder->from, size) == 0;
+             n++) {
             text.data += size;
             text.length -= size;
         }
         for (size_t n = 0; n < decoder->right && text.length >= size &&
-             memcmp(text.data + text.length - size, decoder->from, size) == 0;
+                           memcmp(text.data + text.length - size, decoder->from, size) == 0;
              n++)
             text.length -= size;
         buffer_put(&out->bytes, text.data, text.length);
@@ -162,8 +164,17 @@ bool decode_metaspace(const struct decoder *decoder, const struct texts *in, str
 static const struct {
     const char *from, *to;
 } clean_ups[] = {
-    {" .", "."}, {" ?", "?"}, {" !", "!"}, {" ,", ","}, {" ' ", "'"}, {" n't", "n't"}, {" 'm", "'m"}, {" do not", " don't"},
-    {" 's", "'s"}, {" 've", "'ve"}, {" 're", "'re"},
+    {" .", "."},
+    {" ?", "?"},
+    {" !", "!"},
+    {" ,", ","},
+    {" ' ", "'"},
+    {" n't", "n't"},
+    {" 'm", "'m"},
+    {" do not", " don't"},
+    {" 's", "'s"},
+    {" 've", "'ve"},
+    {" 're", "'re"},
 };
 
 static void clean_up(struct buffer *text, struct buffer *work)
@@ -185,7 +196,8 @@ bool decode_wordpiece(const struct decoder *decoder, const struct texts *in, str
     for (size_t i = 0; i < in->count && done; i++) {
         pdk_string piece = texts_at(in, i);
         buffer_clear(&text);
-        bool goes_on = piece.length >= decoder->from_length && memcmp(piece.data, decoder->from, decoder->from_length) == 0;
+        bool goes_on =
+            piece.length >= decoder->from_length && memcmp(piece.data, decoder->from, decoder->from_length) == 0;
         if (i > 0 && goes_on)
             buffer_put(&text, piece.data + decoder->from_length, piece.length - decoder->from_length);
         else {
@@ -207,7 +219,8 @@ bool decode_wordpiece(const struct decoder *decoder, const struct texts *in, str
 bool decode_bpe(const struct decoder *decoder, const struct texts *in, struct texts *out)
 {
     for (size_t i = 0; i < in->count; i++) {
-        put_replaced(&out->bytes, texts_at(in, i), decoder->from, decoder->from_length, " ", i + 1 == in->count ? 0 : 1);
+        put_replaced(
+            &out->bytes, texts_at(in, i), decoder->from, decoder->from_length, " ", i + 1 == in->count ? 0 : 1);
         if (!texts_end(out))
             return false;
     }

@@ -20,7 +20,8 @@ pdk_string texts_at(const struct texts *texts, size_t index);
 bool texts_end(struct texts *texts);
 
 struct decoder;
-typedef bool decoder_apply(const struct decoder *decoder, const struct texts *in, struct texts *out); /* false: no memory */
+typedef bool decoder_apply(
+    const struct decoder *decoder, const struct texts *in, struct texts *out); /* false: no memory */
 
 struct decoder {
     decoder_apply *apply;

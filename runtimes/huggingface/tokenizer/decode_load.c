@@ -8,7 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-static pdk_status take_text(const struct json *value, const char *key, char **ret_text, size_t *ret_length, pdk_error *err)
+static pdk_status take_text(
+    const struct json *value, const char *key, char **ret_text, size_t *ret_length, pdk_error *err)
 {
     if (value == NULL || value->type != JSON_STRING)
         return pdk_error_set(err, PDK_INVALID, "decoder", "'%s' is missing or no string", key);
@@ -30,7 +31,8 @@ static pdk_status load_replace(struct decoder *step, const struct json *json, pd
     pdk_status status = take_text(json_get(json, "content"), "content", &step->to, &step->to_length, err);
     const struct json *regex = json_path(json, "pattern.Regex");
     if (status == PDK_OK && regex != NULL)
-        return pdk_error_set(err, PDK_UNSUPPORTED, "decoder.pattern", "Replace by a regular expression is not supported");
+        return pdk_error_set(
+            err, PDK_UNSUPPORTED, "decoder.pattern", "Replace by a regular expression is not supported");
     if (status == PDK_OK)
         status = take_text(json_path(json, "pattern.String"), "pattern", &step->from, &step->from_length, err);
     if (status == PDK_OK && step->from_length == 0)

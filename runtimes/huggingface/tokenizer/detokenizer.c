@@ -1,6 +1,6 @@
 /* Text of a growing sequence. Kept are the last ids, of which the first `settled` have been given as text already
- * (`prefix` is what those decode to): a further id is decoded together with them, and what is more than the prefix is new,
- * unless it ends in U+FFFD, which may be half a character. It is the reference library's way, and so its texts. */
+ * (`prefix` is what those decode to): a further id is decoded together with them, and what is more than the prefix is
+ * new, unless it ends in U+FFFD, which may be half a character. It is the reference library's way, and so its texts. */
 #include "config.h"
 
 #include "core/base/array.h"
@@ -11,9 +11,10 @@
 #include <string.h>
 
 enum {
-    PROMPT_LEAST = 4, PROMPT_MOST = 24, /* of the prompt's tokens are looked at */
-    WAITING_MAX = 64,                   /* ids without text, after which what there is goes out as it is */
-    CONTEXT = 4,                        /* ids before one, for its text alone */
+    PROMPT_LEAST = 4,
+    PROMPT_MOST = 24, /* of the prompt's tokens are looked at */
+    WAITING_MAX = 64, /* ids without text, after which what there is goes out as it is */
+    CONTEXT = 4,      /* ids before one, for its text alone */
 };
 
 struct detokenizer {
@@ -33,7 +34,8 @@ static bool is_broken(const struct buffer *text)
 }
 
 /* Decodes ids into detokenizer->texts.bytes. */
-static pdk_status decode(struct detokenizer *detokenizer, const uint32_t *ids, size_t count, bool skip_special, pdk_error *err)
+static pdk_status decode(
+    struct detokenizer *detokenizer, const uint32_t *ids, size_t count, bool skip_special, pdk_error *err)
 {
     return tokenizer_decode_with(
         detokenizer->tokenizer, ids, count, skip_special, &detokenizer->texts, &detokenizer->other, err);
@@ -79,8 +81,8 @@ static pdk_status start(struct detokenizer *detokenizer, const uint32_t *prompt,
     return set_prefix(detokenizer, err);
 }
 
-pdk_status detokenizer_new(const struct tokenizer *tokenizer, const uint32_t *prompt, size_t prompt_count, bool skip_special,
-    bool spaces_between_special, struct detokenizer **ret_detokenizer, pdk_error *err)
+pdk_status detokenizer_new(const struct tokenizer *tokenizer, const uint32_t *prompt, size_t prompt_count,
+    bool skip_special, bool spaces_between_special, struct detokenizer **ret_detokenizer, pdk_error *err)
 {
     struct detokenizer *detokenizer = calloc(1, sizeof *detokenizer);
     if (detokenizer == NULL)
@@ -182,8 +184,8 @@ pdk_status detokenizer_next(struct detokenizer *detokenizer, uint32_t id, struct
     return status == PDK_OK && out->failed ? pdk_error_set(err, PDK_NO_MEMORY, "tokens", "out of memory") : status;
 }
 
-static pdk_status decode_alone(const struct tokenizer *tokenizer, const uint32_t *ids, size_t count, struct buffer *text,
-    pdk_error *err)
+static pdk_status decode_alone(
+    const struct tokenizer *tokenizer, const uint32_t *ids, size_t count, struct buffer *text, pdk_error *err)
 {
     buffer_clear(text);
     return tokenizer_decode(tokenizer, ids, count, false, text, err);

@@ -1,5 +1,5 @@
-/* Text to tokens, in the format's order: added tokens as they stand, then in each gap the normalizers, the added tokens that
- * are looked for behind them, the words, the model. */
+/* Text to tokens, in the format's order: added tokens as they stand, then in each gap the normalizers, the added tokens
+ * that are looked for behind them, the words, the model. */
 #include "config.h"
 
 #include "core/base/array.h"
@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { TEXT_MAX = 1 << 30 };
+enum { TEXT_MAX = 1 << 30, KEPT_MAX = 1 << 20 /* of a buffer that waits for the next stretch */ };
 
 struct encoder {
     const struct tokenizer *tokenizer;
@@ -20,7 +20,7 @@ struct encoder {
     struct marked_text text, other;
     const struct text_run *runs; /* NULL: all is special */
     size_t *run_ends, run_count;
-    size_t length;               /* of the whole text */
+    size_t length; /* of the whole text */
 };
 
 static void encoder_done(struct encoder *encoder)
@@ -148,9 +148,12 @@ static pdk_status encode_gap(struct encoder *encoder, const char *text, size_t o
         marked_text_put(&encoder->text, text, length, 0);
     if (encoder->text.text.failed || encoder->text.marks.failed)
         return pdk_error_set(err, PDK_NO_MEMORY, "prompt", "out of memory");
-    pdk_status status = normalizers_apply(&tokenizer->normalizers, &encoder->text, &encoder->other, encoder->length, err);
+    pdk_status status =
+        normalizers_apply(&tokenizer->normalizers, &encoder->text, &encoder->other, encoder->length, err);
     if (status != PDK_OK)
         return status;
+    if (encoder->other.text.room > KEPT_MAX)
+        marked_text_done(&encoder->other);
     struct added_filter filter = {marks_allow, &encoder->text};
     return encode_normalized(encoder, encoder->text.text.data, encoder->text.text.length, offset == 0, &filter, err);
 }
@@ -174,7 +177,8 @@ static pdk_status encode_text(struct encoder *encoder, const char *text, size_t 
     return PDK_OK;
 }
 
-static pdk_status take_runs(struct encoder *encoder, const struct text_run *runs, size_t count, size_t length, pdk_error *err)
+static pdk_status take_runs(
+    struct encoder *encoder, const struct text_run *runs, size_t count, size_t length, pdk_error *err)
 {
     if (runs == NULL)
         return PDK_OK;
@@ -193,7 +197,8 @@ static pdk_status take_runs(struct encoder *encoder, const struct text_run *runs
     return end == length ? PDK_OK : pdk_error_set(err, PDK_INTERNAL, "prompt", "runs end before the text");
 }
 
-static pdk_status encode_framed(struct encoder *encoder, const char *text, size_t length, bool add_special, pdk_error *err)
+static pdk_status encode_framed(
+    struct encoder *encoder, const char *text, size_t length, bool add_special, pdk_error *err)
 {
     const struct frame *frame = &encoder->tokenizer->frame;
     for (size_t i = 0; add_special && i < frame->before_count; i++) {
@@ -210,8 +215,8 @@ static pdk_status encode_framed(struct encoder *encoder, const char *text, size_
     return PDK_OK;
 }
 
-pdk_status tokenizer_encode(const struct tokenizer *tokenizer, const char *text, size_t length, const struct text_run *runs,
-    size_t run_count, bool add_special, struct token_list *list, pdk_error *err)
+pdk_status tokenizer_encode(const struct tokenizer *tokenizer, const char *text, size_t length,
+    const struct text_run *runs, size_t run_count, bool add_special, struct token_list *list, pdk_error *err)
 {
     size_t bad = 0;
     if (length > TEXT_MAX)
@@ -222,7 +227,7 @@ pdk_status tokenizer_encode(const struct tokenizer *tokenizer, const char *text,
     encoder.words.sink = encode_word;
     encoder.words.to = &encoder;
     size_t before = list->count;
-    pdk_status status = word_run_init(&encoder.words, &tokenizer->words, err);
+    pdk_status status = word_run_init(&encoder.words, &tokenizer->words, length, err);
     if (status == PDK_OK)
         status = take_runs(&encoder, runs, run_count, length, err);
     if (status == PDK_OK)

@@ -25,14 +25,15 @@ static pdk_status read_id(const struct json *value, size_t size, uint32_t *ret_i
 {
     uint64_t id;
     if (!json_uint64(value, &id) || id >= size)
-        return pdk_error_set(err, PDK_INVALID, "post_processor", "the id of a special token is no token (%zu tokens)", size);
+        return pdk_error_set(
+            err, PDK_INVALID, "post_processor", "the id of a special token is no token (%zu tokens)", size);
     *ret_id = (uint32_t)id;
     return PDK_OK;
 }
 
 /* The ids of one template item, at most FRAME_MAX. */
-static pdk_status special_ids(const struct json *json, const struct json *item, size_t size, uint32_t *ids, size_t *count,
-    pdk_error *err)
+static pdk_status special_ids(
+    const struct json *json, const struct json *item, size_t size, uint32_t *ids, size_t *count, pdk_error *err)
 {
     const char *name = "";
     const struct json *found = NULL, *known = json_get(json, "special_tokens");

@@ -1,4 +1,5 @@
-/* A GGUF's vocabulary, by the kind that it names: the same parts as a tokenizer.json has, put together from a few keys. */
+/* A GGUF's vocabulary, by the kind that it names: the same parts as a tokenizer.json has, put together from a few keys.
+ */
 #include "config.h"
 
 #include "core/base/error.h"
@@ -41,15 +42,16 @@ static pdk_status take_decoders(struct tokenizer *tokenizer, const struct json *
 }
 
 /* An id of a token under `key`, or -1. */
-static pdk_status take_id(const struct gguf *gguf, const struct tokenizer *tokenizer, const char *key, int64_t *ret_id,
-    pdk_error *err)
+static pdk_status take_id(
+    const struct gguf *gguf, const struct tokenizer *tokenizer, const char *key, int64_t *ret_id, pdk_error *err)
 {
     uint64_t id;
     *ret_id = -1;
     if (!gguf_uint(gguf, key, &id))
         return PDK_OK;
     if (id >= tokenizer->vocabulary.size)
-        return pdk_error_set(err, PDK_INVALID, key, "%" PRIu64 " is no token; there are %zu", id, tokenizer->vocabulary.size);
+        return pdk_error_set(
+            err, PDK_INVALID, key, "%" PRIu64 " is no token; there are %zu", id, tokenizer->vocabulary.size);
     *ret_id = (int64_t)id;
     return PDK_OK;
 }
@@ -63,8 +65,8 @@ static bool is_phi3(const struct gguf *gguf)
 {
     pdk_string name;
     return gguf_string(gguf, "general.name", &name) &&
-        (memmem(name.data, name.length, "phi-3", 5) != NULL || memmem(name.data, name.length, "Phi-3", 5) != NULL ||
-            memmem(name.data, name.length, "phi3", 4) != NULL || memmem(name.data, name.length, "Phi3", 4) != NULL);
+           (memmem(name.data, name.length, "phi-3", 5) != NULL || memmem(name.data, name.length, "Phi-3", 5) != NULL ||
+               memmem(name.data, name.length, "phi3", 4) != NULL || memmem(name.data, name.length, "Phi3", 4) != NULL);
 }
 
 /* Phi 3's markers swallow the white space behind them; the file does not say so, only the model's name does. */
@@ -87,22 +89,25 @@ static pdk_status load_tokens(struct tokenizer *tokenizer, const struct gguf *gg
     if (tokens == NULL || count == 0)
         return pdk_error_set(err, PDK_INVALID, tokens_key, "the file has no list of tokens");
     if (types != NULL && type_count != count)
-        return pdk_error_set(err, PDK_INVALID, "tokenizer.ggml.token_type", "%zu types for %zu tokens", type_count, count);
+        return pdk_error_set(
+            err, PDK_INVALID, "tokenizer.ggml.token_type", "%zu types for %zu tokens", type_count, count);
     for (size_t id = 0; id < count; id++) {
         pdk_string text = gguf_array_string(tokens, id);
         int64_t type = type_of(types, id);
         bool special = type == TYPE_CONTROL || type == TYPE_UNKNOWN;
         struct added_token added = {.special = special, .right = phi3 && special && takes_white_behind(text)};
-        pdk_status status = special || type == TYPE_USER_DEFINED
-            ? tokenizer_add_token(tokenizer, (int64_t)id, text.data, text.length, &added, false, err)
-            : vocabulary_add(&tokenizer->vocabulary, (int64_t)id, text.data, text.length, err);
+        pdk_status status =
+            special || type == TYPE_USER_DEFINED
+                ? tokenizer_add_token(tokenizer, (int64_t)id, text.data, text.length, &added, false, err)
+                : vocabulary_add(&tokenizer->vocabulary, (int64_t)id, text.data, text.length, err);
         if (status != PDK_OK)
             return status;
     }
     return PDK_OK;
 }
 
-static pdk_status load_merges(struct bpe *bpe, const struct vocabulary *vocabulary, const struct gguf *gguf, pdk_error *err)
+static pdk_status load_merges(
+    struct bpe *bpe, const struct vocabulary *vocabulary, const struct gguf *gguf, pdk_error *err)
 {
     size_t count = 0;
     const struct gguf_array *merges = gguf_array(gguf, "tokenizer.ggml.merges", GGUF_STRING, &count);
@@ -196,13 +201,15 @@ static pdk_status load_scores(struct tokenizer *tokenizer, const struct gguf *gg
 static pdk_status load_llama(struct tokenizer *tokenizer, const struct gguf *gguf, pdk_error *err)
 {
     static const char replace[] = "{\"type\":\"Replace\",\"pattern\":{\"String\":\" \"},\"content\":\"\\u2581\"}";
-    static const char decoders[] = "{\"type\":\"Sequence\",\"decoders\":[{\"type\":\"Replace\",\"pattern\":{\"String\":\"\\u2581\"},"
-                                   "\"content\":\" \"},{\"type\":\"ByteFallback\"},{\"type\":\"Fuse\"}]}";
+    static const char decoders[] =
+        "{\"type\":\"Sequence\",\"decoders\":[{\"type\":\"Replace\",\"pattern\":{\"String\":\"\\u2581\"},"
+        "\"content\":\" \"},{\"type\":\"ByteFallback\"},{\"type\":\"Fuse\"}]}";
     bool prefix = true, squeeze = false;
     gguf_bool(gguf, "tokenizer.ggml.add_space_prefix", &prefix);
     gguf_bool(gguf, "tokenizer.ggml.remove_extra_whitespaces", &squeeze);
     if (squeeze)
-        return pdk_error_set(err, PDK_UNSUPPORTED, "tokenizer.ggml.remove_extra_whitespaces", "is not supported with llama");
+        return pdk_error_set(
+            err, PDK_UNSUPPORTED, "tokenizer.ggml.remove_extra_whitespaces", "is not supported with llama");
     pdk_status status = load_tokens(tokenizer, gguf, err);
     if (status == PDK_OK && prefix)
         status = load_constant(tokenizer, take_normalizers, "{\"type\":\"Prepend\",\"prepend\":\"\\u2581\"}", err);
@@ -213,7 +220,8 @@ static pdk_status load_llama(struct tokenizer *tokenizer, const struct gguf *ggu
     if (status == PDK_OK)
         status = load_constant(tokenizer, take_decoders, decoders, err);
     if (status == PDK_OK && prefix)
-        status = load_constant(tokenizer, take_decoders, "{\"type\":\"Strip\",\"content\":\" \",\"start\":1,\"stop\":0}", err);
+        status = load_constant(
+            tokenizer, take_decoders, "{\"type\":\"Strip\",\"content\":\" \",\"start\":1,\"stop\":0}", err);
     int64_t unknown = -1;
     if (status == PDK_OK)
         status = take_id(gguf, tokenizer, "tokenizer.ggml.unknown_token_id", &unknown, err);
@@ -225,8 +233,9 @@ static pdk_status load_llama(struct tokenizer *tokenizer, const struct gguf *ggu
 /* Words start with U+2581 here, and parts of words with nothing. */
 static pdk_status load_bert(struct tokenizer *tokenizer, const struct gguf *gguf, pdk_error *err)
 {
-    static const char decoders[] = "{\"type\":\"Sequence\",\"decoders\":[{\"type\":\"Replace\",\"pattern\":{\"String\":\"\\u2581\"},"
-                                   "\"content\":\" \"},{\"type\":\"Fuse\"},{\"type\":\"Strip\",\"content\":\" \",\"start\":1,\"stop\":0}]}";
+    static const char decoders[] =
+        "{\"type\":\"Sequence\",\"decoders\":[{\"type\":\"Replace\",\"pattern\":{\"String\":\"\\u2581\"},"
+        "\"content\":\" \"},{\"type\":\"Fuse\"},{\"type\":\"Strip\",\"content\":\" \",\"start\":1,\"stop\":0}]}";
     int64_t unknown = -1;
     bool lowercase = true;
     gguf_bool(gguf, "tokenizer.ggml.lowercase", &lowercase);
@@ -237,7 +246,8 @@ static pdk_status load_bert(struct tokenizer *tokenizer, const struct gguf *gguf
     if (status == PDK_OK && unknown < 0)
         status = pdk_error_set(err, PDK_INVALID, "tokenizer.ggml.unknown_token_id", "is missing");
     if (status == PDK_OK)
-        status = wordpiece_init(&tokenizer->model.wordpiece, &tokenizer->vocabulary, (uint32_t)unknown, "\xE2\x96\x81", "", err);
+        status = wordpiece_init(
+            &tokenizer->model.wordpiece, &tokenizer->vocabulary, (uint32_t)unknown, "\xE2\x96\x81", "", err);
     if (status == PDK_OK)
         status = load_constant(tokenizer, take_normalizers,
             lowercase ? "{\"type\":\"BertNormalizer\"}" : "{\"type\":\"BertNormalizer\",\"lowercase\":false}", err);
@@ -267,7 +277,8 @@ static pdk_status load_frame(struct tokenizer *tokenizer, const struct gguf *ggu
     if (status == PDK_OK)
         status = take_id(gguf, tokenizer, "tokenizer.ggml.cls_token_id", &cls, err);
     if (status == PDK_OK)
-        status = take_id(gguf, tokenizer, "tokenizer.ggml.seperator_token_id", &sep, err); /* written so in the format */
+        status =
+            take_id(gguf, tokenizer, "tokenizer.ggml.seperator_token_id", &sep, err); /* written so in the format */
     if (status != PDK_OK)
         return status;
     bool bert = tokenizer->model.kind == MODEL_WORDPIECE;

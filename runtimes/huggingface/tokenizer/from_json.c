@@ -19,7 +19,8 @@ static pdk_status load_added(struct tokenizer *tokenizer, const struct json *lis
         const struct json *content = json_get(at, "content");
         int64_t id;
         if (content == NULL || content->type != JSON_STRING || !json_int64(json_get(at, "id"), &id))
-            return pdk_error_set(err, PDK_INVALID, "added_tokens", "an entry without a content and an id (line %u)", at->line);
+            return pdk_error_set(
+                err, PDK_INVALID, "added_tokens", "an entry without a content and an id (line %u)", at->line);
         struct added_token token = {0};
         bool special = false, normalized;
         json_bool(json_get(at, "special"), &special);

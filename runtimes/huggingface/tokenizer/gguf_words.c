@@ -1,18 +1,18 @@
-/* The file names a family and leaves its expressions to the reader; these are the ones of each family's tokenizer.json. */
+/* The file names a family and leaves its expressions to the reader; these are the ones of each family's tokenizer.json.
+ */
 #include "config.h"
 
 #include "runtimes/huggingface/tokenizer/gguf_words.h"
 
 #include <string.h>
 
-#define GPT2 "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+"
-#define TAIL(n) "|\\p{N}" n "| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+"
-#define SHORT "(?i:'s|'t|'re|'ve|'m|'ll|'d)"
-#define LETTERS "|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+"
-#define UPPER "[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}]"
-#define LOWER "[\\p{Ll}\\p{Lm}\\p{Lo}\\p{M}]"
-#define CASES(end) \
-    "[^\\r\\n\\p{L}\\p{N}]?" UPPER "*" LOWER "+" end "|[^\\r\\n\\p{L}\\p{N}]?" UPPER "+" LOWER "*" end
+#define GPT2          "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+"
+#define TAIL(n)       "|\\p{N}" n "| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+"
+#define SHORT         "(?i:'s|'t|'re|'ve|'m|'ll|'d)"
+#define LETTERS       "|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+"
+#define UPPER         "[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}]"
+#define LOWER         "[\\p{Ll}\\p{Lm}\\p{Lo}\\p{M}]"
+#define CASES(end)    "[^\\r\\n\\p{L}\\p{N}]?" UPPER "*" LOWER "+" end "|[^\\r\\n\\p{L}\\p{N}]?" UPPER "+" LOWER "*" end
 #define SLASH_TAIL(n) "|\\p{N}" n "| ?[^\\s\\p{L}\\p{N}]+[\\r\\n/]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+"
 
 static const char *const gpt2[] = {GPT2, NULL};

@@ -15,7 +15,8 @@ static pdk_status load_words(struct vocabulary *vocabulary, const struct json *j
     for (const struct json *at = words->child; at != NULL; at = at->next) {
         int64_t id;
         if (!json_int64(at, &id))
-            return pdk_error_value(err, PDK_INVALID, "model.vocab", at->key, "the id of '%.64s' is no integer", at->key);
+            return pdk_error_value(
+                err, PDK_INVALID, "model.vocab", at->key, "the id of '%.64s' is no integer", at->key);
         pdk_status status = vocabulary_add(vocabulary, id, at->key, at->key_length, err);
         if (status != PDK_OK)
             return status;
@@ -23,23 +24,23 @@ static pdk_status load_words(struct vocabulary *vocabulary, const struct json *j
     return PDK_OK;
 }
 
-static pdk_status load_bpe(struct token_model *model, struct vocabulary *vocabulary, const struct json *json, bool spelled,
-    pdk_error *err)
+static pdk_status load_bpe(
+    struct token_model *model, struct vocabulary *vocabulary, const struct json *json, bool spelled, pdk_error *err)
 {
     pdk_status status = load_words(vocabulary, json, err);
     return status != PDK_OK ? status : bpe_load(&model->bpe, vocabulary, json, spelled, err);
 }
 
-static pdk_status load_unigram(struct token_model *model, struct vocabulary *vocabulary, const struct json *json, bool spelled,
-    pdk_error *err)
+static pdk_status load_unigram(
+    struct token_model *model, struct vocabulary *vocabulary, const struct json *json, bool spelled, pdk_error *err)
 {
     if (spelled)
         return pdk_error_set(err, PDK_UNSUPPORTED, "pre_tokenizer", "ByteLevel before Unigram is not supported");
     return unigram_load(&model->unigram, vocabulary, json, err);
 }
 
-static pdk_status load_wordpiece(struct token_model *model, struct vocabulary *vocabulary, const struct json *json,
-    bool spelled, pdk_error *err)
+static pdk_status load_wordpiece(
+    struct token_model *model, struct vocabulary *vocabulary, const struct json *json, bool spelled, pdk_error *err)
 {
     if (spelled)
         return pdk_error_set(err, PDK_UNSUPPORTED, "pre_tokenizer", "ByteLevel before WordPiece is not supported");
@@ -57,8 +58,8 @@ static const struct {
     [MODEL_WORDPIECE] = {"WordPiece", load_wordpiece},
 };
 
-pdk_status token_model_load(struct token_model *model, struct vocabulary *vocabulary, const struct json *json, bool spelled,
-    pdk_error *err)
+pdk_status token_model_load(
+    struct token_model *model, struct vocabulary *vocabulary, const struct json *json, bool spelled, pdk_error *err)
 {
     const char *type = "";
     if (!json_string(json_get(json, "type"), &type) && json_get(json, "merges") != NULL)
@@ -84,8 +85,8 @@ void token_model_work_done(struct token_model_work *work)
     unigram_work_done(&work->unigram);
 }
 
-pdk_status token_model_encode(const struct token_model *model, struct token_model_work *work, const char *word, size_t length,
-    struct token_list *list, pdk_error *err)
+pdk_status token_model_encode(const struct token_model *model, struct token_model_work *work, const char *word,
+    size_t length, struct token_list *list, pdk_error *err)
 {
     switch (model->kind) {
     case MODEL_UNIGRAM: return unigram_encode(&model->unigram, &work->unigram, word, length, list, err);

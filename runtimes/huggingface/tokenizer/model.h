@@ -23,10 +23,10 @@ struct token_model_work {
 };
 
 /* Reads the model of a tokenizer.json; its words go into the empty `vocabulary`, which the model borrows. */
-pdk_status token_model_load(struct token_model *model, struct vocabulary *vocabulary, const struct json *json, bool spelled,
-    pdk_error *err);
+pdk_status token_model_load(
+    struct token_model *model, struct vocabulary *vocabulary, const struct json *json, bool spelled, pdk_error *err);
 void token_model_done(struct token_model *model);
 void token_model_work_done(struct token_model_work *work);
 /* Appends the tokens of one word. */
-pdk_status token_model_encode(const struct token_model *model, struct token_model_work *work, const char *word, size_t length,
-    struct token_list *list, pdk_error *err);
+pdk_status token_model_encode(const struct token_model *model, struct token_model_work *work, const char *word,
+    size_t length, struct token_list *list, pdk_error *err);

@@ -50,8 +50,8 @@ pdk_status normalize_check(const struct marked_text *out, size_t limit, pdk_erro
     return PDK_OK;
 }
 
-pdk_status normalize_lowercase(const struct normalizer *step, const struct marked_text *in, struct marked_text *out,
-    size_t limit, pdk_error *err)
+pdk_status normalize_lowercase(
+    const struct normalizer *step, const struct marked_text *in, struct marked_text *out, size_t limit, pdk_error *err)
 {
     (void)step;
     for (size_t i = 0; i < in->text.length;) {
@@ -72,12 +72,12 @@ pdk_status normalize_lowercase(const struct normalizer *step, const struct marke
 static bool is_ideograph(uint32_t c)
 {
     return (c >= 0x4E00 && c <= 0x9FFF) || (c >= 0x3400 && c <= 0x4DBF) || (c >= 0x20000 && c <= 0x2A6DF) ||
-        (c >= 0x2A700 && c <= 0x2B73F) || (c >= 0x2B740 && c <= 0x2B81F) || (c >= 0x2B920 && c <= 0x2CEAF) ||
-        (c >= 0xF900 && c <= 0xFAFF) || (c >= 0x2F800 && c <= 0x2FA1F);
+           (c >= 0x2A700 && c <= 0x2B73F) || (c >= 0x2B740 && c <= 0x2B81F) || (c >= 0x2B920 && c <= 0x2CEAF) ||
+           (c >= 0xF900 && c <= 0xFAFF) || (c >= 0x2F800 && c <= 0x2FA1F);
 }
 
-pdk_status normalize_chars(const struct normalizer *step, const struct marked_text *in, struct marked_text *out, size_t limit,
-    pdk_error *err)
+pdk_status normalize_chars(
+    const struct normalizer *step, const struct marked_text *in, struct marked_text *out, size_t limit, pdk_error *err)
 {
     for (size_t i = 0; i < in->text.length;) {
         uint32_t code = 0;
@@ -97,8 +97,8 @@ pdk_status normalize_chars(const struct normalizer *step, const struct marked_te
     return normalize_check(out, limit, err);
 }
 
-pdk_status normalize_strip(const struct normalizer *step, const struct marked_text *in, struct marked_text *out, size_t limit,
-    pdk_error *err)
+pdk_status normalize_strip(
+    const struct normalizer *step, const struct marked_text *in, struct marked_text *out, size_t limit, pdk_error *err)
 {
     size_t start = 0, end = in->text.length;
     while (step->left && start < end) {
@@ -119,8 +119,8 @@ pdk_status normalize_strip(const struct normalizer *step, const struct marked_te
     return normalize_check(out, limit, err);
 }
 
-pdk_status normalize_prepend(const struct normalizer *step, const struct marked_text *in, struct marked_text *out,
-    size_t limit, pdk_error *err)
+pdk_status normalize_prepend(
+    const struct normalizer *step, const struct marked_text *in, struct marked_text *out, size_t limit, pdk_error *err)
 {
     if (in->text.length != 0)
         marked_text_put(out, step->to, step->to_length, mark_at(in, 0));
@@ -169,8 +169,8 @@ static pdk_status replace_all(const struct normalizer *step, struct regex_state 
     return normalize_check(out, limit, err);
 }
 
-pdk_status normalize_replace(const struct normalizer *step, const struct marked_text *in, struct marked_text *out,
-    size_t limit, pdk_error *err)
+pdk_status normalize_replace(
+    const struct normalizer *step, const struct marked_text *in, struct marked_text *out, size_t limit, pdk_error *err)
 {
     if (in->text.length == 0)
         return PDK_OK;
@@ -185,8 +185,8 @@ pdk_status normalize_replace(const struct normalizer *step, const struct marked_
     return status;
 }
 
-pdk_status normalizers_apply(const struct normalizers *steps, struct marked_text *text, struct marked_text *other, size_t whole,
-    pdk_error *err)
+pdk_status normalizers_apply(
+    const struct normalizers *steps, struct marked_text *text, struct marked_text *other, size_t whole, pdk_error *err)
 {
     size_t limit = whole > (SIZE_MAX - GROWTH_FREE) / GROWTH ? SIZE_MAX : whole * GROWTH + GROWTH_FREE;
     for (size_t i = 0; i < steps->count; i++) {

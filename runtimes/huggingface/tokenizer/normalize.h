@@ -1,6 +1,7 @@
 /* runtimes/huggingface/tokenizer/normalize.h: rewriting text before it is cut: normalizers.
  *
- * The file's steps, flattened into one row. What a step gives is bounded, so that a row of replacements cannot blow up. */
+ * The file's steps, flattened into one row. What a step gives is bounded, so that a row of replacements cannot blow up.
+ */
 #pragma once
 
 #include "core/base/buffer.h"
@@ -23,18 +24,18 @@ void marked_text_put(struct marked_text *text, const char *bytes, size_t length,
 struct normalizer;
 
 /* One step: all of `in` appended to the empty `out`, which may grow to `limit` bytes. PDK_NO_MEMORY, PDK_TOO_LARGE */
-typedef pdk_status normalizer_apply(const struct normalizer *step, const struct marked_text *in, struct marked_text *out,
-    size_t limit, pdk_error *err);
+typedef pdk_status normalizer_apply(
+    const struct normalizer *step, const struct marked_text *in, struct marked_text *out, size_t limit, pdk_error *err);
 
 struct normalizer {
     normalizer_apply *apply;
-    int form;             /* of Unicode: utf8proc's options */
+    int form; /* of Unicode: utf8proc's options */
     bool (*drop)(uint32_t code);
     uint32_t (*map)(uint32_t code);
-    struct regex *regex;  /* Replace: this or `from` */
+    struct regex *regex; /* Replace: this or `from` */
     char *from, *to;
     size_t from_length, to_length;
-    bool left, right;     /* Strip */
+    bool left, right;       /* Strip */
     bool spaced_ideographs; /* BertNormalizer */
     struct charsmap *charsmap;
 };
@@ -47,12 +48,12 @@ struct normalizers {
 pdk_status normalizers_load(struct normalizers *steps, const struct json *json, pdk_error *err);
 void normalizers_done(struct normalizers *steps);
 /* Rewrites *text; `other` is used up. `whole`: the length of the whole request's text, which bounds the growth. */
-pdk_status normalizers_apply(const struct normalizers *steps, struct marked_text *text, struct marked_text *other, size_t whole,
-    pdk_error *err);
+pdk_status normalizers_apply(
+    const struct normalizers *steps, struct marked_text *text, struct marked_text *other, size_t whole, pdk_error *err);
 
 /* The steps, by file. */
-normalizer_apply normalize_form, normalize_lowercase, normalize_chars, normalize_strip, normalize_prepend, normalize_replace,
-    normalize_charsmap;
+normalizer_apply normalize_form, normalize_lowercase, normalize_chars, normalize_strip, normalize_prepend,
+    normalize_replace, normalize_charsmap;
 /* PDK_NO_MEMORY or PDK_TOO_LARGE when `out` is broken or too long. */
 pdk_status normalize_check(const struct marked_text *out, size_t limit, pdk_error *err);
 

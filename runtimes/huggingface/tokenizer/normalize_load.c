@@ -10,7 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-static pdk_status step_add(struct normalizers *steps, normalizer_apply *apply, struct normalizer **ret_step, pdk_error *err)
+static pdk_status step_add(
+    struct normalizers *steps, normalizer_apply *apply, struct normalizer **ret_step, pdk_error *err)
 {
     if (steps->count == NORMALIZERS_MAX)
         return pdk_error_set(err, PDK_INVALID, "normalizer", "more than %d steps", NORMALIZERS_MAX);
@@ -21,7 +22,8 @@ static pdk_status step_add(struct normalizers *steps, normalizer_apply *apply, s
     return PDK_OK;
 }
 
-static pdk_status take_text(const struct json *json, const char *key, char **ret_text, size_t *ret_length, pdk_error *err)
+static pdk_status take_text(
+    const struct json *json, const char *key, char **ret_text, size_t *ret_length, pdk_error *err)
 {
     const struct json *value = json_path(json, key);
     if (value == NULL || value->type != JSON_STRING)
@@ -133,8 +135,8 @@ static bool nmt_drops(uint32_t c)
 
 static uint32_t nmt_maps(uint32_t c)
 {
-    bool space = c == 9 || c == 0x0A || c == 0x0C || c == 0x0D || c == 0x1680 || (c >= 0x200B && c <= 0x200F) || c == 0x2028 ||
-        c == 0x2029 || c == 0x2581 || c == 0xFEFF || c == 0xFFFD;
+    bool space = c == 9 || c == 0x0A || c == 0x0C || c == 0x0D || c == 0x1680 || (c >= 0x200B && c <= 0x200F) ||
+                 c == 0x2028 || c == 0x2029 || c == 0x2581 || c == 0xFEFF || c == 0xFFFD;
     return space ? ' ' : c;
 }
 

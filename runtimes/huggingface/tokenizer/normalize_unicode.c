@@ -1,6 +1,6 @@
-/* Unicode's normal forms, a stretch at a time, so that memory stays small and marks can be kept: a stretch starts at ASCII
- * or, once it is long, at a letter that composes with nothing before it. utf8proc puts marks in order by exchanging
- * neighbours, which a long run of marks makes quadratic; so a run is cut after STRETCH_MARKS. */
+/* Unicode's normal forms, a stretch at a time, so that memory stays small and marks can be kept: a stretch starts at
+ * ASCII or, once it is long, at a letter that composes with nothing before it. utf8proc puts marks in order by
+ * exchanging neighbours, which a long run of marks makes quadratic; so a run is cut after STRETCH_MARKS. */
 #include "config.h"
 
 #include "runtimes/huggingface/tokenizer/normalize.h"
@@ -41,12 +41,12 @@ struct stretch {
     size_t room;
 };
 
-static pdk_status put_form(int form, struct stretch *work, const char *text, size_t length, struct marked_text *out, char mark,
-    pdk_error *err)
+static pdk_status put_form(
+    int form, struct stretch *work, const char *text, size_t length, struct marked_text *out, char mark, pdk_error *err)
 {
     for (;;) {
-        utf8proc_ssize_t count = utf8proc_decompose((const utf8proc_uint8_t *)text, (utf8proc_ssize_t)length, work->codes,
-            (utf8proc_ssize_t)work->room, (utf8proc_option_t)(form | UTF8PROC_STABLE));
+        utf8proc_ssize_t count = utf8proc_decompose((const utf8proc_uint8_t *)text, (utf8proc_ssize_t)length,
+            work->codes, (utf8proc_ssize_t)work->room, (utf8proc_option_t)(form | UTF8PROC_STABLE));
         if (count < 0)
             return pdk_error_set(err, PDK_INVALID, "prompt", "cannot be normalised: %s", utf8proc_errmsg(count));
         if ((size_t)count <= work->room && work->room > 0) {
@@ -62,8 +62,8 @@ static pdk_status put_form(int form, struct stretch *work, const char *text, siz
     }
 }
 
-pdk_status normalize_form(const struct normalizer *step, const struct marked_text *in, struct marked_text *out, size_t limit,
-    pdk_error *err)
+pdk_status normalize_form(
+    const struct normalizer *step, const struct marked_text *in, struct marked_text *out, size_t limit, pdk_error *err)
 {
     struct stretch work = {0};
     pdk_status status = PDK_OK;

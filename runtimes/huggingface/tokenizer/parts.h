@@ -29,5 +29,5 @@ pdk_status tokenizer_add_token(struct tokenizer *tokenizer, int64_t id, const ch
 PDK_DEFINE_CLEANUP(struct tokenizer, tokenizer_free)
 
 /* The texts of the ids, `skip_special` leaving out, into `texts`, which another list helps with. */
-pdk_status tokenizer_decode_with(const struct tokenizer *tokenizer, const uint32_t *ids, size_t count, bool skip_special,
-    struct texts *texts, struct texts *other, pdk_error *err);
+pdk_status tokenizer_decode_with(const struct tokenizer *tokenizer, const uint32_t *ids, size_t count,
+    bool skip_special, struct texts *texts, struct texts *other, pdk_error *err);

@@ -42,9 +42,11 @@ static bool has_class_intersection(const char *pattern, size_t length)
 pdk_status regex_compile(const char *pattern, size_t length, struct regex **ret_regex, pdk_error *err)
 {
     if (length > PATTERN_MAX)
-        return pdk_error_set(err, PDK_INVALID, "Regex", "the expression has %zu bytes; the limit is %d", length, PATTERN_MAX);
+        return pdk_error_set(
+            err, PDK_INVALID, "Regex", "the expression has %zu bytes; the limit is %d", length, PATTERN_MAX);
     if (has_class_intersection(pattern, length))
-        return pdk_error_value(err, PDK_UNSUPPORTED, "Regex", pattern, "intersections of classes (&&) are not supported");
+        return pdk_error_value(
+            err, PDK_UNSUPPORTED, "Regex", pattern, "intersections of classes (&&) are not supported");
     struct regex *regex = calloc(1, sizeof *regex);
     if (regex == NULL)
         return pdk_error_set(err, PDK_NO_MEMORY, "Regex", "out of memory");
@@ -56,8 +58,8 @@ pdk_status regex_compile(const char *pattern, size_t length, struct regex **ret_
         PCRE2_UCHAR text[128];
         pcre2_get_error_message(number, text, sizeof text);
         regex_free(regex);
-        return pdk_error_value(err, PDK_INVALID, "Regex", pattern, "%s at byte %zu of the expression", (char *)text,
-            (size_t)offset);
+        return pdk_error_value(
+            err, PDK_INVALID, "Regex", pattern, "%s at byte %zu of the expression", (char *)text, (size_t)offset);
     }
     *ret_regex = regex;
     return PDK_OK;
@@ -97,8 +99,8 @@ struct regex_state *regex_state_free(struct regex_state *state)
     return NULL;
 }
 
-pdk_status regex_find(const struct regex *regex, struct regex_state *state, const char *text, size_t length, size_t from,
-    bool *ret_found, size_t *ret_start, size_t *ret_end, pdk_error *err)
+pdk_status regex_find(const struct regex *regex, struct regex_state *state, const char *text, size_t length,
+    size_t from, bool *ret_found, size_t *ret_start, size_t *ret_end, pdk_error *err)
 {
     int got = pcre2_match(regex->code, (PCRE2_SPTR)text, length, from, PCRE2_NO_UTF_CHECK, state->data, state->context);
     if (got == PCRE2_ERROR_NOMATCH) {
@@ -108,8 +110,8 @@ pdk_status regex_find(const struct regex *regex, struct regex_state *state, cons
     if (got < 0) {
         PCRE2_UCHAR reason[128];
         pcre2_get_error_message(got, reason, sizeof reason);
-        return pdk_error_set(err, PDK_INVALID, "prompt", "the text cannot be cut into words: %s at byte %zu", (char *)reason,
-            from);
+        return pdk_error_set(
+            err, PDK_INVALID, "prompt", "the text cannot be cut into words: %s at byte %zu", (char *)reason, from);
     }
     const PCRE2_SIZE *bounds = pcre2_get_ovector_pointer(state->data);
     *ret_found = true;

@@ -15,5 +15,5 @@ struct regex *regex_free(struct regex *regex);
 struct regex_state *regex_state_new(const struct regex *regex); /* NULL: out of memory */
 struct regex_state *regex_state_free(struct regex_state *state);
 /* The first match at or behind `from` in valid UTF-8. *ret_found false: none. */
-pdk_status regex_find(const struct regex *regex, struct regex_state *state, const char *text, size_t length, size_t from,
-    bool *ret_found, size_t *ret_start, size_t *ret_end, pdk_error *err);
+pdk_status regex_find(const struct regex *regex, struct regex_state *state, const char *text, size_t length,
+    size_t from, bool *ret_found, size_t *ret_start, size_t *ret_end, pdk_error *err);

@@ -88,8 +88,8 @@ const char *tokenizer_template(const struct tokenizer *tokenizer)
     return tokenizer->template;
 }
 
-pdk_status tokenizer_decode_with(const struct tokenizer *tokenizer, const uint32_t *ids, size_t count, bool skip_special,
-    struct texts *texts, struct texts *other, pdk_error *err)
+pdk_status tokenizer_decode_with(const struct tokenizer *tokenizer, const uint32_t *ids, size_t count,
+    bool skip_special, struct texts *texts, struct texts *other, pdk_error *err)
 {
     bool spaced = tokenizer->decoders.count == 0; /* without a decoder pieces are words */
     texts_clear(texts);

@@ -25,17 +25,18 @@ struct token_list {
 };
 void token_list_done(struct token_list *list);
 
-/* A run of text and whether special tokens written in it are tokens (a template's own words) or plain text (a user's). */
+/* A run of text and whether special tokens written in it are tokens (a template's own words) or plain text (a user's).
+ */
 struct text_run {
     size_t length;
     bool special;
 };
 
-/* Appends the tokens of `text`, cut into runs whose lengths add up to it (NULL: one run, special). Pre-tokenisation sees
- * the text as a whole: a border of runs is none for it. `add_special`: BOS and so on by the post-processor.
- * Work is O(n log n), memory at most 16 times the text plus 1 MiB. */
-pdk_status tokenizer_encode(const struct tokenizer *tokenizer, const char *text, size_t length, const struct text_run *runs,
-    size_t run_count, bool add_special, struct token_list *list, pdk_error *err);
+/* Appends the tokens of `text`, cut into runs whose lengths add up to it (NULL: one run, special). Pre-tokenisation
+ * sees the text as a whole: a border of runs is none for it. `add_special`: BOS and so on by the post-processor. Work
+ * is O(n log n), memory at most 16 times the text plus 1 MiB. */
+pdk_status tokenizer_encode(const struct tokenizer *tokenizer, const char *text, size_t length,
+    const struct text_run *runs, size_t run_count, bool add_special, struct token_list *list, pdk_error *err);
 /* Appends the text of a whole sequence; ids outside the vocabulary give nothing. */
 pdk_status tokenizer_decode(const struct tokenizer *tokenizer, const uint32_t *ids, size_t count, bool skip_special,
     struct buffer *out, pdk_error *err);
@@ -51,14 +52,16 @@ int64_t tokenizer_eos(const struct tokenizer *tokenizer);
 /* The chat template that came with it (tokenizer_config.json, tokenizer.chat_template), or NULL. Borrowed. */
 const char *tokenizer_template(const struct tokenizer *tokenizer);
 
-/* Incremental decoding: one for each sequence. Gives text as soon as it can no longer change, never half a character. */
+/* Incremental decoding: one for each sequence. Gives text as soon as it can no longer change, never half a character.
+ */
 struct detokenizer;
 /* `prompt`: the last tokens before the first one, for the space of SentencePiece words. PDK_NO_MEMORY */
-pdk_status detokenizer_new(const struct tokenizer *tokenizer, const uint32_t *prompt, size_t prompt_count, bool skip_special,
-    bool spaces_between_special, struct detokenizer **ret_detokenizer, pdk_error *err);
+pdk_status detokenizer_new(const struct tokenizer *tokenizer, const uint32_t *prompt, size_t prompt_count,
+    bool skip_special, bool spaces_between_special, struct detokenizer **ret_detokenizer, pdk_error *err);
 struct detokenizer *detokenizer_free(struct detokenizer *detokenizer);
 /* Appends the text that `id` completes to `out` ("" while a character is incomplete). */
 pdk_status detokenizer_next(struct detokenizer *detokenizer, uint32_t id, struct buffer *out, pdk_error *err);
-/* The text of `id` alone, for log probabilities, after the tokens that detokenizer has seen last (up to 4), by vLLM's rule:
+/* The text of `id` alone, for log probabilities, after the tokens that detokenizer has seen last (up to 4), by vLLM's
+ * rule:
  * "" while a character is incomplete. Changes nothing. */
 pdk_status detokenizer_peek(const struct detokenizer *detokenizer, uint32_t id, struct buffer *out, pdk_error *err);

@@ -1,12 +1,12 @@
-/* Viterbi from left to right: at each character the pieces that start there are found by narrowing a range of the sorted
- * pieces, byte by byte. */
+/* Viterbi from left to right: at each character the pieces that start there are found by narrowing a range of the
+ * sorted pieces, byte by byte. */
 #include "config.h"
 
 #include "runtimes/huggingface/tokenizer/unigram.h"
 
 #include "core/base/array.h"
 #include "core/base/error.h"
-#include "core/base/utf8.h"
+#include "runtimes/huggingface/tokenizer/unicode.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -16,10 +16,9 @@
 /* What the reference gives an unknown character below the worst piece. */
 static const double unknown_penalty = 10;
 
-struct unigram_best {
-    double score;
-    uint32_t id, length; /* of the last piece on the best way here; length 0: no way yet */
-};
+/* In unigram_work.last: no way leads here; a character that is no piece does. */
+#define NO_WAY       (UINT32_MAX - 1)
+#define UNKNOWN_CHAR UINT32_MAX
 
 struct sort_by {
     const struct vocabulary *vocabulary;
@@ -35,8 +34,8 @@ static int compare_pieces(const void *a, const void *b, void *context)
     return order != 0 ? order : (left.length > right.length) - (left.length < right.length);
 }
 
-/* A score as the reference library reads it: the digits as one integer, then one division or multiplication. That may be a
- * last bit away from the nearest double, and decides between ways that add up to the same. */
+/* A score as the reference library reads it: the digits as one integer, then one division or multiplication. That may
+ * be a last bit away from the nearest double, and decides between ways that add up to the same. */
 static bool score_read(const struct json *number, double *ret_score)
 {
     double nearest;
@@ -76,18 +75,21 @@ static bool score_read(const struct json *number, double *ret_score)
     return true;
 }
 
-static pdk_status load_pieces(struct unigram *model, struct vocabulary *vocabulary, const struct json *pieces, pdk_error *err)
+static pdk_status load_pieces(
+    struct unigram *model, struct vocabulary *vocabulary, const struct json *pieces, pdk_error *err)
 {
     double worst = 0;
     for (const struct json *at = pieces->child; at != NULL; at = at->next) {
         const struct json *piece = at->type == JSON_ARRAY && at->count == 2 ? at->child : NULL;
         if (piece == NULL || piece->type != JSON_STRING || !score_read(piece->next, &model->scores[model->count]))
-            return pdk_error_set(err, PDK_INVALID, "model.vocab", "entry %zu is not a piece and its score", model->count);
+            return pdk_error_set(
+                err, PDK_INVALID, "model.vocab", "entry %zu is not a piece and its score", model->count);
         pdk_status status = vocabulary_add(vocabulary, (int64_t)model->count, piece->text, piece->length, err);
         if (status != PDK_OK)
             return status;
         if (model->scores[model->count] < worst)
             worst = model->scores[model->count];
+        model->longest = piece->length > model->longest ? piece->length : model->longest;
         model->sorted[model->count] = (uint32_t)model->count;
         model->count++;
     }
@@ -150,7 +152,8 @@ void unigram_done(struct unigram *model)
 
 void unigram_work_done(struct unigram_work *work)
 {
-    free(work->best);
+    free(work->last);
+    free(work->scores);
 }
 
 /* Narrows [*low, *high), whose pieces share `depth` bytes, to those whose next byte is `byte`. */
@@ -171,67 +174,92 @@ static void narrow(const struct unigram *model, size_t *low, size_t *high, size_
     }
 }
 
-static void offer(struct unigram_best *best, double score, uint32_t id, size_t length)
+static void offer(struct unigram_work *work, size_t at, double score, uint32_t id)
 {
-    if (best->length == 0 || score > best->score)
-        *best = (struct unigram_best){score, id, (uint32_t)length};
+    double *best = &work->scores[at & (work->ring - 1)];
+    if (work->last[at] == NO_WAY || score > *best) {
+        work->last[at] = id;
+        *best = score;
+    }
 }
 
 /* Offers every piece that starts at `at`, and the unknown character. */
-static void extend(const struct unigram *model, struct unigram_best *best, const char *word, size_t length, size_t at)
+static void extend(const struct unigram *model, struct unigram_work *work, const char *word, size_t length, size_t at)
 {
     uint32_t code;
     size_t first = utf8_decode(word + at, length - at, &code);
     bool single = false;
+    double before = at == 0 ? 0 : work->scores[at & (work->ring - 1)];
     size_t low = model->starts[(uint8_t)word[at]], high = model->starts[(uint8_t)word[at] + 1];
     for (size_t depth = 1; low < high; depth++) {
         pdk_string piece = vocabulary_piece(model->vocabulary, model->sorted[low]);
         if (piece.length == depth) {
             uint32_t id = model->sorted[low];
             single = single || depth == first;
-            offer(&best[at + depth], best[at].score + model->scores[id], id, depth);
+            offer(work, at + depth, before + model->scores[id], id);
         }
         if (at + depth == length)
             break;
         narrow(model, &low, &high, depth, (uint8_t)word[at + depth]);
     }
     if (!single)
-        offer(&best[at + first], best[at].score + model->unknown_score, model->unknown, first);
+        offer(work, at + first, before + model->unknown_score, UNKNOWN_CHAR);
 }
 
 /* Appends the pieces that end at `end`, last first; unknown neighbours are one. */
-static bool put_backwards(const struct unigram *model, const struct unigram_best *best, const char *word, size_t end,
-    struct token_list *list)
+static bool put_backwards(
+    const struct unigram *model, const uint32_t *last, const char *word, size_t end, struct token_list *list)
 {
     bool was_unknown = false;
     for (size_t at = end; at > 0;) {
-        size_t length = best[at].length;
-        bool unknown = best[at].id == model->unknown, bytes = unknown && model->byte_fallback;
-        size_t count = bytes ? length : unknown && (was_unknown || model->unknown == UINT32_MAX) ? 0 : 1;
+        uint32_t code, id = last[at] == UNKNOWN_CHAR ? model->unknown : last[at];
+        size_t length =
+            last[at] == UNKNOWN_CHAR ? utf8_before(word, at, &code) : vocabulary_piece(model->vocabulary, id).length;
+        bool unknown = id == model->unknown, bytes = unknown && model->byte_fallback;
+        size_t count = bytes ? length : unknown && (was_unknown || id == UINT32_MAX) ? 0 : 1;
         if (!array_grow(&list->ids, &list->room, list->count + count))
             return false;
         for (size_t i = 0; i < count; i++)
-            list->ids[list->count++] = bytes ? model->bytes[(uint8_t)word[at - 1 - i]] : best[at].id;
+            list->ids[list->count++] = bytes ? model->bytes[(uint8_t)word[at - 1 - i]] : id;
         was_unknown = unknown;
         at -= length;
     }
     return true;
 }
 
+static bool work_grow(struct unigram_work *work, size_t length, size_t longest)
+{
+    size_t ring = 8;
+    while (ring <= longest + 4) /* an unknown character has up to 4 bytes */
+        ring *= 2;
+    if (work->ring < ring) {
+        free(work->scores);
+        work->scores = calloc(ring, sizeof *work->scores);
+        work->ring = work->scores == NULL ? 0 : ring;
+    }
+    if (length + 1 > work->room) { /* exact, not doubled: see bpe.c */
+        free(work->last);
+        work->last = calloc(length + 1, sizeof *work->last);
+        work->room = work->last == NULL ? 0 : length + 1;
+    }
+    return work->ring >= ring && work->room > length;
+}
+
 pdk_status unigram_encode(const struct unigram *model, struct unigram_work *work, const char *word, size_t length,
     struct token_list *list, pdk_error *err)
 {
-    if (!array_grow(&work->best, &work->room, length + 1))
+    if (!work_grow(work, length < 64 ? 64 : length, model->longest))
         return pdk_error_set(err, PDK_NO_MEMORY, "prompt", "out of memory for a word of %zu bytes", length);
-    memset(work->best, 0, (length + 1) * sizeof *work->best);
+    for (size_t i = 0; i <= length; i++)
+        work->last[i] = NO_WAY;
     for (size_t at = 0; at < length;) {
         uint32_t code;
-        if (at == 0 || work->best[at].length != 0)
-            extend(model, work->best, word, length, at);
+        if (at == 0 || work->last[at] != NO_WAY)
+            extend(model, work, word, length, at);
         at += utf8_decode(word + at, length - at, &code);
     }
     size_t before = list->count;
-    if (!put_backwards(model, work->best, word, length, list))
+    if (!put_backwards(model, work->last, word, length, list))
         return pdk_error_set(err, PDK_NO_MEMORY, "prompt", "out of memory");
     for (size_t low = before, high = list->count; low + 1 < high; low++, high--) {
         uint32_t id = list->ids[low];

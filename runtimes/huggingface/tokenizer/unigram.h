@@ -11,13 +11,17 @@ struct unigram {
     uint32_t *sorted; /* ids by piece; those that start with byte b: starts[b] to starts[b + 1] */
     size_t count, starts[257];
     double unknown_score;
+    size_t longest; /* piece, in bytes */
     uint32_t unknown, bytes[256];
     bool byte_fallback;
 };
 
+/* Of the best way to each byte: the last piece, and the sum of its scores, which is kept only as far back as a piece is
+ * long. */
 struct unigram_work {
-    struct unigram_best *best;
-    size_t room;
+    uint32_t *last;
+    double *scores;
+    size_t room, ring;
 };
 
 pdk_status unigram_load(struct unigram *model, struct vocabulary *vocabulary, const struct json *json, pdk_error *err);

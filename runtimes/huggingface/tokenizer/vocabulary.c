@@ -82,8 +82,8 @@ static bool pieces_grow(struct vocabulary *vocabulary, size_t size)
 pdk_status vocabulary_add(struct vocabulary *vocabulary, int64_t id, const char *piece, size_t length, pdk_error *err)
 {
     if (id < 0 || id >= VOCABULARY_SIZE_MAX)
-        return pdk_error_set(err, PDK_INVALID, "vocab", "id %" PRId64 " of a token is outside 0 to %d", id,
-            VOCABULARY_SIZE_MAX - 1);
+        return pdk_error_set(
+            err, PDK_INVALID, "vocab", "id %" PRId64 " of a token is outside 0 to %d", id, VOCABULARY_SIZE_MAX - 1);
     if (length > VOCABULARY_PIECE_MAX)
         return pdk_error_set(err, PDK_INVALID, "vocab", "token %" PRId64 " has %zu bytes; the limit is %d", id, length,
             VOCABULARY_PIECE_MAX);

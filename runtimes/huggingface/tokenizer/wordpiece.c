@@ -1,5 +1,5 @@
-/* A word has at most chars_max characters and no piece is looked for that is longer than the longest, so that a word costs
- * a bounded number of look-ups. */
+/* A word has at most chars_max characters and no piece is looked for that is longer than the longest, so that a word
+ * costs a bounded number of look-ups. */
 #include "config.h"
 
 #include "runtimes/huggingface/tokenizer/wordpiece.h"
@@ -13,8 +13,8 @@
 
 enum { CHARS_MAX = 1000, PIECE_BYTES_MAX = 1024 };
 
-pdk_status wordpiece_init(struct wordpiece *model, const struct vocabulary *vocabulary, uint32_t unknown, const char *start,
-    const char *prefix, pdk_error *err)
+pdk_status wordpiece_init(struct wordpiece *model, const struct vocabulary *vocabulary, uint32_t unknown,
+    const char *start, const char *prefix, pdk_error *err)
 {
     *model = (struct wordpiece){.vocabulary = vocabulary, .chars_max = 100, .unknown = unknown};
     model->prefix_length = strlen(prefix);
@@ -33,7 +33,8 @@ pdk_status wordpiece_init(struct wordpiece *model, const struct vocabulary *voca
     return PDK_OK;
 }
 
-pdk_status wordpiece_load(struct wordpiece *model, const struct vocabulary *vocabulary, const struct json *json, pdk_error *err)
+pdk_status wordpiece_load(
+    struct wordpiece *model, const struct vocabulary *vocabulary, const struct json *json, pdk_error *err)
 {
     const char *unknown = "[UNK]", *prefix = "##";
     json_string(json_get(json, "unk_token"), &unknown);
@@ -47,13 +48,15 @@ pdk_status wordpiece_load(struct wordpiece *model, const struct vocabulary *voca
     uint64_t chars = model->chars_max;
     const struct json *limit = json_get(json, "max_input_chars_per_word");
     if (limit != NULL && (!json_uint64(limit, &chars) || chars > CHARS_MAX))
-        return pdk_error_set(err, PDK_INVALID, "model.max_input_chars_per_word", "must be an integer from 0 to %d", CHARS_MAX);
+        return pdk_error_set(
+            err, PDK_INVALID, "model.max_input_chars_per_word", "must be an integer from 0 to %d", CHARS_MAX);
     model->chars_max = (size_t)chars;
     return PDK_OK;
 }
 
 /* The longest piece at the start of `rest`, which stands inside a word or not. */
-static int64_t longest_piece(const struct wordpiece *model, const char *rest, size_t length, bool inside, size_t *ret_length)
+static int64_t longest_piece(
+    const struct wordpiece *model, const char *rest, size_t length, bool inside, size_t *ret_length)
 {
     char text[PIECE_BYTES_MAX + sizeof model->prefix];
     size_t prefix = inside ? model->prefix_length : model->start_length;
@@ -79,8 +82,8 @@ static bool put(struct token_list *list, int64_t id)
     return true;
 }
 
-pdk_status wordpiece_encode(const struct wordpiece *model, const char *word, size_t length, struct token_list *list,
-    pdk_error *err)
+pdk_status wordpiece_encode(
+    const struct wordpiece *model, const char *word, size_t length, struct token_list *list, pdk_error *err)
 {
     size_t before = list->count, chars = 0;
     for (size_t i = 0; i < length; i++)

@@ -13,8 +13,9 @@ struct wordpiece {
 };
 
 /* By hand: `start` and `prefix` of fewer than 16 bytes. */
-pdk_status wordpiece_init(struct wordpiece *model, const struct vocabulary *vocabulary, uint32_t unknown, const char *start,
-    const char *prefix, pdk_error *err);
-pdk_status wordpiece_load(struct wordpiece *model, const struct vocabulary *vocabulary, const struct json *json, pdk_error *err);
-pdk_status wordpiece_encode(const struct wordpiece *model, const char *word, size_t length, struct token_list *list,
-    pdk_error *err);
+pdk_status wordpiece_init(struct wordpiece *model, const struct vocabulary *vocabulary, uint32_t unknown,
+    const char *start, const char *prefix, pdk_error *err);
+pdk_status wordpiece_load(
+    struct wordpiece *model, const struct vocabulary *vocabulary, const struct json *json, pdk_error *err);
+pdk_status wordpiece_encode(
+    const struct wordpiece *model, const char *word, size_t length, struct token_list *list, pdk_error *err);

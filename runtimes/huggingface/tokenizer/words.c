@@ -1,19 +1,26 @@
-/* Each step finds matches from left to right and decides piece by piece; what is not yet decided is one pending piece. */
+/* Each step finds matches from left to right and decides piece by piece; what is not yet decided is one pending piece.
+ */
 #include "config.h"
 
 #include "runtimes/huggingface/tokenizer/words.h"
 
+#include "core/base/clock.h"
 #include "core/base/error.h"
 #include "runtimes/huggingface/tokenizer/bytes.h"
 #include "runtimes/huggingface/tokenizer/unicode.h"
 
 #include <string.h>
 
+/* A fast expression takes 20 ns a byte. */
+enum { SLOW_NS = 5000000, BUDGET_NS = 1000000000, BUDGET_NS_A_BYTE = 1000 };
+
 static pdk_status run_from(struct word_run *run, size_t index, struct word word, pdk_error *err);
 
-pdk_status word_run_init(struct word_run *run, const struct word_steps *steps, pdk_error *err)
+pdk_status word_run_init(struct word_run *run, const struct word_steps *steps, size_t length, pdk_error *err)
 {
     run->steps = steps;
+    run->started_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID);
+    run->budget_ns = BUDGET_NS + (int64_t)length * BUDGET_NS_A_BYTE;
     for (size_t i = 0; i < steps->count; i++) {
         if (steps->steps[i].regex == NULL)
             continue;
@@ -49,12 +56,28 @@ static bool find_class(const struct word_step *step, struct word word, size_t fr
     return false;
 }
 
+/* A single search is bounded by PCRE2's limits; a thousand that end just below them are not. A search of a usual length
+ * asks only the cheap clock. */
+static pdk_status find_regex(struct word_run *run, size_t index, struct word word, size_t from, bool *ret_found,
+    size_t *ret_start, size_t *ret_end, pdk_error *err)
+{
+    int64_t before = clock_ns(CLOCK_MONOTONIC);
+    pdk_status status = regex_find(run->steps->steps[index].regex, run->states[index], word.text, word.length, from,
+        ret_found, ret_start, ret_end, err);
+    if (status != PDK_OK || clock_ns(CLOCK_MONOTONIC) - before < SLOW_NS)
+        return status;
+    if (clock_ns(CLOCK_THREAD_CPUTIME_ID) - run->started_ns > run->budget_ns)
+        return pdk_error_set(err, PDK_INVALID, "prompt", "the text cannot be cut into words within %d ms",
+            (int)(run->budget_ns / 1000000));
+    return PDK_OK;
+}
+
 static pdk_status find_match(struct word_run *run, size_t index, struct word word, size_t from, bool *ret_found,
     size_t *ret_start, size_t *ret_end, pdk_error *err)
 {
     const struct word_step *step = &run->steps->steps[index];
     if (step->regex != NULL)
-        return regex_find(step->regex, run->states[index], word.text, word.length, from, ret_found, ret_start, ret_end, err);
+        return find_regex(run, index, word, from, ret_found, ret_start, ret_end, err);
     if (step->class != NULL) {
         *ret_found = find_class(step, word, from, ret_start, ret_end);
         return PDK_OK;

@@ -1,7 +1,7 @@
 /* runtimes/huggingface/tokenizer/words.h: cutting text into the words that the model sees: pre-tokenizers.
  *
- * The file's steps, flattened into one row; text streams through them, each step handing its pieces to the next, so that no
- * list of pieces is kept. The depth is the number of steps, not the text's. */
+ * The file's steps, flattened into one row; text streams through them, each step handing its pieces to the next, so
+ * that no list of pieces is kept. The depth is the number of steps, not the text's. */
 #pragma once
 
 #include "core/base/buffer.h"
@@ -37,8 +37,8 @@ struct word_steps {
 pdk_status word_steps_load(struct word_steps *steps, const struct json *json, pdk_error *err);
 /* One more step: what matches stands alone. */
 pdk_status word_steps_isolate(struct word_steps *steps, const char *pattern, pdk_error *err);
-/* The last step of words that are bytes: runs of digits stand alone, among them the bytes that are spelled ² ³ ¹ ¼ ½ ¾, as
- * in Falcon, which looks for digits behind the spelling. */
+/* The last step of words that are bytes: runs of digits stand alone, among them the bytes that are spelled ² ³ ¹ ¼ ½ ¾,
+ * as in Falcon, which looks for digits behind the spelling. */
 pdk_status word_steps_spelled_digits(struct word_steps *steps, pdk_error *err);
 void word_steps_done(struct word_steps *steps);
 
@@ -53,10 +53,11 @@ struct word_run {
     const struct word_steps *steps;
     struct regex_state *states[WORD_STEPS_MAX];
     struct buffer texts[WORD_STEPS_MAX];
+    int64_t started_ns, budget_ns; /* of this thread's processor time, for expressions that are slow again and again */
     pdk_status (*sink)(void *to, const char *text, size_t length, pdk_error *err);
     void *to;
 };
 
-pdk_status word_run_init(struct word_run *run, const struct word_steps *steps, pdk_error *err);
+pdk_status word_run_init(struct word_run *run, const struct word_steps *steps, size_t length, pdk_error *err);
 void word_run_done(struct word_run *run);
 pdk_status word_run_cut(struct word_run *run, struct word text, pdk_error *err);

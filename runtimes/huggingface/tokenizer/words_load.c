@@ -12,8 +12,7 @@
 
 /* GPT-2's expression, which ByteLevel holds in itself. */
 static const char gpt2_pattern[] = "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+";
-static const char word_pattern[] =
-    "[\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}]+|[^\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}\\s]+";
+static const char word_pattern[] = "[\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}]+|[^\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}\\s]+";
 
 static const struct {
     const char *name;
@@ -55,7 +54,8 @@ static pdk_status behavior_read(const struct json *json, enum split_behavior *re
             return PDK_OK;
         }
     }
-    return pdk_error_value(err, PDK_UNSUPPORTED, "pre_tokenizer.behavior", name, "behavior '%s' is not supported", name);
+    return pdk_error_value(
+        err, PDK_UNSUPPORTED, "pre_tokenizer.behavior", name, "behavior '%s' is not supported", name);
 }
 
 static pdk_status add_regex(struct word_steps *steps, const char *pattern, size_t length, enum split_behavior behavior,
@@ -76,7 +76,8 @@ pdk_status word_steps_isolate(struct word_steps *steps, const char *pattern, pdk
     return add_regex(steps, pattern, strlen(pattern), SPLIT_ISOLATED, false, err);
 }
 
-static pdk_status add_class(struct word_steps *steps, bool (*class)(uint32_t), enum split_behavior behavior, pdk_error *err)
+static pdk_status add_class(
+    struct word_steps *steps, bool (*class)(uint32_t), enum split_behavior behavior, pdk_error *err)
 {
     struct word_step *step;
     pdk_status status = step_add(steps, &step, err);
@@ -155,7 +156,8 @@ static pdk_status load_metaspace(struct word_steps *steps, const struct json *js
         return status;
     step->kind = WORD_METASPACE;
     if (strcmp(scheme, "always") != 0 && strcmp(scheme, "first") != 0 && strcmp(scheme, "never") != 0)
-        return pdk_error_value(err, PDK_INVALID, "pre_tokenizer.prepend_scheme", scheme, "unknown prepend_scheme '%s'", scheme);
+        return pdk_error_value(
+            err, PDK_INVALID, "pre_tokenizer.prepend_scheme", scheme, "unknown prepend_scheme '%s'", scheme);
     step->prefix = scheme[0] == 'a' ? PREFIX_ALWAYS : scheme[0] == 'f' ? PREFIX_FIRST : PREFIX_NEVER;
     status = text_copy(text, length, &step->literal, err);
     if (status != PDK_OK || !split)
@@ -244,7 +246,8 @@ pdk_status word_steps_load(struct word_steps *steps, const struct json *json, pd
         return status;
     }
     if (steps->bytes)
-        return pdk_error_value(err, PDK_UNSUPPORTED, "pre_tokenizer", type, "%s behind ByteLevel is not supported", type);
+        return pdk_error_value(
+            err, PDK_UNSUPPORTED, "pre_tokenizer", type, "%s behind ByteLevel is not supported", type);
     for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
         if (strcmp(kinds[i].type, type) == 0)
             return kinds[i].load(steps, json, err);
