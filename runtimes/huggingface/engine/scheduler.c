@@ -286,6 +286,12 @@ static bool grow(struct scheduler *s, struct sequence *sequence, uint32_t end)
     return true;
 }
 
+/* A prompt that is scored is cut in any case: a step has only so many logits. */
+static bool cuttable(const struct scheduler *s, const struct sequence *sequence)
+{
+    return s->config.chunked || sequence->scores;
+}
+
 /* Gives `sequence` the rows up to `end`, preempting others for them. It may lose by it: a decoding sequence its own
  * blocks, when it is itself the one to yield; a prompt waits with those it has. */
 static void grant(struct scheduler *s, struct sequence *sequence, uint32_t end)
@@ -299,7 +305,7 @@ static void grant(struct scheduler *s, struct sequence *sequence, uint32_t end)
         uint32_t room = sequence->blocks * BLOCK_TOKENS;
         if (end - sequence->computed == 1)
             preempt(s, sequence);
-        else if (room > sequence->computed && s->config.chunked && own_partial(s, sequence))
+        else if (room > sequence->computed && cuttable(s, sequence) && own_partial(s, sequence))
             sequence->chunk = room - sequence->computed;
         return;
     }
@@ -315,7 +321,7 @@ static uint32_t chunk_end(const struct scheduler *s, const struct sequence *sequ
         rows = s->config.long_prefill > BLOCK_TOKENS ? s->config.long_prefill : BLOCK_TOKENS;
     if (rows >= left)
         return goal;
-    if (!s->config.chunked)
+    if (!cuttable(s, sequence))
         return from;
     uint32_t end = (from + rows) / BLOCK_TOKENS * BLOCK_TOKENS;
     return end > from ? end : from;
