@@ -41,3 +41,10 @@ uint64_t limit_get(enum limit limit);
 /* PDK_NOT_FOUND: no such name, the nearest is told. PDK_INVALID: out of range. */
 pdk_status limit_set(const char *name, uint64_t value, pdk_error *err);
 void limits_reset(void);
+
+/* All values, to be put back when a reload fails half way. */
+struct limits_saved {
+    uint64_t values[LIMIT_COUNT];
+};
+void limits_save(struct limits_saved *saved);
+void limits_restore(const struct limits_saved *saved);

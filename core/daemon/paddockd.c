@@ -11,6 +11,7 @@
 #include "core/base/thread.h"
 #include "core/control/control.h"
 #include "core/gateway/gateway.h"
+#include "core/gateway/keys.h"
 #include "core/ipc/channel.h"
 #include "core/spec/daemon_config.h"
 
@@ -93,7 +94,26 @@ static pdk_status read_config(struct daemon *daemon, struct daemon_config *ret_c
     return status;
 }
 
-/* All of it, or nothing of it. Listeners and folders are settled at start. [main-thread], [gateway-thread] */
+/* All of it, or nothing of it: keys are looked at before the services change, and limits are put back when those are refused.
+ * Listeners and folders are settled at start. [main-thread], [gateway-thread] */
+static pdk_status read_everything(struct daemon *daemon, struct daemon_config *config, pdk_error *err)
+{
+    struct limits_saved limits;
+    struct keys *keys = NULL;
+    limits_save(&limits);
+    pdk_status status = read_config(daemon, config, err);
+    if (status == PDK_OK)
+        status = keys_load(daemon->keys, &keys, err);
+    keys_unref(keys);
+    if (status == PDK_OK)
+        status = control_reload(daemon->control, err);
+    if (status == PDK_OK)
+        status = gateway_reload(daemon->gateway, err);
+    if (status != PDK_OK)
+        limits_restore(&limits);
+    return status;
+}
+
 static pdk_status reload(void *context, pdk_error *err)
 {
     struct daemon *daemon = context;
@@ -101,11 +121,7 @@ static pdk_status reload(void *context, pdk_error *err)
     pdk_error own = {0};
     mutex_lock(&daemon->reloading);
     sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%lld", (long long)monotonic_us());
-    pdk_status status = read_config(daemon, &config, &own);
-    if (status == PDK_OK)
-        status = gateway_reload(daemon->gateway, &own);
-    if (status == PDK_OK)
-        status = control_reload(daemon->control, &own);
+    pdk_status status = read_everything(daemon, &config, &own);
     if (status == PDK_OK) {
         log_set_level((enum log_level)config.log_level);
         log_event(LOG_LEVEL_NOTICE, NULL, "configuration read again");

@@ -125,8 +125,13 @@ START_TEST(limits_have_ranges)
     ck_assert_str_eq(err.message, "limits.json_depth is 7; it may be 8 to 256 ");
     ck_assert_int_eq(limit_set("json_dept", 7, &err), PDK_NOT_FOUND);
     ck_assert_str_eq(err.message, "no limit is called 'json_dept'; did you mean 'json_depth'?");
+    struct limits_saved saved;
+    limits_save(&saved);
     limits_reset();
     ck_assert_uint_eq(limit_get(LIMIT_JSON_DEPTH), 64);
+    limits_restore(&saved);
+    ck_assert_uint_eq(limit_get(LIMIT_JSON_DEPTH), 32);
+    limits_reset();
     for (int i = 0; i < LIMIT_COUNT; i++) {
         const struct limit_row *row = limit_row((enum limit)i);
         ck_assert(row->name != NULL && row->doc != NULL && row->minimum <= row->standard && row->standard <= row->maximum);
