@@ -214,7 +214,8 @@ static bool identify(struct exchange *exchange, const struct mg_request_info *in
 {
     if (!exchange->server->inner)
         return true;
-    if (!door_client(exchange->gateway->door, info->remote_addr, (uint16_t)info->remote_port, &exchange->door_client))
+    struct door *door = atomic_load(&exchange->gateway->door);
+    if (door == NULL || !door_client(door, info->remote_addr, (uint16_t)info->remote_port, &exchange->door_client))
         return false;
     exchange->client_fd = exchange->door_client.fd;
     exchange->from_unix = exchange->door_client.local;
@@ -391,6 +392,23 @@ static int log_message(const struct mg_connection *http, const char *message)
     return 1;
 }
 
+/* CivetWeb's thread allocates its head buffer right after this. Touching that memory now makes what the daemon holds the same
+ * from its start, instead of growing until each of the threads has had its first request. */
+static void *init_thread(const struct mg_context *context, int kind)
+{
+    enum { WORKER = 1, TOUCHED_BYTES = 8192 };
+    (void)context;
+    if (kind != WORKER)
+        return NULL;
+    thread_adopt(THREAD_GATEWAY);
+    size_t size = (size_t)limit_get(LIMIT_HEAD_BYTES) + HEAD_SLACK;
+    char *buffer = malloc(size);
+    if (buffer != NULL)
+        explicit_bzero(buffer, size < TOUCHED_BYTES ? size : TOUCHED_BYTES);
+    free(buffer);
+    return NULL;
+}
+
 pdk_status http_start(struct server *server, const char *ports, unsigned threads, pdk_error *err)
 {
     /* Threads beyond `threads` answer the connections above it with 503. */
@@ -406,6 +424,7 @@ pdk_status http_start(struct server *server, const char *ports, unsigned threads
         "1", "decode_url", "no", "decode_query_string", "no", "enable_auth_domain_check", "no",
         "enable_directory_listing", "no", "connection_queue", "64", "listen_backlog", "1024", NULL};
     const struct mg_callbacks callbacks = {
+        .init_thread = init_thread,
         .begin_request = begin_request,
         .http_error = http_error,
         .init_connection = init_connection,

@@ -77,6 +77,8 @@ typedef void attend_kernel(const struct attend *task);
 typedef float largest_kernel(const float *values, size_t n);
 /* Sum of exp(values - shift). */
 typedef double mass_kernel(const float *values, size_t n, float shift);
+/* The same of values >= border. */
+typedef double mass_from_kernel(const float *values, size_t n, float shift, float border);
 typedef size_t count_above_kernel(const float *values, size_t n, float border);
 /* Writes the ids of values >= border, in order; returns how many. */
 typedef size_t collect_kernel(const float *values, size_t n, float border, uint32_t *ids);
@@ -92,6 +94,7 @@ struct kernels {
     attend_kernel *attend_f32, *attend_bf16;
     largest_kernel *largest;
     mass_kernel *mass;
+    mass_from_kernel *mass_from;
     count_above_kernel *count_above;
     collect_kernel *collect;
     draw_kernel *draw;
@@ -117,6 +120,7 @@ bool kernels_isa_named(const char *name, enum kernel_isa *ret_isa);
     attend_kernel attend_f32_##isa, attend_bf16_##isa;                                                                 \
     largest_kernel largest_##isa;                                                                                      \
     mass_kernel mass_##isa;                                                                                            \
+    mass_from_kernel mass_from_##isa;                                                                                  \
     count_above_kernel count_above_##isa;                                                                              \
     collect_kernel collect_##isa;                                                                                      \
     draw_kernel draw_##isa;

@@ -16,20 +16,28 @@ float KERNEL(largest)(const float *values, size_t n)
 }
 
 /* Lanes sum runs of 1,024 numbers in float, which then join in double. */
-double KERNEL(mass)(const float *values, size_t n, float shift)
+double KERNEL(mass_from)(const float *values, size_t n, float shift, float border)
 {
     enum { RUN = 1024 };
     double mass = 0;
     for (size_t start = 0; start < n; start += RUN) {
         size_t end = n - start < RUN ? n : start + RUN, i = start;
         lanes sum = lanes_set(0);
-        for (; end - i >= LANES; i += LANES)
-            sum = lanes_add(sum, lanes_exp(lanes_sub(lanes_load(values + i), lanes_set(shift))));
+        for (; end - i >= LANES; i += LANES) {
+            lanes value = lanes_load(values + i);
+            ints below = lanes_less(value, lanes_set(border));
+            sum = lanes_add(sum, lanes_pick(below, lanes_set(0), lanes_exp(lanes_sub(value, lanes_set(shift)))));
+        }
         for (; i < end; i++)
-            mass += exp((double)values[i] - shift);
+            mass += values[i] < border ? 0 : exp((double)values[i] - shift);
         mass += lanes_sum(sum);
     }
     return mass;
+}
+
+double KERNEL(mass)(const float *values, size_t n, float shift)
+{
+    return KERNEL(mass_from)(values, n, shift, -INFINITY);
 }
 
 size_t KERNEL(count_above)(const float *values, size_t n, float border)

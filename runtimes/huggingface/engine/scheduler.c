@@ -436,14 +436,15 @@ const struct plan *scheduler_plan(struct scheduler *s)
     return plan;
 }
 
-/* Makes the blocks that became full findable. */
+/* Makes the blocks that became full findable, or puts their equals in their place. */
 static void publish(struct scheduler *s, struct sequence *sequence)
 {
-    const uint32_t *table = scheduler_slot_table(s, sequence);
+    uint32_t *table = scheduler_slot_table(s, sequence);
     for (; (sequence->published + 1) * BLOCK_TOKENS <= sequence->computed; sequence->published++) {
         const uint32_t *tokens = sequence->tokens + (size_t)sequence->published * BLOCK_TOKENS;
         sequence->chain = block_pool_hash(s->pool, sequence->chain, tokens);
-        block_pool_publish(s->pool, table[sequence->published], sequence->chain, tokens, sequence->tenant);
+        uint32_t *block = &table[sequence->published];
+        *block = block_pool_publish(s->pool, *block, sequence->chain, tokens, sequence->tenant);
     }
 }
 
