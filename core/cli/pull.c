@@ -37,7 +37,8 @@ static void draw(struct progress *progress, const char *file, uint64_t done, uin
         memset(bar, ' ', 30);
         memset(bar, '=', filled > 30 ? 30 : filled);
         bar[30] = '\0';
-        fprintf(stderr, "\r\033[K%.40s [%s] %3.0f %% of %.1f MB", file, bar, 100.0 * (double)done / (double)total, (double)total / 1e6);
+        fprintf(stderr, "\r\033[K%.40s [%s] %3.0f %% of %.1f MB", file, bar, 100.0 * (double)done / (double)total,
+            (double)total / 1e6);
         progress->drawn = true;
     } else {
         fprintf(stderr, "\r\033[K%.40s %.1f MB", file, (double)done / 1e6);
@@ -47,7 +48,8 @@ static void draw(struct progress *progress, const char *file, uint64_t done, uin
 }
 
 /* One line of paddock-fetch. True: it was the last, and `status` and the path or error are set. */
-static bool take_line(struct progress *progress, const char *line, char *ret_path, size_t room, pdk_status *status, pdk_error *err)
+static bool take_line(
+    struct progress *progress, const char *line, char *ret_path, size_t room, pdk_status *status, pdk_error *err)
 {
     PDK_CLEANUP(json_document_freep) struct json_document *document = NULL;
     if (json_read(line, strlen(line), &json_limits_default, &document, NULL) != PDK_OK)

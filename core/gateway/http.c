@@ -392,8 +392,8 @@ static int log_message(const struct mg_connection *http, const char *message)
     return 1;
 }
 
-/* CivetWeb's thread allocates its head buffer right after this. Touching that memory now makes what the daemon holds the same
- * from its start, instead of growing until each of the threads has had its first request. */
+/* CivetWeb's thread allocates its head buffer right after this. Touching that memory now makes what the daemon holds
+ * the same from its start, instead of growing until each of the threads has had its first request. */
 static void *init_thread(const struct mg_context *context, int kind)
 {
     enum { WORKER = 1, TOUCHED_BYTES = 8192 };

@@ -21,7 +21,8 @@ static uintptr_t stack_low(void)
         size_t size = 0, guard = 0;
         low = 1;
         if (pthread_getattr_np(pthread_self(), &attributes) == 0) {
-            if (pthread_attr_getstack(&attributes, &start, &size) == 0 && pthread_attr_getguardsize(&attributes, &guard) == 0)
+            if (pthread_attr_getstack(&attributes, &start, &size) == 0 &&
+                pthread_attr_getguardsize(&attributes, &guard) == 0)
                 low = (uintptr_t)start + guard;
             pthread_attr_destroy(&attributes);
         }

@@ -35,6 +35,6 @@ pdk_status alias_find(const char *path, const char *name, struct buffer *out, pd
         buffer_puts(out, uri);
         return PDK_OK;
     }
-    return pdk_error_value(err, PDK_NOT_FOUND, "aliases", name, "%s has no name '%.64s'%s", path, name,
-        nearest_hint(&nearest));
+    return pdk_error_value(
+        err, PDK_NOT_FOUND, "aliases", name, "%s has no name '%.64s'%s", path, name, nearest_hint(&nearest));
 }
