@@ -4,6 +4,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 /* Length of the well-formed character at `text` (1 to 4), or 0. Sets *ret_code then. */
 static inline size_t utf8_decode(const char *text, size_t left, uint32_t *ret_code)
@@ -69,4 +70,22 @@ static inline bool utf8_valid(const char *text, size_t length, size_t *ret_bad)
         i += step;
     }
     return true;
+}
+
+/* Makes another program's words fit for one line of a terminal and for JSON: control characters become spaces, what is
+ * no UTF-8 becomes '?'. Never longer than it was. */
+static inline void utf8_make_plain(char *text)
+{
+    size_t left = strlen(text);
+    while (left > 0) {
+        uint32_t code;
+        size_t step = utf8_decode(text, left, &code);
+        if (step == 0)
+            *text = '?';
+        else if (code < 0x20 || (code >= 0x7F && code < 0xA0))
+            memset(text, ' ', step);
+        step += step == 0;
+        text += step;
+        left -= step;
+    }
 }

@@ -13,6 +13,7 @@
 #include "core/control/location.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -145,12 +146,17 @@ static void find_plugin(const struct control_config *config, struct catalog_serv
     buffer_printf(&service->plugin, "%s/%s.so", config->runtimes, service->plan->plugin);
     if (service->plugin.failed || access(service->plugin.data, R_OK) == 0)
         return;
+    service->reason = REASON_NO_SUPPORT;
+    if (errno != ENOENT) {
+        pdk_error_errno(&service->refused, errno, "image", "runtime %s: cannot read the plugin %s",
+            service->plan->runtime->name, service->plugin.data);
+        return;
+    }
     PDK_CLEANUP(buffer_done) struct buffer names = {0};
     put_plugins(config->runtimes, service->plan->plugin, &names);
     pdk_error_value(&service->refused, PDK_NOT_FOUND, "image", service->plan->image,
         "runtime %s wants the plugin %s.so, which is not in %s (%s)", service->plan->runtime->name,
         service->plan->plugin, config->runtimes, names.data);
-    service->reason = REASON_NO_SUPPORT;
 }
 
 static void find_model(const struct control_config *config, struct catalog_service *service)

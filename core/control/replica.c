@@ -6,6 +6,7 @@
 #include "core/base/clock.h"
 #include "core/base/error.h"
 #include "core/base/log.h"
+#include "core/base/utf8.h"
 #include "core/control/messages.h"
 #include "core/control/metrics.h"
 #include "core/control/state.h"
@@ -51,6 +52,7 @@ static void remember_failure(struct service *service, const struct replica *repl
     struct failure *failure = &service->failure;
     failure->reason = REASON_LOAD;
     snprintf(failure->message, sizeof failure->message, "%s", message);
+    utf8_make_plain(failure->message); /* cut, and a worker's words */
     failure->revision_name[0] = '\0';
     if (replica != NULL)
         snprintf(failure->revision_name, sizeof failure->revision_name, "%s", replica->pod->revision_name);
@@ -131,8 +133,10 @@ static void put_cause(const struct replica *replica, const struct reconcile_dead
     default:
         if (replica->load_error.status != PDK_OK)
             buffer_puts(out, replica->load_error.message);
+        else if (replica->channel_error.status == PDK_INVALID) /* a breach, after which it may have left by itself */
+            buffer_puts(out, replica->channel_error.message);
         else if (replica->killed_for == REASON_CHANNEL_LOST && replica->channel_error.status != PDK_OK)
-            buffer_printf(out, "the worker broke the protocol: %s", replica->channel_error.message);
+            buffer_printf(out, "the worker stayed when its channel was gone: %s", replica->channel_error.message);
         else if (replica->exit_signal != 0)
             buffer_printf(
                 out, "the worker was ended by signal %d (%s)", replica->exit_signal, strsignal(replica->exit_signal));
@@ -157,6 +161,8 @@ void replica_bury(struct control *control, struct service *service, size_t index
         control->config.step_deadline_ms, control->config.drain_ms};
     PDK_CLEANUP(buffer_done) struct buffer cause = {0};
     put_cause(replica, &deadlines, &cause);
+    if (cause.data != NULL)
+        utf8_make_plain(cause.data);
     const char *text = cause.data != NULL ? cause.data : "";
     if (replica->expected) {
         struct log_fields fields = fields_of(replica, MESSAGE_REPLICA_STOPPED);

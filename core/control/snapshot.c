@@ -6,6 +6,7 @@
 #include "core/base/clock.h"
 #include "core/base/error.h"
 #include "core/base/siphash.h"
+#include "core/base/utf8.h"
 #include "core/control/state.h"
 
 #include <inttypes.h>
@@ -185,6 +186,7 @@ static void take_picture(struct control *control, struct service *service, struc
     snprintf(words->revision, sizeof words->revision, "%.60s-predictor-%05" PRIu32, service->desired->resource->name,
         service->state.revision);
     picture->latest_phase = latest_phase(service, picture->latest, words);
+    utf8_make_plain(words->message);
     picture->phase = !service->state.wanted     ? SERVICE_STOPPING
                      : picture->serving != NULL ? SERVICE_READY
                                                 : picture->latest_phase;

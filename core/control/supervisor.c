@@ -7,6 +7,7 @@
 #include "core/base/clock.h"
 #include "core/base/error.h"
 #include "core/base/log.h"
+#include "core/base/utf8.h"
 #include "core/control/messages.h"
 #include "core/control/metrics.h"
 #include "core/control/state.h"
@@ -99,9 +100,10 @@ static void want(struct service *service, const struct catalog_service *desired,
         return;
     service->failure.reason = desired->reason;
     snprintf(service->failure.message, sizeof service->failure.message, "%s", desired->refused.message);
+    utf8_make_plain(service->failure.message);
     log_event(LOG_LEVEL_ERROR,
         &(struct log_fields){.message_id = MESSAGE_SERVICE_REFUSED, .service = service->key, .reason = desired->reason},
-        "cannot run: %s", desired->refused.message);
+        "cannot run: %s", service->failure.message);
 }
 
 static void take_catalog(struct control *control, struct turn *turn)

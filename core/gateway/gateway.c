@@ -123,7 +123,7 @@ static pdk_status open_listener(struct gateway *gateway, const struct gateway_li
         return status;
     if (gateway->port == 0)
         gateway->port = port;
-    log_event(LOG_LEVEL_NOTICE, NULL, "listening on %s%s", listener->address, door ? " (door)" : "");
+    log_event(LOG_LEVEL_NOTICE, NULL, "listening on %s%s, port %d", listener->address, door ? " (door)" : "", port);
     return PDK_OK;
 }
 

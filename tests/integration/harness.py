@@ -148,7 +148,8 @@ class Daemon:
         return self.json("GET", f"/apis/serving.kserve.io/v1beta1/namespaces/default/inferenceservices/{name}")[1]
 
     def condition(self, name, kind="Ready"):
-        for c in self.isvc(name).get("status", {}).get("conditions", []):
+        status = self.isvc(name).get("status")
+        for c in status.get("conditions", []) if isinstance(status, dict) else []:  # a text: not found, until control has taken it
             if c["type"] == kind:
                 return c
         return {}

@@ -31,10 +31,31 @@ static pdk_status init(const pdk_host *host, void **ret_self, pdk_error *err)
     return PDK_OK;
 }
 
+static _Noreturn void sleep_for_ever(void)
+{
+    for (;;)
+        poll(NULL, 0, 1000);
+}
+
+/* What an argument of the service asks for, before a load that would be well. */
+static void misload(const char *act)
+{
+    if (strcmp(act, "--load=hang") == 0)
+        sleep_for_ever();
+    if (strcmp(act, "--load=crash") == 0)
+        abort();
+    if (strcmp(act, "--load=leave") == 0) {
+        printf("first line\n\x1b[31msecond line, in red\xff\n");
+        exit(0);
+    }
+}
+
 static pdk_status load(void *self, const pdk_model_spec *spec, pdk_error *err)
 {
     struct hostile *hostile = self;
     struct stat info;
+    for (uint32_t i = 0; i < spec->argument_count; i++)
+        misload(spec->arguments[i]);
     pdk_metric metric = {.size = sizeof metric, .kind = PDK_METRIC_COUNTER, .name = "hostile_total", .help = "acts"};
     hostile->host->metric(hostile->host->context, &metric, &hostile->counter, err);
     hostile->host->progress(hostile->host->context, 0.5, "Loading nothing");
@@ -125,9 +146,8 @@ static void try_forbidden(struct hostile *hostile, pdk_response *response)
 
 static void *hang(void *argument)
 {
-    for (;;)
-        poll(NULL, 0, 1000);
-    return argument;
+    (void)argument;
+    sleep_for_ever();
 }
 
 static void flood(struct hostile *hostile, pdk_response *response)

@@ -56,6 +56,14 @@ START_TEST(error_is_cut_at_a_character)
 }
 END_TEST
 
+START_TEST(words_of_others_are_made_plain)
+{
+    char text[] = "a\nb\x1b[31m \x7f\xff\xc3\xa9\xc2\x9b\xe2\x82";
+    utf8_make_plain(text);
+    ck_assert_str_eq(text, "a b [31m  ?\xc3\xa9  ??");
+}
+END_TEST
+
 START_TEST(buffer_grows_and_ends_in_nul)
 {
     PDK_CLEANUP(buffer_done) struct buffer b = {0};
@@ -203,6 +211,7 @@ int main(void)
     TCase *tests = tcase_create("base");
     tcase_add_test(tests, error_says_field_value_and_message);
     tcase_add_test(tests, error_is_cut_at_a_character);
+    tcase_add_test(tests, words_of_others_are_made_plain);
     tcase_add_test(tests, buffer_grows_and_ends_in_nul);
     tcase_add_test(tests, array_checks_its_size);
     tcase_add_test(tests, siphash_equals_the_reference);
