@@ -1,5 +1,5 @@
-/* kernels/noise.h: the noise of sampling, a function of (seed, counter, token) alone, so that a draw can be repeated anywhere: in
- * another batch, after preemption, by another backend. */
+/* kernels/noise.h: the noise of sampling, a function of (seed, counter, token) alone, so that a draw can be repeated
+ * anywhere: in another batch, after preemption, by another backend. */
 #pragma once
 
 #include <math.h>

@@ -7,7 +7,7 @@
 enum { SAMPLE_SCORE = 1, SAMPLE_RAW_LOGITS = 2, SAMPLE_PROCESSED = 4 };
 
 /* Below it a temperature means greedy; between it and the floor it is raised to the floor. */
-#define SAMPLE_GREEDY_BELOW 1e-5f
+#define SAMPLE_GREEDY_BELOW      1e-5f
 #define SAMPLE_TEMPERATURE_FLOOR 0.01f
 
 struct sample_count {

@@ -1,5 +1,5 @@
-/* kernels/types.h: how weights lie in files, and conversion of 16-bit floats. Values are those of paddock/draft/ops.h; whoever
- * includes both asserts it. */
+/* kernels/types.h: how weights lie in files, and conversion of 16-bit floats. Values are those of paddock/draft/ops.h;
+ * whoever includes both asserts it. */
 #pragma once
 
 #include <stddef.h>

@@ -1,5 +1,6 @@
-/* core/base/buffer.h: bytes that grow. Invariant: data[length] is NUL once anything was put in, so that text can be read as
- * a string. A failed allocation sets `failed` and leaves the content as it was; checking it once at the end is enough. */
+/* core/base/buffer.h: bytes that grow. Invariant: data[length] is NUL once anything was put in, so that text can be
+ * read as a string. A failed allocation sets `failed` and leaves the content as it was; checking it once at the end is
+ * enough. */
 #pragma once
 
 #include <paddock/abi.h>
@@ -14,7 +15,7 @@ struct buffer {
     bool failed;
 };
 
-void buffer_done(struct buffer *buffer); /* frees and empties; for PDK_CLEANUP too */
+void buffer_done(struct buffer *buffer);  /* frees and empties; for PDK_CLEANUP too */
 void buffer_clear(struct buffer *buffer); /* keeps the memory */
 /* Room for `more` bytes behind the content; NULL when out of memory. buffer->length is for the caller to raise. */
 char *buffer_reserve(struct buffer *buffer, size_t more);

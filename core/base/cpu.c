@@ -27,8 +27,8 @@ static bool bit(uint32_t value, int number)
     return (value >> number & 1) != 0;
 }
 
-/* Bits by Intel's manual, volume 2, CPUID: leaf 1 ecx 12 FMA, 27 OSXSAVE, 28 AVX, 29 F16C; leaf 7 ebx 5 AVX2, 16 F, 17 DQ, 30 BW,
- * 31 VL, ecx 11 VNNI; leaf 7.1 eax 4 AVX-VNNI, 5 AVX512-BF16. */
+/* Bits by Intel's manual, volume 2, CPUID: leaf 1 ecx 12 FMA, 27 OSXSAVE, 28 AVX, 29 F16C; leaf 7 ebx 5 AVX2, 16 F, 17
+ * DQ, 30 BW, 31 VL, ecx 11 VNNI; leaf 7.1 eax 4 AVX-VNNI, 5 AVX512-BF16. */
 uint32_t cpu_features(void)
 {
     enum { STATE_AVX = 0x06, STATE_AVX512 = 0xe6 };

@@ -1,5 +1,5 @@
-/* core/base/cpu.h: what the processor can do, asked of CPUID and XGETBV ourselves as clang 14's own test does not know all
- * names, and how many processors this process may use. */
+/* core/base/cpu.h: what the processor can do, asked of CPUID and XGETBV ourselves as clang 14's own test does not know
+ * all names, and how many processors this process may use. */
 #pragma once
 
 #include <stdbool.h>

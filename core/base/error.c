@@ -1,5 +1,5 @@
-/* Errors are fixed structs, so that reporting one needs no memory. Texts are cut at a character's border, since they end up
- * in JSON. */
+/* Errors are fixed structs, so that reporting one needs no memory. Texts are cut at a character's border, since they
+ * end up in JSON. */
 #include "config.h"
 
 #include "core/base/error.h"
@@ -78,8 +78,10 @@ pdk_status pdk_error_value(
 static pdk_status errno_status(int number)
 {
     switch (number) {
-    case ENOENT: case ENOTDIR: return PDK_NOT_FOUND;
-    case EACCES: case EPERM: return PDK_DENIED;
+    case ENOENT:
+    case ENOTDIR: return PDK_NOT_FOUND;
+    case EACCES:
+    case EPERM: return PDK_DENIED;
     case ENOMEM: return PDK_NO_MEMORY;
     case ETIMEDOUT: return PDK_TIMEOUT;
     default: return PDK_IO;
@@ -121,10 +123,21 @@ pdk_status pdk_error_wrap(pdk_error *err, const char *format, ...)
 const char *pdk_status_name(pdk_status status)
 {
     static const char *const names[] = {
-        [PDK_OK] = "ok", [PDK_INVALID] = "invalid", [PDK_NOT_FOUND] = "not found", [PDK_UNSUPPORTED] = "unsupported",
-        [PDK_BUSY] = "busy", [PDK_FULL] = "full", [PDK_CANCELLED] = "cancelled", [PDK_UNAVAILABLE] = "unavailable",
-        [PDK_TIMEOUT] = "timeout", [PDK_NO_MEMORY] = "no memory", [PDK_TOO_LARGE] = "too large", [PDK_DENIED] = "denied",
-        [PDK_UNAUTHENTICATED] = "unauthenticated", [PDK_CONFLICT] = "conflict", [PDK_IO] = "io",
+        [PDK_OK] = "ok",
+        [PDK_INVALID] = "invalid",
+        [PDK_NOT_FOUND] = "not found",
+        [PDK_UNSUPPORTED] = "unsupported",
+        [PDK_BUSY] = "busy",
+        [PDK_FULL] = "full",
+        [PDK_CANCELLED] = "cancelled",
+        [PDK_UNAVAILABLE] = "unavailable",
+        [PDK_TIMEOUT] = "timeout",
+        [PDK_NO_MEMORY] = "no memory",
+        [PDK_TOO_LARGE] = "too large",
+        [PDK_DENIED] = "denied",
+        [PDK_UNAUTHENTICATED] = "unauthenticated",
+        [PDK_CONFLICT] = "conflict",
+        [PDK_IO] = "io",
         [PDK_INTERNAL] = "internal",
     };
     _Static_assert(sizeof names / sizeof names[0] == PDK_STATUS_COUNT, "a status without a name");

@@ -24,8 +24,8 @@ pdk_status file_read(const char *path, size_t max_bytes, struct buffer *ret_cont
     if (!S_ISREG(info.st_mode))
         return pdk_error_set(err, PDK_INVALID, path, "%s is not a regular file", path);
     if ((uint64_t)info.st_size > max_bytes)
-        return pdk_error_set(err, PDK_TOO_LARGE, path, "%s has %lld bytes; the limit is %zu", path,
-            (long long)info.st_size, max_bytes);
+        return pdk_error_set(
+            err, PDK_TOO_LARGE, path, "%s has %lld bytes; the limit is %zu", path, (long long)info.st_size, max_bytes);
     PDK_CLEANUP(buffer_done) struct buffer content = {0};
     for (;;) {
         char *to = buffer_reserve(&content, 65536);

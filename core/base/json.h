@@ -1,9 +1,10 @@
 /* core/base/json.h: reading and writing JSON.
  *
- * A document is read in one linear pass without recursion, into one arena, as a tree that never changes; budgets, UTF-8,
- * the grammar of numbers, duplicate keys and trailing bytes are checked on the way. Numbers keep their text, so that no
- * integer loses bits. Look-ups are case-sensitive. YAML and libconfig documents become the same tree (core/spec), hence
- * line and column on each value. cJSON serves where a document is put together to be changed and printed. */
+ * A document is read in one linear pass without recursion, into one arena, as a tree that never changes; budgets,
+ * UTF-8, the grammar of numbers, duplicate keys and trailing bytes are checked on the way. Numbers keep their text, so
+ * that no integer loses bits. Look-ups are case-sensitive. YAML and libconfig documents become the same tree
+ * (core/spec), hence line and column on each value. cJSON serves where a document is put together to be changed and
+ * printed. */
 #pragma once
 
 #include "core/base/buffer.h"
@@ -15,13 +16,13 @@ enum json_type { JSON_NULL, JSON_FALSE, JSON_TRUE, JSON_NUMBER, JSON_STRING, JSO
 
 struct json {
     enum json_type type;
-    uint32_t line, column;  /* from 1; 0 when made by hand */
-    uint32_t count;         /* members or elements */
-    const char *key;        /* of a member; ends in NUL and holds none */
+    uint32_t line, column; /* from 1; 0 when made by hand */
+    uint32_t count;        /* members or elements */
+    const char *key;       /* of a member; ends in NUL and holds none */
     size_t key_length;
-    const char *text;       /* STRING: its characters, NUL behind; NUMBER: as written */
-    size_t length;          /* bytes of `text` */
-    struct json *child;     /* first member or element, in the document's order */
+    const char *text;   /* STRING: its characters, NUL behind; NUMBER: as written */
+    size_t length;      /* bytes of `text` */
+    struct json *child; /* first member or element, in the document's order */
     struct json *next;
     struct json *last; /* where json_add left off: a long list costs no walk an element */
 };
@@ -37,10 +38,10 @@ extern const struct json_limits json_limits_default;
 
 struct json_document; /* owns the tree and its texts */
 
-/* Reads all of `text`. On failure the error's field is "json" and its message names what, at which line, column and byte.
- * The text is copied as needed. */
-pdk_status json_read(const char *text, size_t length, const struct json_limits *limits, struct json_document **ret_document,
-    pdk_error *err);
+/* Reads all of `text`. On failure the error's field is "json" and its message names what, at which line, column and
+ * byte. The text is copied as needed. */
+pdk_status json_read(const char *text, size_t length, const struct json_limits *limits,
+    struct json_document **ret_document, pdk_error *err);
 struct json_document *json_document_free(struct json_document *document); /* takes NULL, returns NULL */
 void json_document_freep(struct json_document **document);
 const struct json *json_root(const struct json_document *document);

@@ -1,5 +1,5 @@
-/* One pass, one arena, no recursion: the open container is kept by its node, whose parents stand on a fixed stack. Duplicate
- * keys of small objects are found by comparing, of large ones through a table keyed at random. */
+/* One pass, one arena, no recursion: the open container is kept by its node, whose parents stand on a fixed stack.
+ * Duplicate keys of small objects are found by comparing, of large ones through a table keyed at random. */
 #include "config.h"
 
 #include "core/base/json.h"
@@ -89,7 +89,10 @@ static void skip_space(struct reader *r)
 
 static int hex_digit(char c)
 {
-    return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+    return c >= '0' && c <= '9'   ? c - '0'
+           : c >= 'a' && c <= 'f' ? c - 'a' + 10
+           : c >= 'A' && c <= 'F' ? c - 'A' + 10
+                                  : -1;
 }
 
 static bool hex4(struct reader *r, uint32_t *ret_code)
@@ -360,7 +363,8 @@ static pdk_status read_value(struct reader *r, struct json *node)
 static pdk_status open_container(struct reader *r, struct json *node)
 {
     if (r->depth >= r->limits->depth || r->depth >= DEPTH_MAX)
-        return pdk_error_set(r->err, PDK_INVALID, "json", "nested deeper than %zu levels at byte %zu", r->limits->depth, r->at);
+        return pdk_error_set(
+            r->err, PDK_INVALID, "json", "nested deeper than %zu levels at byte %zu", r->limits->depth, r->at);
     r->stack[r->depth++] = (struct open_container){.node = node};
     return PDK_OK;
 }
@@ -387,7 +391,9 @@ static pdk_status next_value(struct reader *r, bool *ret_more)
             continue;
         }
         if (c != ',')
-            return fail(r, r->at >= r->length ? "unexpected end" : end == '}' ? "expected ',' or '}'" : "expected ',' or ']'");
+            return fail(r, r->at >= r->length ? "unexpected end"
+                           : end == '}'       ? "expected ',' or '}'"
+                                              : "expected ',' or ']'");
         r->at++;
         skip_space(r);
         *ret_more = true;
@@ -431,8 +437,8 @@ static pdk_status read_document(struct reader *r)
     return r->at == r->length ? PDK_OK : fail(r, "trailing characters");
 }
 
-pdk_status json_read(
-    const char *text, size_t length, const struct json_limits *limits, struct json_document **ret_document, pdk_error *err)
+pdk_status json_read(const char *text, size_t length, const struct json_limits *limits,
+    struct json_document **ret_document, pdk_error *err)
 {
     if (length > limits->bytes)
         return pdk_error_set(err, PDK_TOO_LARGE, "json", "%zu bytes; the limit is %zu", length, limits->bytes);
@@ -574,7 +580,8 @@ bool json_bool(const struct json *value, bool *ret_value)
 /* Magnitude and sign of a number's text when it is a whole number below 2^64. */
 static bool whole_number(const struct json *value, uint64_t *ret_magnitude, bool *ret_negative)
 {
-    if (value == NULL || value->type != JSON_NUMBER || (value->text[0] != '-' && (value->text[0] < '0' || value->text[0] > '9')))
+    if (value == NULL || value->type != JSON_NUMBER ||
+        (value->text[0] != '-' && (value->text[0] < '0' || value->text[0] > '9')))
         return false;
     const char *at = value->text;
     bool negative = *at == '-';

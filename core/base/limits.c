@@ -68,3 +68,15 @@ void limits_reset(void)
     for (size_t i = 0; i < LIMIT_COUNT; i++)
         atomic_store_explicit(&values[i], 0, memory_order_relaxed);
 }
+
+void limits_save(struct limits_saved *saved)
+{
+    for (size_t i = 0; i < LIMIT_COUNT; i++)
+        saved->values[i] = atomic_load_explicit(&values[i], memory_order_relaxed);
+}
+
+void limits_restore(const struct limits_saved *saved)
+{
+    for (size_t i = 0; i < LIMIT_COUNT; i++)
+        atomic_store_explicit(&values[i], saved->values[i], memory_order_relaxed);
+}

@@ -1,5 +1,5 @@
-/* stderr lines carry syslog's "<n>" when the journal reads them (JOURNAL_STREAM is set), which gives them their priority
- * without a further library; fields are then sent through the journal's own socket by whoever links it. */
+/* stderr lines carry syslog's "<n>" when the journal reads them (JOURNAL_STREAM is set), which gives them their
+ * priority without a further library; fields are then sent through the journal's own socket by whoever links it. */
 #include "config.h"
 
 #include "core/base/log.h"

@@ -14,6 +14,6 @@ struct paths {
     bool user;       /* etc, state and run are the user's own: ~/.config, ~/.local/share, $XDG_RUNTIME_DIR */
 };
 
-/* A program of a build tree takes the programs and plugins beside it. Anybody but root and the owner of the system's state,
- * and every build tree, gets folders of their own. [init] */
+/* A program of a build tree takes the programs and plugins beside it. Anybody but root and the owner of the system's
+ * state, and every build tree, gets folders of their own. [init] */
 void paths_find(struct paths *paths);

@@ -1,5 +1,5 @@
-/* core/base/siphash.h: keyed hashes for tables that outsiders fill (SipHash-2-4, Aumasson and Bernstein 2012; the 128-bit
- * variant is the authors' own). */
+/* core/base/siphash.h: keyed hashes for tables that outsiders fill (SipHash-2-4, Aumasson and Bernstein 2012; the
+ * 128-bit variant is the authors' own). */
 #pragma once
 
 #include <stddef.h>

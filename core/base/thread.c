@@ -93,8 +93,8 @@ static void *begin(void *argument)
     return start.run(start.argument);
 }
 
-pdk_status thread_start(
-    pthread_t *ret_thread, enum thread_role role, const char *name, void *(*run)(void *), void *argument, pdk_error *err)
+pdk_status thread_start(pthread_t *ret_thread, enum thread_role role, const char *name, void *(*run)(void *),
+    void *argument, pdk_error *err)
 {
     struct start *start = calloc(1, sizeof *start);
     if (start == NULL)

@@ -1,5 +1,5 @@
-/* core/base/thread.h: locks, conditions and threads with a role. A role is what the comments' [gateway-thread] means; thread_is
- * lets an assert back it. Locks are pthread's, annotated for clang's -Wthread-safety. */
+/* core/base/thread.h: locks, conditions and threads with a role. A role is what the comments' [gateway-thread] means;
+ * thread_is lets an assert back it. Locks are pthread's, annotated for clang's -Wthread-safety. */
 #pragma once
 
 #include <paddock/abi.h>
@@ -9,10 +9,10 @@
 
 #if defined(__clang__)
 #define PDK_CAPABILITY(name) __attribute__((capability(name)))
-#define PDK_ACQUIRES(...) __attribute__((acquire_capability(__VA_ARGS__)))
-#define PDK_RELEASES(...) __attribute__((release_capability(__VA_ARGS__)))
-#define PDK_REQUIRES(...) __attribute__((requires_capability(__VA_ARGS__)))
-#define PDK_NO_ANALYSIS __attribute__((no_thread_safety_analysis))
+#define PDK_ACQUIRES(...)    __attribute__((acquire_capability(__VA_ARGS__)))
+#define PDK_RELEASES(...)    __attribute__((release_capability(__VA_ARGS__)))
+#define PDK_REQUIRES(...)    __attribute__((requires_capability(__VA_ARGS__)))
+#define PDK_NO_ANALYSIS      __attribute__((no_thread_safety_analysis))
 #else
 #define PDK_CAPABILITY(name)
 #define PDK_ACQUIRES(...)
@@ -57,8 +57,8 @@ void condition_signal(struct condition *condition);
 void condition_broadcast(struct condition *condition);
 
 /* Starts a joinable thread of that role and name (at most 15 letters), with every signal blocked and 1 MiB of stack. */
-pdk_status thread_start(pthread_t *ret_thread, enum thread_role role, const char *name, void *(*run)(void *), void *argument,
-    pdk_error *err);
+pdk_status thread_start(pthread_t *ret_thread, enum thread_role role, const char *name, void *(*run)(void *),
+    void *argument, pdk_error *err);
 /* Gives the calling thread, made by others (CivetWeb's), its role. */
 void thread_adopt(enum thread_role role);
 bool thread_is(enum thread_role role);

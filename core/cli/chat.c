@@ -70,17 +70,18 @@ static bool is_number(const char *text)
 {
     PDK_CLEANUP(json_document_freep) struct json_document *document = NULL;
     double value;
-    return json_read(text, strlen(text), &json_limits_default, &document, NULL) == PDK_OK && json_double(json_root(document), &value);
+    return json_read(text, strlen(text), &json_limits_default, &document, NULL) == PDK_OK &&
+           json_double(json_root(document), &value);
 }
 
 pdk_status chat_settings_check(const struct chat_settings *settings, pdk_error *err)
 {
     if (settings->temperature != NULL && !is_number(settings->temperature))
-        return pdk_error_value(err, PDK_INVALID, "--temperature", settings->temperature, "--temperature wants a number, not '%.40s'",
-            settings->temperature);
+        return pdk_error_value(err, PDK_INVALID, "--temperature", settings->temperature,
+            "--temperature wants a number, not '%.40s'", settings->temperature);
     if (settings->max_tokens != NULL && !is_number(settings->max_tokens))
-        return pdk_error_value(err, PDK_INVALID, "--max-tokens", settings->max_tokens, "--max-tokens wants a number, not '%.40s'",
-            settings->max_tokens);
+        return pdk_error_value(err, PDK_INVALID, "--max-tokens", settings->max_tokens,
+            "--max-tokens wants a number, not '%.40s'", settings->max_tokens);
     return PDK_OK;
 }
 
@@ -125,7 +126,8 @@ static pdk_status ask(const struct client *client, const char *model, const stru
     reader->failed = false;
     buffer_clear(&reader->answer);
     buffer_clear(&reader->line);
-    pdk_status status = client_stream(client, messages != NULL ? "/v1/chat/completions" : "/v1/completions", body.data, take_piece, reader, err);
+    pdk_status status = client_stream(
+        client, messages != NULL ? "/v1/chat/completions" : "/v1/completions", body.data, take_piece, reader, err);
     if (status == PDK_OK && reader->failed)
         status = PDK_UNAVAILABLE;
     if (reader->answer.length > 0)
@@ -139,8 +141,8 @@ static bool lacks_template(const pdk_error *err)
     return strstr(err->message, "chat template") != NULL;
 }
 
-pdk_status chat_once(
-    const struct client *client, const char *model, const struct chat_settings *settings, const char *prompt, pdk_error *err)
+pdk_status chat_once(const struct client *client, const char *model, const struct chat_settings *settings,
+    const char *prompt, pdk_error *err)
 {
     PDK_CLEANUP(buffer_done) struct buffer messages = {0};
     struct json_writer w = {.out = &messages};
@@ -157,7 +159,8 @@ pdk_status chat_once(
     return status;
 }
 
-pdk_status chat_loop(const struct client *client, const char *model, const struct chat_settings *settings, pdk_error *err)
+pdk_status chat_loop(
+    const struct client *client, const char *model, const struct chat_settings *settings, pdk_error *err)
 {
     bool terminal = isatty(STDIN_FILENO) == 1;
     PDK_CLEANUP(buffer_done) struct buffer messages = {0};

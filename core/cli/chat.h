@@ -17,9 +17,10 @@ struct chat_settings {
 /* PDK_INVALID: a setting that is no number. */
 pdk_status chat_settings_check(const struct chat_settings *settings, pdk_error *err);
 
-/* Sends `prompt` as a user's message (or as it is, when the model has no chat template) and writes the answer to stdout as
- * it comes. */
-pdk_status chat_once(const struct client *client, const char *model, const struct chat_settings *settings, const char *prompt,
-    pdk_error *err);
+/* Sends `prompt` as a user's message (or as it is, when the model has no chat template) and writes the answer to stdout
+ * as it comes. */
+pdk_status chat_once(const struct client *client, const char *model, const struct chat_settings *settings,
+    const char *prompt, pdk_error *err);
 /* A conversation: reads lines from stdin until its end or /bye. */
-pdk_status chat_loop(const struct client *client, const char *model, const struct chat_settings *settings, pdk_error *err);
+pdk_status chat_loop(
+    const struct client *client, const char *model, const struct chat_settings *settings, pdk_error *err);

@@ -23,7 +23,8 @@ void client_init(struct client *client, const char *server)
 {
     if (server == NULL)
         server = getenv("PADDOCK_SERVER");
-    snprintf(client->server, sizeof client->server, "%s", server != NULL && server[0] != '\0' ? server : "http://127.0.0.1:8080");
+    snprintf(client->server, sizeof client->server, "%s",
+        server != NULL && server[0] != '\0' ? server : "http://127.0.0.1:8080");
     client->key = getenv("PADDOCK_API_KEY");
 }
 
@@ -46,8 +47,8 @@ static size_t take_body(char *data, size_t size, size_t count, void *context)
     return answer->body->failed ? 0 : length;
 }
 
-static pdk_status perform(const struct client *client, const char *path, const char *body, struct answer *answer, long *ret_status,
-    pdk_error *err)
+static pdk_status perform(const struct client *client, const char *path, const char *body, struct answer *answer,
+    long *ret_status, pdk_error *err)
 {
     char url[2048], key[600];
     bool local = strncmp(client->server, "unix:", 5) == 0;
@@ -83,8 +84,8 @@ static pdk_status perform(const struct client *client, const char *path, const c
     return pdk_error_set(err, PDK_UNAVAILABLE, "server", "%s: %s", client->server, curl_easy_strerror(code));
 }
 
-pdk_status client_ask(const struct client *client, const char *path, const char *body, long *ret_status, struct buffer *ret_body,
-    pdk_error *err)
+pdk_status client_ask(const struct client *client, const char *path, const char *body, long *ret_status,
+    struct buffer *ret_body, pdk_error *err)
 {
     PDK_CLEANUP(buffer_done) struct buffer text = {0};
     struct answer answer = {.body = &text};
@@ -110,12 +111,16 @@ static pdk_status http_error(long code, const struct buffer *body, pdk_error *er
             json_string(json_get(root, "error"), &text) || json_string(json_get(root, "detail"), &text))
             message = text;
     }
-    pdk_status status = code == 404 ? PDK_NOT_FOUND : code == 401 ? PDK_UNAUTHENTICATED : code == 403 ? PDK_DENIED
-                        : code == 503 || code == 429 ? PDK_UNAVAILABLE : PDK_INVALID;
+    pdk_status status = code == 404                  ? PDK_NOT_FOUND
+                        : code == 401                ? PDK_UNAUTHENTICATED
+                        : code == 403                ? PDK_DENIED
+                        : code == 503 || code == 429 ? PDK_UNAVAILABLE
+                                                     : PDK_INVALID;
     return pdk_error_set(err, status, NULL, "%.400s", message);
 }
 
-pdk_status client_json(const struct client *client, const char *path, const char *body, struct json_document **ret_document, pdk_error *err)
+pdk_status client_json(const struct client *client, const char *path, const char *body,
+    struct json_document **ret_document, pdk_error *err)
 {
     long code = 0;
     PDK_CLEANUP(buffer_done) struct buffer text = {0};

@@ -17,10 +17,11 @@ void client_init(struct client *client, const char *server);
 
 /* Asks; *ret_status is the HTTP status, and the body is given whatever it is. `body` NULL: GET, else POST of JSON.
  * PDK_UNAVAILABLE: nobody listens there. */
-pdk_status client_ask(const struct client *client, const char *path, const char *body, long *ret_status, struct buffer *ret_body,
-    pdk_error *err);
+pdk_status client_ask(const struct client *client, const char *path, const char *body, long *ret_status,
+    struct buffer *ret_body, pdk_error *err);
 /* As client_ask, and reads the body as JSON. A status of 400 and above is an error with the server's message. */
-pdk_status client_json(const struct client *client, const char *path, const char *body, struct json_document **ret_document, pdk_error *err);
+pdk_status client_json(const struct client *client, const char *path, const char *body,
+    struct json_document **ret_document, pdk_error *err);
 
 /* Streams an answer; each piece goes to `take` as it comes; false from it ends the request. */
 pdk_status client_stream(const struct client *client, const char *path, const char *body,

@@ -151,7 +151,8 @@ static int check(struct command_line *line)
 }
 
 static const struct command commands[] = {
-    {"run", "[--temperature T] [--max-tokens N] MODEL [PROMPT]", "ask a model once; without a prompt, talk to it", 1, 1 << 20, run_model},
+    {"run", "[--temperature T] [--max-tokens N] MODEL [PROMPT]", "ask a model once; without a prompt, talk to it", 1,
+        1 << 20, run_model},
     {"chat", "[--temperature T] [--max-tokens N] MODEL", "talk to a model", 1, 1, chat_with},
     {"pull", "MODEL", "fetch a model: hf://OWNER/NAME[:REVISION][/FILE], https://…, file:///…", 1, 1, pull},
     {"list", "", "the services of the daemon", 0, 0, list},
@@ -167,7 +168,8 @@ static int print_usage(FILE *to)
     for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++)
         fprintf(to, "  %-7s %s\n            %s\n", commands[i].name, commands[i].arguments, commands[i].doc);
     fputs("\nMODEL: what the daemon serves, a .gguf file, a folder, a URI, or a short name such as smollm2.\n"
-          "Environment: PADDOCK_SERVER (http://127.0.0.1:8080, unix:PATH), PADDOCK_API_KEY, HF_TOKEN, HF_ENDPOINT.\n", to);
+          "Environment: PADDOCK_SERVER (http://127.0.0.1:8080, unix:PATH), PADDOCK_API_KEY, HF_TOKEN, HF_ENDPOINT.\n",
+        to);
     return to == stdout ? EXIT_SUCCESS : 2;
 }
 
@@ -193,8 +195,8 @@ static bool take_option(struct command_line *line, const char **server, int argc
     }
     line->follow |= strcmp(word, "-f") == 0 || strcmp(word, "--follow") == 0;
     line->previous |= strcmp(word, "-p") == 0 || strcmp(word, "--previous") == 0;
-    return strcmp(word, "-f") == 0 || strcmp(word, "--follow") == 0 || strcmp(word, "-p") == 0 || strcmp(word, "--previous") == 0 ||
-           strcmp(word, "--wait") == 0;
+    return strcmp(word, "-f") == 0 || strcmp(word, "--follow") == 0 || strcmp(word, "-p") == 0 ||
+           strcmp(word, "--previous") == 0 || strcmp(word, "--wait") == 0;
 }
 
 static int unknown_command(const char *name)
@@ -216,7 +218,8 @@ int main(int argc, char **argv)
     bool plain = false; /* behind `--`, or in a prompt, nothing is an option */
     for (int i = 1; i < argc; i++) {
         const char *word = argv[i];
-        if (!plain && name == NULL && (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0 || strcmp(word, "help") == 0))
+        if (!plain && name == NULL &&
+            (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0 || strcmp(word, "help") == 0))
             return print_usage(stdout);
         if (!plain && name == NULL && strcmp(word, "--version") == 0)
             return puts("paddock " PACKAGE_VERSION) < 0;

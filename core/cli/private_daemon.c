@@ -56,8 +56,11 @@ static pdk_status write_service(const struct private_daemon *daemon, const char 
         return status;
     PDK_CLEANUP(buffer_done) struct buffer text = {0}, uri = {0};
     buffer_printf(&uri, "file://%s", path);
-    buffer_printf(&text, "{\"apiVersion\": \"serving.kserve.io/v1beta1\", \"kind\": \"InferenceService\", \"metadata\": {\"name\": \"%s\"},\n"
-                         " \"spec\": {\"predictor\": {\"model\": {\"modelFormat\": {\"name\": \"huggingface\"}, \"storageUri\": ", daemon->name);
+    buffer_printf(&text,
+        "{\"apiVersion\": \"serving.kserve.io/v1beta1\", \"kind\": \"InferenceService\", \"metadata\": {\"name\": "
+        "\"%s\"},\n"
+        " \"spec\": {\"predictor\": {\"model\": {\"modelFormat\": {\"name\": \"huggingface\"}, \"storageUri\": ",
+        daemon->name);
     json_escape(&text, uri.data, uri.length);
     buffer_puts(&text, "}}}}\n");
     snprintf(file, sizeof file, "%s/%s.json", folder, daemon->name);
@@ -75,10 +78,12 @@ static void run_daemon(const struct paths *paths, const struct private_daemon *d
         _exit(1);
     int fd = open(log, O_WRONLY | O_CREAT | O_TRUNC, 0600);
     int nothing = open("/dev/null", O_RDONLY);
-    if (fd < 0 || nothing < 0 || dup2(fd, STDERR_FILENO) < 0 || dup2(fd, STDOUT_FILENO) < 0 || dup2(nothing, STDIN_FILENO) < 0)
+    if (fd < 0 || nothing < 0 || dup2(fd, STDERR_FILENO) < 0 || dup2(fd, STDOUT_FILENO) < 0 ||
+        dup2(nothing, STDIN_FILENO) < 0)
         _exit(1);
     setpgid(0, 0); /* a ^C in the terminal is ours to handle */
-    execl(paths->daemon, "paddockd", "--etc", etc, "--run", run, "--state", paths->state, "--listen", "127.0.0.1:0", (char *)NULL);
+    execl(paths->daemon, "paddockd", "--etc", etc, "--run", run, "--state", paths->state, "--listen", "127.0.0.1:0",
+        (char *)NULL);
     dprintf(STDERR_FILENO, "cannot start %s: %s\n", paths->daemon, strerror(errno));
     _exit(127);
 }
@@ -151,7 +156,8 @@ static pdk_status wait_until_ready(struct private_daemon *daemon, const struct c
 {
     char path[160], message[400], shown[400] = "";
     bool terminal = isatty(STDERR_FILENO) == 1, ready = false;
-    snprintf(path, sizeof path, "/apis/serving.kserve.io/v1beta1/namespaces/default/inferenceservices/%s", daemon->name);
+    snprintf(
+        path, sizeof path, "/apis/serving.kserve.io/v1beta1/namespaces/default/inferenceservices/%s", daemon->name);
     pdk_status status = PDK_OK;
     while (status == PDK_OK && !ready) {
         PDK_CLEANUP(json_document_freep) struct json_document *document = NULL;
@@ -159,7 +165,8 @@ static pdk_status wait_until_ready(struct private_daemon *daemon, const struct c
         if (status != PDK_OK)
             break;
         if (!read_condition(json_root(document), &ready, message, sizeof message) && !ready)
-            status = pdk_error_set(err, PDK_UNAVAILABLE, NULL, "%s", message[0] != '\0' ? message : "the model cannot be served");
+            status = pdk_error_set(
+                err, PDK_UNAVAILABLE, NULL, "%s", message[0] != '\0' ? message : "the model cannot be served");
         if (terminal && !ready && strcmp(message, shown) != 0) {
             fprintf(stderr, "\r\033[K%.120s", message);
             memcpy(shown, message, sizeof shown);
@@ -174,12 +181,13 @@ static pdk_status wait_until_ready(struct private_daemon *daemon, const struct c
     return status;
 }
 
-pdk_status private_daemon_start(const struct paths *paths, const char *path, struct private_daemon *ret_daemon, struct client *ret_client,
-    pdk_error *err)
+pdk_status private_daemon_start(const struct paths *paths, const char *path, struct private_daemon *ret_daemon,
+    struct client *ret_client, pdk_error *err)
 {
     struct private_daemon daemon = {0};
     const char *base = getenv("XDG_RUNTIME_DIR");
-    snprintf(daemon.folder, sizeof daemon.folder, "%s/paddock-XXXXXX", base != NULL && base[0] == '/' && strlen(base) < 40 ? base : "/tmp");
+    snprintf(daemon.folder, sizeof daemon.folder, "%s/paddock-XXXXXX",
+        base != NULL && base[0] == '/' && strlen(base) < 40 ? base : "/tmp");
     if (mkdtemp(daemon.folder) == NULL)
         return pdk_error_errno(err, errno, NULL, "cannot make a folder in %s", base != NULL ? base : "/tmp");
     service_name(path, daemon.name, sizeof daemon.name);

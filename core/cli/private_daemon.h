@@ -9,12 +9,12 @@
 
 struct private_daemon {
     pid_t child;
-    char folder[64];      /* temporary: etc/, run/, log */
-    char name[64];        /* the service's */
+    char folder[64]; /* temporary: etc/, run/, log */
+    char name[64];   /* the service's */
 };
 
-/* Starts a daemon with the model at `path` and waits until it serves, telling progress on stderr. Fills `ret_client` with
- * its address. */
+/* Starts a daemon with the model at `path` and waits until it serves, telling progress on stderr. Fills `ret_client`
+ * with its address. */
 pdk_status private_daemon_start(const struct paths *paths, const char *path, struct private_daemon *ret_daemon,
     struct client *ret_client, pdk_error *err);
 /* Stops it and removes its folder. */

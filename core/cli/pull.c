@@ -6,12 +6,11 @@
 #include "core/base/cleanup.h"
 #include "core/base/error.h"
 #include "core/base/json.h"
-#include "core/base/nearest.h"
+#include "core/spec/aliases.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <libconfig.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
@@ -38,7 +37,8 @@ static void draw(struct progress *progress, const char *file, uint64_t done, uin
         memset(bar, ' ', 30);
         memset(bar, '=', filled > 30 ? 30 : filled);
         bar[30] = '\0';
-        fprintf(stderr, "\r\033[K%.40s [%s] %3.0f %% of %.1f MB", file, bar, 100.0 * (double)done / (double)total, (double)total / 1e6);
+        fprintf(stderr, "\r\033[K%.40s [%s] %3.0f %% of %.1f MB", file, bar, 100.0 * (double)done / (double)total,
+            (double)total / 1e6);
         progress->drawn = true;
     } else {
         fprintf(stderr, "\r\033[K%.40s %.1f MB", file, (double)done / 1e6);
@@ -48,7 +48,8 @@ static void draw(struct progress *progress, const char *file, uint64_t done, uin
 }
 
 /* One line of paddock-fetch. True: it was the last, and `status` and the path or error are set. */
-static bool take_line(struct progress *progress, const char *line, char *ret_path, size_t room, pdk_status *status, pdk_error *err)
+static bool take_line(
+    struct progress *progress, const char *line, char *ret_path, size_t room, pdk_status *status, pdk_error *err)
 {
     PDK_CLEANUP(json_document_freep) struct json_document *document = NULL;
     if (json_read(line, strlen(line), &json_limits_default, &document, NULL) != PDK_OK)
@@ -112,41 +113,26 @@ pdk_status pull_model(const struct paths *paths, const char *uri, char *ret_path
     return status;
 }
 
-static pdk_status look_up_alias(const struct paths *paths, const char *name, char *uri, size_t room, pdk_error *err)
+/* The administrator's aliases, then the shipped ones. */
+static pdk_status look_up_alias(const struct paths *paths, const char *name, struct buffer *uri, pdk_error *err)
 {
-    char files[2][PATH_ROOM + 32];
-    snprintf(files[0], sizeof files[0], "%s/model-aliases.conf", paths->etc);
-    snprintf(files[1], sizeof files[1], "%s/model-aliases.conf", paths->shipped);
-    struct nearest nearest = nearest_to(name);
-    char near[128];
+    const char *const folders[] = {paths->etc, paths->shipped};
+    pdk_error first = {0};
     for (size_t i = 0; i < 2; i++) {
-        config_t config;
-        config_init(&config);
-        if (config_read_file(&config, files[i]) == CONFIG_TRUE) {
-            config_setting_t *rows = config_lookup(&config, "aliases");
-            for (int row = 0; rows != NULL && row < config_setting_length(rows); row++) {
-                config_setting_t *entry = config_setting_get_elem(rows, (unsigned)row);
-                const char *alias, *target;
-                if (config_setting_lookup_string(entry, "name", &alias) != CONFIG_TRUE ||
-                    config_setting_lookup_string(entry, "uri", &target) != CONFIG_TRUE)
-                    continue;
-                if (strcmp(alias, name) == 0 && strlen(target) < room) {
-                    memcpy(uri, target, strlen(target) + 1);
-                    config_destroy(&config);
-                    return PDK_OK;
-                }
-                size_t before = nearest.distance;
-                nearest_offer(&nearest, alias);
-                if (nearest.distance < before) {
-                    snprintf(near, sizeof near, "%.127s", alias);
-                    nearest.best = near; /* the config goes away */
-                }
-            }
+        char file[PATH_ROOM + 32];
+        snprintf(file, sizeof file, "%s/model-aliases.conf", folders[i]);
+        pdk_status status = alias_find(file, name, uri, &first);
+        if (status == PDK_OK)
+            return PDK_OK;
+        if (status != PDK_NOT_FOUND) {
+            *err = first;
+            return status;
         }
-        config_destroy(&config);
     }
+    const char *hint = strstr(first.message, "; did you mean");
     return pdk_error_value(err, PDK_NOT_FOUND, "model", name,
-        "'%.100s' is no file, no folder, no URI (hf://OWNER/NAME, https://…, file:///…) and no short name%s", name, nearest_hint(&nearest));
+        "'%.100s' is no file, no folder, no URI (hf://OWNER/NAME, https://…, file:///…) and no short name%.100s", name,
+        hint != NULL ? hint : "");
 }
 
 pdk_status pull_resolve(const struct paths *paths, const char *model, char *ret_path, size_t room, pdk_error *err)
@@ -163,7 +149,7 @@ pdk_status pull_resolve(const struct paths *paths, const char *model, char *ret_
     }
     if (strchr(model, '/') != NULL && (model[0] == '/' || model[0] == '.'))
         return pdk_error_errno(err, errno, "model", "cannot open %s", model);
-    char uri[1024];
-    pdk_status status = look_up_alias(paths, model, uri, sizeof uri, err);
-    return status != PDK_OK ? status : pull_model(paths, uri, ret_path, room, err);
+    PDK_CLEANUP(buffer_done) struct buffer uri = {0};
+    pdk_status status = look_up_alias(paths, model, &uri, err);
+    return status != PDK_OK ? status : pull_model(paths, uri.data, ret_path, room, err);
 }

@@ -41,7 +41,8 @@ static void print_row(const struct json *service)
     const char *state = text_at(ready, "status", "Unknown");
     printf("%-24s %-8s %-28s %s\n", text_at(service, "metadata.name", "?"), state,
         text_at(service, "status.components.predictor.latestCreatedRevision", ""),
-        strcmp(state, "True") == 0 ? text_at(service, "status.url", "") : text_at(predictor, "message", text_at(ready, "message", "")));
+        strcmp(state, "True") == 0 ? text_at(service, "status.url", "")
+                                   : text_at(predictor, "message", text_at(ready, "message", "")));
 }
 
 int resources_list(const struct client *client)
@@ -62,15 +63,16 @@ int resources_list(const struct client *client)
 }
 
 /* Finds `name` or `namespace/name`. */
-static pdk_status get_service(const struct client *client, const char *name, struct json_document **ret_document, pdk_error *err)
+static pdk_status get_service(
+    const struct client *client, const char *name, struct json_document **ret_document, pdk_error *err)
 {
     char path[700], ns[254] = "default";
     const char *slash = strchr(name, '/');
     if (slash != NULL)
         snprintf(ns, sizeof ns, "%.*s", (int)(slash - name), name);
     const char *own = slash != NULL ? slash + 1 : name;
-    if (strspn(own, "abcdefghijklmnopqrstuvwxyz0123456789-.") != strlen(own) || strspn(ns, "abcdefghijklmnopqrstuvwxyz0123456789-") != strlen(ns) ||
-        own[0] == '\0' || strlen(own) > 253)
+    if (strspn(own, "abcdefghijklmnopqrstuvwxyz0123456789-.") != strlen(own) ||
+        strspn(ns, "abcdefghijklmnopqrstuvwxyz0123456789-") != strlen(ns) || own[0] == '\0' || strlen(own) > 253)
         return pdk_error_value(err, PDK_INVALID, "name", name, "'%.64s' is no service's name", name);
     snprintf(path, sizeof path, "/apis/serving.kserve.io/v1beta1/namespaces/%s/inferenceservices/%s", ns, own);
     return client_json(client, path, NULL, ret_document, err);
@@ -83,7 +85,8 @@ int resources_status(const struct client *client, const char *name)
     if (get_service(client, name, &document, &err) != PDK_OK)
         return failed(&err);
     const struct json *service = json_root(document);
-    printf("name       %s/%s\n", text_at(service, "metadata.namespace", "default"), text_at(service, "metadata.name", "?"));
+    printf("name       %s/%s\n", text_at(service, "metadata.namespace", "default"),
+        text_at(service, "metadata.name", "?"));
     printf("url        %s\n", text_at(service, "status.url", "-"));
     printf("revision   %s\n", text_at(service, "status.components.predictor.latestCreatedRevision", "-"));
     printf("model      %s, %s\n", text_at(service, "status.modelStatus.states.targetModelState", "-"),
@@ -93,8 +96,8 @@ int resources_status(const struct client *client, const char *name)
         printf("failure    %s\n", why);
     const struct json *conditions = json_path(service, "status.conditions");
     for (const struct json *c = conditions != NULL ? conditions->child : NULL; c != NULL; c = c->next)
-        printf("condition  %-32s %-8s %s%s%s\n", text_at(c, "type", "?"), text_at(c, "status", "?"), text_at(c, "reason", ""),
-            text_at(c, "message", "")[0] != '\0' ? ": " : "", text_at(c, "message", ""));
+        printf("condition  %-32s %-8s %s%s%s\n", text_at(c, "type", "?"), text_at(c, "status", "?"),
+            text_at(c, "reason", ""), text_at(c, "message", "")[0] != '\0' ? ": " : "", text_at(c, "message", ""));
     return strcmp(text_at(condition(service, "Ready"), "status", ""), "True") == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
@@ -110,9 +113,11 @@ int resources_logs(const struct client *client, const char *name, bool follow, b
     pdk_error err = {0};
     if (get_service(client, name, &document, &err) != PDK_OK)
         return failed(&err);
-    const char *ns = text_at(json_root(document), "metadata.namespace", "default"), *own = text_at(json_root(document), "metadata.name", "");
+    const char *ns = text_at(json_root(document), "metadata.namespace", "default"),
+               *own = text_at(json_root(document), "metadata.name", "");
     char path[1024];
-    snprintf(path, sizeof path, "/api/v1/namespaces/%s/pods?labelSelector=serving.kserve.io%%2Finferenceservice%%3D%s", ns, own);
+    snprintf(path, sizeof path, "/api/v1/namespaces/%s/pods?labelSelector=serving.kserve.io%%2Finferenceservice%%3D%s",
+        ns, own);
     if (client_json(client, path, NULL, &pods, &err) != PDK_OK)
         return failed(&err);
     const struct json *items = json_get(json_root(pods), "items");
@@ -120,8 +125,9 @@ int resources_logs(const struct client *client, const char *name, bool follow, b
         fprintf(stderr, "paddock: %s has no worker yet; `paddock status %s` says why\n", own, own);
         return EXIT_FAILURE;
     }
-    snprintf(path, sizeof path, "/api/v1/namespaces/%s/pods/%s/log?follow=%s&previous=%s%s%s", ns, text_at(items->child, "metadata.name", ""),
-        follow ? "true" : "false", previous ? "true" : "false", tail != NULL ? "&tailLines=" : "", tail != NULL ? tail : "");
+    snprintf(path, sizeof path, "/api/v1/namespaces/%s/pods/%s/log?follow=%s&previous=%s%s%s", ns,
+        text_at(items->child, "metadata.name", ""), follow ? "true" : "false", previous ? "true" : "false",
+        tail != NULL ? "&tailLines=" : "", tail != NULL ? tail : "");
     if (client_stream(client, path, NULL, print_piece, NULL, &err) != PDK_OK)
         return failed(&err);
     return EXIT_SUCCESS;

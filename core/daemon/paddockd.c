@@ -1,4 +1,5 @@
-/* paddockd: puts the parts together and waits for signals. TERM and INT drain and stop, HUP reads the configuration again. */
+/* paddockd: puts the parts together and waits for signals. TERM and INT drain and stop, HUP reads the configuration
+ * again. */
 #include "config.h"
 
 #include "core/base/cleanup.h"
@@ -11,6 +12,7 @@
 #include "core/base/thread.h"
 #include "core/control/control.h"
 #include "core/gateway/gateway.h"
+#include "core/gateway/keys.h"
 #include "core/ipc/channel.h"
 #include "core/spec/daemon_config.h"
 
@@ -60,13 +62,18 @@ static bool read_arguments(struct daemon *daemon, int argc, char **argv)
         {0},
     };
     for (int letter; (letter = getopt_long(argc, argv, "", options, NULL)) != -1;) {
-        char *folder = letter == 'e' ? daemon->paths.etc : letter == 's' ? daemon->paths.state : letter == 'r' ? daemon->paths.run : NULL;
+        char *folder = letter == 'e'   ? daemon->paths.etc
+                       : letter == 's' ? daemon->paths.state
+                       : letter == 'r' ? daemon->paths.run
+                                       : NULL;
         if (folder != NULL && (optarg[0] != '/' || strlen(optarg) >= PATH_ROOM)) {
             fprintf(stderr, "paddockd: '%.64s' is not an absolute path\n", optarg);
             return false;
         }
         switch (letter) {
-        case 'e': case 's': case 'r': memcpy(folder, optarg, strlen(optarg) + 1); break;
+        case 'e':
+        case 's':
+        case 'r': memcpy(folder, optarg, strlen(optarg) + 1); break;
         case 'l': daemon->listen = optarg; break;
         case 'p': daemon->plugins = optarg; break;
         case 'c': daemon->check = true; break;
@@ -93,7 +100,26 @@ static pdk_status read_config(struct daemon *daemon, struct daemon_config *ret_c
     return status;
 }
 
-/* All of it, or nothing of it. Listeners and folders are settled at start. [main-thread], [gateway-thread] */
+/* All of it, or nothing of it: keys are looked at before the services change, and limits are put back when those are
+ * refused. Listeners and folders are settled at start. [main-thread], [gateway-thread] */
+static pdk_status read_everything(struct daemon *daemon, struct daemon_config *config, pdk_error *err)
+{
+    struct limits_saved limits;
+    struct keys *keys = NULL;
+    limits_save(&limits);
+    pdk_status status = read_config(daemon, config, err);
+    if (status == PDK_OK)
+        status = keys_load(daemon->keys, &keys, err);
+    keys_unref(keys);
+    if (status == PDK_OK)
+        status = control_reload(daemon->control, err);
+    if (status == PDK_OK)
+        status = gateway_reload(daemon->gateway, err);
+    if (status != PDK_OK)
+        limits_restore(&limits);
+    return status;
+}
+
 static pdk_status reload(void *context, pdk_error *err)
 {
     struct daemon *daemon = context;
@@ -101,11 +127,7 @@ static pdk_status reload(void *context, pdk_error *err)
     pdk_error own = {0};
     mutex_lock(&daemon->reloading);
     sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%lld", (long long)monotonic_us());
-    pdk_status status = read_config(daemon, &config, &own);
-    if (status == PDK_OK)
-        status = gateway_reload(daemon->gateway, &own);
-    if (status == PDK_OK)
-        status = control_reload(daemon->control, &own);
+    pdk_status status = read_everything(daemon, &config, &own);
     if (status == PDK_OK) {
         log_set_level((enum log_level)config.log_level);
         log_event(LOG_LEVEL_NOTICE, NULL, "configuration read again");
@@ -135,7 +157,11 @@ static pdk_status prepare(struct daemon *daemon, pdk_error *err)
     }
     const struct daemon_config *c = &daemon->config;
     daemon->control_config = (struct control_config){
-        .etc = paths->etc, .state = paths->state, .run = paths->run, .shipped = paths->shipped, .worker = paths->worker,
+        .etc = paths->etc,
+        .state = paths->state,
+        .run = paths->run,
+        .shipped = paths->shipped,
+        .worker = paths->worker,
         .runtimes = daemon->plugins != NULL ? daemon->plugin_folders[0] : paths->runtimes,
         .compute = daemon->plugins != NULL ? daemon->plugin_folders[1] : paths->compute,
         .domain = c->domain,
@@ -154,7 +180,8 @@ static pdk_status prepare(struct daemon *daemon, pdk_error *err)
     g->reload_context = daemon;
     if (daemon->listen != NULL) {
         if (strlen(daemon->listen) >= sizeof g->listeners[0].address)
-            return pdk_error_set(err, PDK_INVALID, "listen", "--listen is longer than %zu bytes", sizeof g->listeners[0].address - 1);
+            return pdk_error_set(
+                err, PDK_INVALID, "listen", "--listen is longer than %zu bytes", sizeof g->listeners[0].address - 1);
         snprintf(g->listeners[0].address, sizeof g->listeners[0].address, "%s", daemon->listen);
         g->listener_count = 1;
         return PDK_OK;
@@ -186,8 +213,8 @@ static void protect(void)
     }
 }
 
-/* glibc keeps freed chunks for each thread; with hundreds of threads that take turns, that is memory which only grows until
- * all have had theirs. The setting is read before main, so this program starts itself again with it, once. */
+/* glibc keeps freed chunks for each thread; with hundreds of threads that take turns, that is memory which only grows
+ * until all have had theirs. The setting is read before main, so this program starts itself again with it, once. */
 static void bound_thread_caches(char **argv)
 {
 #if defined(__GLIBC__) && !defined(PADDOCK_SANITIZERS)
@@ -223,7 +250,8 @@ static void wait_for_signals(struct daemon *daemon, const sigset_t *signals)
     uint64_t watchdog_us = 0;
     int watched = sd_watchdog_enabled(0, &watchdog_us);
     for (;;) {
-        struct timespec beat = {.tv_sec = (time_t)(watchdog_us / 3000000), .tv_nsec = (long)(watchdog_us / 3 % 1000000 * 1000)};
+        struct timespec beat = {
+            .tv_sec = (time_t)(watchdog_us / 3000000), .tv_nsec = (long)(watchdog_us / 3 % 1000000 * 1000)};
         int number = watched > 0 ? sigtimedwait(signals, NULL, &beat) : sigwaitinfo(signals, NULL);
         if (number < 0 && errno == EAGAIN)
             sd_notify(0, "WATCHDOG=1");

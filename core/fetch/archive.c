@@ -1,5 +1,5 @@
-/* Entries are written by ourselves below the folder's descriptor, so that no path of the archive is ever resolved by name
- * from elsewhere; libarchive only decodes. */
+/* Entries are written by ourselves below the folder's descriptor, so that no path of the archive is ever resolved by
+ * name from elsewhere; libarchive only decodes. */
 #include "config.h"
 
 #include "core/fetch/archive.h"
@@ -30,7 +30,8 @@ static pdk_status refuse(struct unpacking *u, const char *name, const char *why)
     return pdk_error_value(u->err, PDK_INVALID, "archive", name, "the archive's entry '%.64s' %s", name, why);
 }
 
-/* Opens the folder that `name` lies in, making those on the way; *ret_leaf is the last part, "" for a folder's own entry. */
+/* Opens the folder that `name` lies in, making those on the way; *ret_leaf is the last part, "" for a folder's own
+ * entry. */
 static pdk_status open_parent(struct unpacking *u, const char *name, int *ret_fd, const char **ret_leaf)
 {
     PDK_AUTO_CLOSE int fd = fcntl(u->folder, F_DUPFD_CLOEXEC, 0);
@@ -76,9 +77,11 @@ static pdk_status write_content(struct unpacking *u, struct archive *archive, in
             return pdk_error_set(u->err, PDK_INVALID, "archive", "%.64s: %.200s", name, archive_error_string(archive));
         u->bytes += length;
         if (offset < 0 || (uint64_t)offset > u->limits->bytes || u->bytes > u->limits->bytes)
-            return pdk_error_set(u->err, PDK_TOO_LARGE, "archive", "the archive holds more than %" PRIu64 " bytes", u->limits->bytes);
+            return pdk_error_set(
+                u->err, PDK_TOO_LARGE, "archive", "the archive holds more than %" PRIu64 " bytes", u->limits->bytes);
         if (u->bytes > 1u << 20 && u->bytes / u->limits->ratio > u->archive_bytes)
-            return pdk_error_set(u->err, PDK_TOO_LARGE, "archive", "the archive unpacks to more than %" PRIu32 " times its size", u->limits->ratio);
+            return pdk_error_set(u->err, PDK_TOO_LARGE, "archive",
+                "the archive unpacks to more than %" PRIu32 " times its size", u->limits->ratio);
         for (const char *from = data; length > 0;) {
             ssize_t put = pwrite(fd, from, length, offset);
             if (put < 0 && errno == EINTR)
@@ -100,9 +103,11 @@ static pdk_status unpack_entry(struct unpacking *u, struct archive *archive, str
     if (name[0] == '/')
         return refuse(u, name, "has an absolute path");
     if (++u->entries > u->limits->entries)
-        return pdk_error_set(u->err, PDK_TOO_LARGE, "archive", "the archive has more than %" PRIu64 " entries", u->limits->entries);
+        return pdk_error_set(
+            u->err, PDK_TOO_LARGE, "archive", "the archive has more than %" PRIu64 " entries", u->limits->entries);
     mode_t type = archive_entry_filetype(entry);
-    if (archive_entry_hardlink(entry) != NULL || archive_entry_symlink(entry) != NULL || (type != AE_IFREG && type != AE_IFDIR))
+    if (archive_entry_hardlink(entry) != NULL || archive_entry_symlink(entry) != NULL ||
+        (type != AE_IFREG && type != AE_IFDIR))
         return refuse(u, name, "is neither a file nor a folder");
     PDK_AUTO_CLOSE int parent = -1;
     const char *leaf;

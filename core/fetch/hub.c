@@ -32,9 +32,9 @@ static bool ends_in(const char *text, const char *end)
 /* Files beside the weights that are read: all of the top folder. */
 static bool is_description(const char *name)
 {
-    static const char *const wanted[] = {"config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json",
-        "special_tokens_map.json", "chat_template.jinja", "chat_template.json", "model.safetensors.index.json", "modules.json",
-        "sentence_bert_config.json", "1_Pooling/config.json"};
+    static const char *const wanted[] = {"config.json", "generation_config.json", "tokenizer.json",
+        "tokenizer_config.json", "special_tokens_map.json", "chat_template.jinja", "chat_template.json",
+        "model.safetensors.index.json", "modules.json", "sentence_bert_config.json", "1_Pooling/config.json"};
     for (size_t i = 0; i < sizeof wanted / sizeof wanted[0]; i++)
         if (strcmp(name, wanted[i]) == 0)
             return true;
@@ -48,7 +48,8 @@ static pdk_status read_entry(const struct json *entry, struct hub_file *file, pd
     if (!json_string(json_get(entry, "path"), &path) || strlen(path) >= sizeof file->name)
         return pdk_error_set(err, PDK_INVALID, "path", "the hub lists a file without a usable path");
     if (!source_safe_name(path))
-        return pdk_error_value(err, PDK_INVALID, "path", path, "the hub lists a file called '%.64s', which is no safe name", path);
+        return pdk_error_value(
+            err, PDK_INVALID, "path", path, "the hub lists a file called '%.64s', which is no safe name", path);
     memcpy(file->name, path, strlen(path) + 1);
     if (!json_uint64(json_get(entry, "size"), &file->bytes))
         file->bytes = 0;
@@ -78,9 +79,10 @@ static pdk_status nothing_usable(const struct json *tree, size_t ggufs, pdk_erro
     }
     const char *text = names.data != NULL ? names.data : "nothing";
     if (ggufs > 1)
-        return pdk_error_set(err, PDK_INVALID, "uri", "the repository has %zu GGUF files; name one behind it, as hf://OWNER/NAME/FILE: %.300s",
-            ggufs, text);
-    return pdk_error_set(err, PDK_NOT_FOUND, "uri", "the repository has neither safetensors nor a GGUF file (pickled weights are never read): %.300s", text);
+        return pdk_error_set(err, PDK_INVALID, "uri",
+            "the repository has %zu GGUF files; name one behind it, as hf://OWNER/NAME/FILE: %.300s", ggufs, text);
+    return pdk_error_set(err, PDK_NOT_FOUND, "uri",
+        "the repository has neither safetensors nor a GGUF file (pickled weights are never read): %.300s", text);
 }
 
 static pdk_status pick_one(const struct json *tree, const char *only, struct hub_listing *listing, pdk_error *err)
@@ -165,21 +167,25 @@ static pdk_status fetch_file(struct transfer *transfer, const char *endpoint, co
     const struct hub_file *file, pdk_error *err)
 {
     char url[2048];
-    snprintf(url, sizeof url, "%.512s/%s/%s/resolve/%s/%s", endpoint, source->owner, source->name, source->revision, file->name);
+    snprintf(url, sizeof url, "%.512s/%s/%s/resolve/%s/%s", endpoint, source->owner, source->name, source->revision,
+        file->name);
     PDK_AUTO_CLOSE int parent = -1;
     const char *leaf;
     pdk_status status = open_parent(folder, file->name, &parent, &leaf, err);
     if (status != PDK_OK)
         return status;
     const char *sha256 = source->sha256[0] != '\0' ? source->sha256 : file->sha256;
-    struct transfer_file wanted = {.url = url, .label = file->name, .folder = parent, .name = leaf, .bytes = file->bytes, .sha256 = sha256};
+    struct transfer_file wanted = {
+        .url = url, .label = file->name, .folder = parent, .name = leaf, .bytes = file->bytes, .sha256 = sha256};
     return transfer_download(transfer, &wanted, err);
 }
 
-pdk_status hub_fetch(struct transfer *transfer, const char *endpoint, const struct source *source, const char *folder, pdk_error *err)
+pdk_status hub_fetch(
+    struct transfer *transfer, const char *endpoint, const struct source *source, const char *folder, pdk_error *err)
 {
     char url[2048];
-    snprintf(url, sizeof url, "%.512s/api/models/%s/%s/tree/%s?recursive=true", endpoint, source->owner, source->name, source->revision);
+    snprintf(url, sizeof url, "%.512s/api/models/%s/%s/tree/%s?recursive=true", endpoint, source->owner, source->name,
+        source->revision);
     PDK_CLEANUP(buffer_done) struct buffer text = {0};
     pdk_status status = transfer_text(transfer, url, 8u << 20, &text, err);
     if (status != PDK_OK)

@@ -20,9 +20,10 @@ struct hub_listing {
 void hub_listing_done(struct hub_listing *listing);
 
 /* Picks from the hub's answer to .../tree/REVISION?recursive=true. With `only`, that file alone; else configuration,
- * tokenizer and safetensors (never pickles), or the one GGUF of a repository that has no safetensors. PDK_NOT_FOUND lists
- * what is there. Names that are unsafe as paths are refused. */
+ * tokenizer and safetensors (never pickles), or the one GGUF of a repository that has no safetensors. PDK_NOT_FOUND
+ * lists what is there. Names that are unsafe as paths are refused. */
 pdk_status hub_pick(const struct json *tree, const char *only, struct hub_listing *ret_listing, pdk_error *err);
 
 /* Fetches the repository into `folder` (made if need be). `endpoint`: "https://huggingface.co" or HF_ENDPOINT's. */
-pdk_status hub_fetch(struct transfer *transfer, const char *endpoint, const struct source *source, const char *folder, pdk_error *err);
+pdk_status hub_fetch(
+    struct transfer *transfer, const char *endpoint, const struct source *source, const char *folder, pdk_error *err);

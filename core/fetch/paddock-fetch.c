@@ -88,7 +88,8 @@ static pdk_status read_endpoint(struct job *job, pdk_error *err)
     while (length > 0 && given[length - 1] == '/')
         length--;
     if (length == 0 || length >= sizeof job->endpoint)
-        return pdk_error_value(err, PDK_INVALID, "HF_ENDPOINT", given, "HF_ENDPOINT is no URL of at most 512 characters");
+        return pdk_error_value(
+            err, PDK_INVALID, "HF_ENDPOINT", given, "HF_ENDPOINT is no URL of at most 512 characters");
     memcpy(job->endpoint, given, length);
     job->endpoint[length] = '\0';
     CURLU *url = curl_url();
@@ -98,7 +99,8 @@ static pdk_status read_endpoint(struct job *job, pdk_error *err)
                 (size_t)snprintf(job->endpoint_host, sizeof job->endpoint_host, "%s", host) < sizeof job->endpoint_host;
     curl_free(host);
     curl_url_cleanup(url);
-    return good ? PDK_OK : pdk_error_value(err, PDK_INVALID, "HF_ENDPOINT", given, "HF_ENDPOINT '%.100s' is no URL", given);
+    return good ? PDK_OK
+                : pdk_error_value(err, PDK_INVALID, "HF_ENDPOINT", given, "HF_ENDPOINT '%.100s' is no URL", given);
 }
 
 /* Where a source's files go: hf/OWNER/NAME[@REVISION], or url/HASH for all else. */
@@ -113,7 +115,8 @@ static pdk_status target_folder(const struct job *job, char *folder, size_t room
         for (char *c = revision; *c != '\0'; c++)
             if (*c == '/')
                 *c = '+';
-        length = snprintf(folder, room, "%s/hf/%s/%s%s%s", job->models, s->owner, s->name, main_line ? "" : "@", main_line ? "" : revision);
+        length = snprintf(folder, room, "%s/hf/%s/%s%s%s", job->models, s->owner, s->name, main_line ? "" : "@",
+            main_line ? "" : revision);
     } else {
         const struct siphash_key fixed = {0};
         struct siphash128 hash = siphash128(&fixed, s->url, strlen(s->url));
@@ -124,7 +127,8 @@ static pdk_status target_folder(const struct job *job, char *folder, size_t room
     return folder_make(folder, 0755, err);
 }
 
-static pdk_status fetch_http(struct job *job, struct transfer *transfer, const char *folder, char *path, size_t room, pdk_error *err)
+static pdk_status fetch_http(
+    struct job *job, struct transfer *transfer, const char *folder, char *path, size_t room, pdk_error *err)
 {
     const struct source *s = &job->source;
     char content[4200];
@@ -182,8 +186,12 @@ static pdk_status fetch(struct job *job, char *path, size_t room, pdk_error *err
         status = target_folder(job, folder, sizeof folder, err);
     if (status != PDK_OK)
         return status;
-    struct transfer_rules rules = {.token = getenv("HF_TOKEN"), .token_host = job->endpoint_host, .allowed = getenv("PADDOCK_FETCH_ALLOW"),
-        .user_agent = "paddock/" PACKAGE_VERSION, .progress = tell_progress, .context = job};
+    struct transfer_rules rules = {.token = getenv("HF_TOKEN"),
+        .token_host = job->endpoint_host,
+        .allowed = getenv("PADDOCK_FETCH_ALLOW"),
+        .user_agent = "paddock/" PACKAGE_VERSION,
+        .progress = tell_progress,
+        .context = job};
     if (rules.token != NULL && rules.token[0] == '\0')
         rules.token = NULL;
     struct transfer *transfer;

@@ -24,7 +24,7 @@ struct transfer {
     CURL *curl;
     struct transfer_rules rules;
     char curl_error[CURL_ERROR_SIZE];
-    char host[256];      /* of the present hop */
+    char host[256];       /* of the present hop */
     char named_host[256]; /* of the URL as the user gave it */
     bool refused_address;
 };
@@ -77,7 +77,8 @@ static size_t take_header(char *line, size_t size, size_t count, void *context)
     if (length > 5 && strncmp(line, "HTTP/", 5) == 0) {
         const char *space = memchr(line, ' ', length);
         sink->status = 0;
-        for (const char *at = space; at != NULL && ++at < line + length && *at >= '0' && *at <= '9' && sink->status < 100;)
+        for (const char *at = space;
+             at != NULL && ++at < line + length && *at >= '0' && *at <= '9' && sink->status < 100;)
             sink->status = sink->status * 10 + (*at - '0');
         sink->etag[0] = '\0';
     } else if (length > 5 && strncasecmp(line, "etag:", 5) == 0) {
@@ -158,7 +159,8 @@ static size_t take_body(char *data, size_t size, size_t count, void *context)
 pdk_status transfer_new(const struct transfer_rules *rules, struct transfer **ret_transfer, pdk_error *err)
 {
     struct transfer *transfer = calloc(1, sizeof *transfer);
-    if (transfer == NULL || curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK || (transfer->curl = curl_easy_init()) == NULL) {
+    if (transfer == NULL || curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK ||
+        (transfer->curl = curl_easy_init()) == NULL) {
         free(transfer);
         return pdk_error_set(err, PDK_NO_MEMORY, NULL, "libcurl does not start");
     }
@@ -201,19 +203,21 @@ static bool url_host(const char *url, char *host, size_t room)
     return found;
 }
 
-static pdk_status curl_failed(struct transfer *transfer, CURLcode code, const struct sink *sink, const char *url, pdk_error *err)
+static pdk_status curl_failed(
+    struct transfer *transfer, CURLcode code, const struct sink *sink, const char *url, pdk_error *err)
 {
     if (transfer->refused_address)
         return pdk_error_value(err, PDK_DENIED, "url", transfer->host,
-            "%.120s was redirected to %.120s, an address of a private network; list the host to allow it", transfer->named_host,
-            transfer->host);
+            "%.120s was redirected to %.120s, an address of a private network; list the host to allow it",
+            transfer->named_host, transfer->host);
     if (sink->write_failed)
         return pdk_error_errno(err, sink->write_errno, "disk", "cannot write %.120s", sink->label);
     if (sink->too_large)
         return pdk_error_set(err, PDK_TOO_LARGE, "url", "%.200s sends more than the %" PRIu64 " bytes expected", url,
             sink->text != NULL ? (uint64_t)sink->text_max : sink->total);
     const char *why = transfer->curl_error[0] != '\0' ? transfer->curl_error : curl_easy_strerror(code);
-    return pdk_error_set(err, code == CURLE_OPERATION_TIMEDOUT ? PDK_TIMEOUT : PDK_UNAVAILABLE, "url", "%.200s: %.200s", url, why);
+    return pdk_error_set(
+        err, code == CURLE_OPERATION_TIMEDOUT ? PDK_TIMEOUT : PDK_UNAVAILABLE, "url", "%.200s: %.200s", url, why);
 }
 
 static pdk_status http_failed(long code, const char *url, pdk_error *err)
@@ -224,7 +228,8 @@ static pdk_status http_failed(long code, const char *url, pdk_error *err)
 }
 
 /* One request with its redirects. Headers are the caller's. */
-static pdk_status perform(struct transfer *transfer, const char *first_url, struct curl_slist *headers, struct sink *sink, pdk_error *err)
+static pdk_status perform(
+    struct transfer *transfer, const char *first_url, struct curl_slist *headers, struct sink *sink, pdk_error *err)
 {
     PDK_AUTO_FREE char *url = strdup(first_url);
     if (url == NULL || !url_host(url, transfer->named_host, sizeof transfer->named_host))
@@ -268,7 +273,8 @@ static pdk_status perform(struct transfer *transfer, const char *first_url, stru
     return pdk_error_set(err, PDK_UNAVAILABLE, "url", "%.200s: more than %d redirects", first_url, HOPS_MAX);
 }
 
-pdk_status transfer_text(struct transfer *transfer, const char *url, size_t max_bytes, struct buffer *ret_text, pdk_error *err)
+pdk_status transfer_text(
+    struct transfer *transfer, const char *url, size_t max_bytes, struct buffer *ret_text, pdk_error *err)
 {
     PDK_CLEANUP(buffer_done) struct buffer text = {0};
     struct sink sink = {.transfer = transfer, .text = &text, .text_max = max_bytes, .label = url, .fd = -1};
@@ -287,7 +293,8 @@ static pdk_status hash_file(int fd, char hex[65], pdk_error *err)
     EVP_MD_CTX *context = EVP_MD_CTX_new();
     unsigned char digest[32];
     PDK_AUTO_FREE char *chunk = malloc(1 << 20);
-    bool good = context != NULL && chunk != NULL && EVP_DigestInit_ex(context, EVP_sha256(), NULL) == 1 && lseek(fd, 0, SEEK_SET) == 0;
+    bool good = context != NULL && chunk != NULL && EVP_DigestInit_ex(context, EVP_sha256(), NULL) == 1 &&
+                lseek(fd, 0, SEEK_SET) == 0;
     for (ssize_t got = 1; good && got > 0;) {
         got = read(fd, chunk, 1 << 20);
         good = got >= 0 && EVP_DigestUpdate(context, chunk, (size_t)got) == 1;
@@ -326,7 +333,8 @@ static pdk_status check_room(const struct transfer_file *file, uint64_t have, pd
     struct statvfs disk;
     if (file->bytes == 0 || fstatvfs(file->folder, &disk) != 0)
         return PDK_OK;
-    uint64_t free_bytes = (uint64_t)disk.f_bavail * disk.f_frsize, need = file->bytes - (have < file->bytes ? have : file->bytes);
+    uint64_t free_bytes = (uint64_t)disk.f_bavail * disk.f_frsize,
+             need = file->bytes - (have < file->bytes ? have : file->bytes);
     if (need <= free_bytes)
         return PDK_OK;
     return pdk_error_set(err, PDK_NO_MEMORY, "disk", "%.120s needs %.1f MiB more, the disk has %.1f MiB", file->label,
@@ -342,12 +350,14 @@ static void read_etag(const struct transfer_file *file, const char *etag_name, c
         etag[0] = '\0';
 }
 
-static pdk_status finish(const struct transfer_file *file, const char *part_name, const char *etag_name, int fd, uint64_t done, pdk_error *err)
+static pdk_status finish(const struct transfer_file *file, const char *part_name, const char *etag_name, int fd,
+    uint64_t done, pdk_error *err)
 {
     char hex[65] = "";
     if (file->bytes != 0 && done != file->bytes)
-        return pdk_error_set(err, PDK_UNAVAILABLE, "url", "%.120s ended after %" PRIu64 " of %" PRIu64 " bytes; run it again to go on",
-            file->label, done, file->bytes);
+        return pdk_error_set(err, PDK_UNAVAILABLE, "url",
+            "%.120s ended after %" PRIu64 " of %" PRIu64 " bytes; run it again to go on", file->label, done,
+            file->bytes);
     if (wants_hash(file)) {
         pdk_status status = hash_file(fd, hex, err);
         if (status != PDK_OK)
@@ -355,8 +365,8 @@ static pdk_status finish(const struct transfer_file *file, const char *part_name
         if (strcmp(hex, file->sha256) != 0) {
             unlinkat(file->folder, part_name, 0);
             unlinkat(file->folder, etag_name, 0);
-            return pdk_error_value(err, PDK_CONFLICT, "sha256", hex, "%.120s hashes to %s, not to %s; it was deleted", file->label, hex,
-                file->sha256);
+            return pdk_error_value(err, PDK_CONFLICT, "sha256", hex, "%.120s hashes to %s, not to %s; it was deleted",
+                file->label, hex, file->sha256);
         }
     }
     if (fsync(fd) != 0 || fchmod(fd, 0444) != 0 || renameat(file->folder, part_name, file->folder, file->name) != 0)
@@ -388,8 +398,14 @@ pdk_status transfer_download(struct transfer *transfer, const struct transfer_fi
     pdk_status status = check_room(file, have, err);
     if (status != PDK_OK)
         return status;
-    struct sink sink = {.transfer = transfer, .fd = fd, .offset = have, .done = have, .total = file->bytes, .label = file->label,
-        .file = file, .etag_name = etag_name};
+    struct sink sink = {.transfer = transfer,
+        .fd = fd,
+        .offset = have,
+        .done = have,
+        .total = file->bytes,
+        .label = file->label,
+        .file = file,
+        .etag_name = etag_name};
     if (have == 0 || have != file->bytes) {
         struct curl_slist *headers = NULL;
         if (have > 0) {

@@ -1,8 +1,8 @@
 /* core/fetch/transfer.h: HTTP downloads that resume, are checked, and go only where they were told to.
  *
  * Redirects are followed by hand, five at most: each hop obeys the same rules. An address that is loopback, private or
- * link-local is refused before a connection is made, unless the user named that very host or listed it. Credentials go to
- * the host they were given for and no other. */
+ * link-local is refused before a connection is made, unless the user named that very host or listed it. Credentials go
+ * to the host they were given for and no other. */
 #pragma once
 
 #include "core/base/buffer.h"
@@ -26,7 +26,8 @@ pdk_status transfer_new(const struct transfer_rules *rules, struct transfer **re
 struct transfer *transfer_free(struct transfer *transfer); /* takes NULL, returns NULL */
 
 /* A small answer, at most `max_bytes`. */
-pdk_status transfer_text(struct transfer *transfer, const char *url, size_t max_bytes, struct buffer *ret_text, pdk_error *err);
+pdk_status transfer_text(
+    struct transfer *transfer, const char *url, size_t max_bytes, struct buffer *ret_text, pdk_error *err);
 
 struct transfer_file {
     const char *url;
@@ -38,6 +39,6 @@ struct transfer_file {
 };
 
 /* Downloads into NAME.part, going on where an earlier try ended if the server still has the same file, checks size and
- * hash, makes it durable and read-only, and renames it. A file that is there already with the right size and hash is left.
- * PDK_CONFLICT: it hashes to something else; the part is deleted. */
+ * hash, makes it durable and read-only, and renames it. A file that is there already with the right size and hash is
+ * left. PDK_CONFLICT: it hashes to something else; the part is deleted. */
 pdk_status transfer_download(struct transfer *transfer, const struct transfer_file *file, pdk_error *err);

@@ -74,7 +74,11 @@ static pdk_status start_door(struct gateway *gateway, pdk_error *err)
     pdk_status status = start_server(gateway, "127.0.0.1:0", true, &inner, err);
     if (status != PDK_OK)
         return status;
-    return door_start((uint16_t)http_port(inner), connection_count(gateway), &gateway->door, err);
+    struct door *door;
+    status = door_start((uint16_t)http_port(inner), connection_count(gateway), &door, err);
+    if (status == PDK_OK)
+        atomic_store(&gateway->door, door);
+    return status;
 }
 
 /* One of the configured listeners. */
@@ -119,7 +123,7 @@ static pdk_status open_listener(struct gateway *gateway, const struct gateway_li
         return status;
     if (gateway->port == 0)
         gateway->port = port;
-    log_event(LOG_LEVEL_NOTICE, NULL, "listening on %s%s", listener->address, door ? " (door)" : "");
+    log_event(LOG_LEVEL_NOTICE, NULL, "listening on %s%s, port %d", listener->address, door ? " (door)" : "", port);
     return PDK_OK;
 }
 

@@ -214,7 +214,8 @@ static bool identify(struct exchange *exchange, const struct mg_request_info *in
 {
     if (!exchange->server->inner)
         return true;
-    if (!door_client(exchange->gateway->door, info->remote_addr, (uint16_t)info->remote_port, &exchange->door_client))
+    struct door *door = atomic_load(&exchange->gateway->door);
+    if (door == NULL || !door_client(door, info->remote_addr, (uint16_t)info->remote_port, &exchange->door_client))
         return false;
     exchange->client_fd = exchange->door_client.fd;
     exchange->from_unix = exchange->door_client.local;
@@ -391,8 +392,8 @@ static int log_message(const struct mg_connection *http, const char *message)
     return 1;
 }
 
-/* CivetWeb's thread allocates its head buffer right after this. Touching that memory now makes what the daemon holds the same
- * from its start, instead of growing until each of the threads has had its first request. */
+/* CivetWeb's thread allocates its head buffer right after this. Touching that memory now makes what the daemon holds
+ * the same from its start, instead of growing until each of the threads has had its first request. */
 static void *init_thread(const struct mg_context *context, int kind)
 {
     enum { WORKER = 1, TOUCHED_BYTES = 8192 };

@@ -31,8 +31,9 @@ struct gateway {
     struct control *control;
     struct channel_loop *loop;
     struct server servers[GATEWAY_SERVERS_MAX];
-    size_t server_count;
-    struct door *door; /* NULL: no listener needs one */
+    /* Requests may come while later listeners still start. */
+    atomic_size_t server_count;
+    _Atomic(struct door *) door; /* NULL: no listener needs one */
     struct watch *watch;
     struct metrics *metrics;
     int port;

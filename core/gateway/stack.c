@@ -11,6 +11,15 @@
 
 enum { KEPT_BYTES = 4096 }; /* below this frame: the call of madvise itself, and the red zone */
 
+#if defined(PADDOCK_SANITIZERS)
+
+/* The sanitizers' shadow would still speak of the old content. */
+void stack_release(void)
+{
+}
+
+#else
+
 /* End of the stack's guard, asked for once a thread; 1 when it cannot be known. */
 static uintptr_t stack_low(void)
 {
@@ -21,7 +30,8 @@ static uintptr_t stack_low(void)
         size_t size = 0, guard = 0;
         low = 1;
         if (pthread_getattr_np(pthread_self(), &attributes) == 0) {
-            if (pthread_attr_getstack(&attributes, &start, &size) == 0 && pthread_attr_getguardsize(&attributes, &guard) == 0)
+            if (pthread_attr_getstack(&attributes, &start, &size) == 0 &&
+                pthread_attr_getguardsize(&attributes, &guard) == 0)
                 low = (uintptr_t)start + guard;
             pthread_attr_destroy(&attributes);
         }
@@ -31,11 +41,11 @@ static uintptr_t stack_low(void)
 
 void stack_release(void)
 {
-#if !defined(PADDOCK_SANITIZERS) /* their shadow would still speak of the old content */
     uintptr_t low = stack_low(), page = (uintptr_t)sysconf(_SC_PAGESIZE);
     uintptr_t end = ((uintptr_t)__builtin_frame_address(0) - KEPT_BYTES) & ~(page - 1);
     low = (low + page - 1) & ~(page - 1);
     if (low > page && low < end)
         madvise((void *)low, end - low, MADV_DONTNEED);
-#endif
 }
+
+#endif

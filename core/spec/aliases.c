@@ -7,6 +7,7 @@
 #include "core/base/error.h"
 #include "core/base/file.h"
 #include "core/base/json.h"
+#include "core/base/nearest.h"
 #include "core/spec/conf.h"
 
 #include <string.h>
@@ -22,15 +23,18 @@ pdk_status alias_find(const char *path, const char *name, struct buffer *out, pd
     if (status != PDK_OK)
         return pdk_error_wrap(err, "%s", path);
     const struct json *rows = json_get(json_root(tree), "aliases");
+    struct nearest nearest = nearest_to(name);
     for (const struct json *row = rows != NULL ? rows->child : NULL; row != NULL; row = row->next) {
         const char *key, *uri;
         if (!json_string(json_get(row, "name"), &key) || !json_string(json_get(row, "uri"), &uri))
             return pdk_error_set(
                 err, PDK_INVALID, "aliases", "%s:%u: a row wants name and uri, both texts", path, row->line);
+        nearest_offer(&nearest, key);
         if (strcmp(key, name) != 0)
             continue;
         buffer_puts(out, uri);
         return PDK_OK;
     }
-    return pdk_error_value(err, PDK_NOT_FOUND, "aliases", name, "%s has no name '%.64s'", path, name);
+    return pdk_error_value(
+        err, PDK_NOT_FOUND, "aliases", name, "%s has no name '%.64s'%s", path, name, nearest_hint(&nearest));
 }

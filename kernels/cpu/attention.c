@@ -1,7 +1,7 @@
-/* Paged attention of one row and up to four query heads of one key head, a block of 16 tokens at a time, with the running maximum
- * of Milakov and Gimelshein (2018). Keys lie with 16 tokens in the lanes, so that scores need no horizontal sum; each key and
- * value vector is used for all heads of the group. What a row does not see is never read as a value: a block may hold
- * anything there. */
+/* Paged attention of one row and up to four query heads of one key head, a block of 16 tokens at a time, with the
+ * running maximum of Milakov and Gimelshein (2018). Keys lie with 16 tokens in the lanes, so that scores need no
+ * horizontal sum; each key and value vector is used for all heads of the group. What a row does not see is never read
+ * as a value: a block may hold anything there. */
 #include "kernels/cpu/kernels.h"
 #include "kernels/cpu/lanes_math.h"
 
@@ -36,8 +36,8 @@ static void partial_combine(struct partial *partial, const struct partial *next,
     for (size_t g = 0; g < group; g++) {
         float largest = fmaxf(partial->largest[g], next->largest[g]);
         lanes own = lanes_set(ratio(partial->largest[g], largest)), other = lanes_set(ratio(next->largest[g], largest));
-        partial->total[g] = partial->total[g] * ratio(partial->largest[g], largest) +
-                            next->total[g] * ratio(next->largest[g], largest);
+        partial->total[g] =
+            partial->total[g] * ratio(partial->largest[g], largest) + next->total[g] * ratio(next->largest[g], largest);
         partial->largest[g] = largest;
         for (size_t i = 0; i < wide; i += LANES)
             lanes_store(&partial->out[g][i],
@@ -46,7 +46,8 @@ static void partial_combine(struct partial *partial, const struct partial *next,
 }
 
 /* scores[g] = q[g] . k of 16 tokens */
-LANES_INLINE void score_block(const struct attend *task, const uint8_t *block, bool bfloat, const int group, lanes *scores)
+LANES_INLINE void score_block(
+    const struct attend *task, const uint8_t *block, bool bfloat, const int group, lanes *scores)
 {
     size_t n = task->head_dim;
     for (int g = 0; g < group; g++)
@@ -69,7 +70,8 @@ LANES_INLINE void score_block(const struct attend *task, const uint8_t *block, b
 }
 
 /* Scale, cap, bias; minus infinity outside [first, last]. `start` is the position of lane 0. */
-LANES_INLINE lanes shape_scores(const struct attend *task, lanes score, int g, uint32_t start, uint32_t first, uint32_t last)
+LANES_INLINE lanes shape_scores(
+    const struct attend *task, lanes score, int g, uint32_t start, uint32_t first, uint32_t last)
 {
     static const float numbers[LANES] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
     lanes lane = lanes_load(numbers);
@@ -114,8 +116,8 @@ LANES_INLINE void add_values(const uint8_t *values, bool bfloat, size_t wide, ui
     }
 }
 
-LANES_INLINE void attend_block(const struct attend *task, uint32_t number, uint32_t first, bool bfloat, const int group,
-    struct partial *partial)
+LANES_INLINE void attend_block(
+    const struct attend *task, uint32_t number, uint32_t first, bool bfloat, const int group, struct partial *partial)
 {
     const uint8_t *block = task->layer + task->table[number] * task->block_bytes;
     size_t wide = head_wide(task->head_dim);

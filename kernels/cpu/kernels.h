@@ -1,7 +1,7 @@
 /* kernels/cpu/kernels.h: the kernels of one instruction set, and how one is chosen.
  *
- * Each source of this folder but pack.c and dispatch.c is compiled once per instruction set, with ISA as its name. What a kernel
- * computes for a row depends on that row alone; tiles only change which rows share a register. */
+ * Each source of this folder but pack.c and dispatch.c is compiled once per instruction set, with ISA as its name. What
+ * a kernel computes for a row depends on that row alone; tiles only change which rows share a register. */
 #pragma once
 
 #include "kernels/cpu/packed.h"
@@ -13,13 +13,14 @@ enum kernel_isa { KERNEL_ISA_GENERIC, KERNEL_ISA_AVX2, KERNEL_ISA_AVX512, KERNEL
 /* Rows of activations lie `stride` floats apart and are zero from their last column to the next multiple of 32. */
 
 /* Sums of products of one panel: sums[r][16] = x[r] * panel^T. A row's sum runs over k in order, one chain of fused
- * multiply-adds a lane. A tile's worth of rows unpacks weights cell by cell, more rows unpack the panel once into `unpacked`
+ * multiply-adds a lane. A tile's worth of rows unpacks weights cell by cell, more rows unpack the panel once into
+ * `unpacked`
  * ([cells * 32][16]). Bound by unpacking for one row, by multiply-adds from 4 on. */
-typedef void linear_kernel(const uint8_t *panel, size_t cells, const float *x, size_t stride, size_t rows, float *unpacked,
-    float *sums);
+typedef void linear_kernel(
+    const uint8_t *panel, size_t cells, const float *x, size_t stride, size_t rows, float *unpacked, float *sums);
 
-/* What becomes of sums: out[r][0..width) = activation(sums[r] + bias) * (second[r] + second_bias) * scale + residual[r], then
- * the soft cap. bias, second, residual: NULL, none. `second` is the up half of a gated matrix. */
+/* What becomes of sums: out[r][0..width) = activation(sums[r] + bias) * (second[r] + second_bias) * scale +
+ * residual[r], then the soft cap. bias, second, residual: NULL, none. `second` is the up half of a gated matrix. */
 struct finish {
     const float *sums, *second; /* [rows][16] */
     const float *bias, *second_bias;
@@ -34,8 +35,8 @@ enum kernel_activation { ACTIVATION_NONE, ACTIVATION_RELU, ACTIVATION_SILU, ACTI
 typedef void finish_kernel(const struct finish *task);
 
 /* One row or group of n numbers: in += add, out = norm(in) * weight + bias. Sums in 16 lanes, then lanes_sum's tree. */
-typedef void norm_kernel(float *in, const float *add, const float *weight, const float *bias, size_t n, float epsilon,
-    float *out);
+typedef void norm_kernel(
+    float *in, const float *add, const float *weight, const float *bias, size_t n, float epsilon, float *out);
 
 /* Turns one head in place; `turns` is cos[half] then sin[half]. */
 typedef void rope_kernel(float *head, const float *turns, size_t half, bool pairs);
@@ -58,12 +59,12 @@ static inline size_t head_block_bytes(size_t head_dim, bool bfloat)
 
 void kv_put(uint8_t *head_block, size_t place, size_t head_dim, bool bfloat, const float *key, const float *value);
 
-/* One row's query heads that share a key head: at most GROUP_MAX, out[g] = softmax(scale * q . k) * v. Positions run in splits of
- * ATTENTION_SPLIT, each with its own maximum and sum, combined from left to right. */
+/* One row's query heads that share a key head: at most GROUP_MAX, out[g] = softmax(scale * q . k) * v. Positions run in
+ * splits of ATTENTION_SPLIT, each with its own maximum and sum, combined from left to right. */
 enum { ATTENTION_SPLIT = 256 };
 struct attend {
-    const float *query; /* [group][head_dim] */
-    float *out;         /* [group][head_dim] */
+    const float *query;          /* [group][head_dim] */
+    float *out;                  /* [group][head_dim] */
     const float *slopes, *sinks; /* [group] or NULL */
     const uint8_t *layer;        /* block b of this key head begins at layer + b * block_bytes */
     const uint32_t *table;
@@ -77,6 +78,8 @@ typedef void attend_kernel(const struct attend *task);
 typedef float largest_kernel(const float *values, size_t n);
 /* Sum of exp(values - shift). */
 typedef double mass_kernel(const float *values, size_t n, float shift);
+/* The same of values >= border. */
+typedef double mass_from_kernel(const float *values, size_t n, float shift, float border);
 typedef size_t count_above_kernel(const float *values, size_t n, float border);
 /* Writes the ids of values >= border, in order; returns how many. */
 typedef size_t collect_kernel(const float *values, size_t n, float border, uint32_t *ids);
@@ -92,6 +95,7 @@ struct kernels {
     attend_kernel *attend_f32, *attend_bf16;
     largest_kernel *largest;
     mass_kernel *mass;
+    mass_from_kernel *mass_from;
     count_above_kernel *count_above;
     collect_kernel *collect;
     draw_kernel *draw;
@@ -102,23 +106,24 @@ const struct kernels *kernels_of(enum kernel_isa isa);
 /* By the row's name ("avx2"); false: none is called so. */
 bool kernels_isa_named(const char *name, enum kernel_isa *ret_isa);
 
-#define KERNEL_JOIN(name, isa) name##_##isa
+#define KERNEL_JOIN(name, isa)  name##_##isa
 #define KERNEL_NAMED(name, isa) KERNEL_JOIN(name, isa)
 #ifdef ISA
 #define KERNEL(name) KERNEL_NAMED(name, ISA)
 #endif
 
-#define KERNELS_DECLARE(isa)                                                                                           \
-    linear_kernel linear_f32_##isa, linear_f16_##isa, linear_bf16_##isa, linear_q8_0_##isa, linear_q4_0_##isa,         \
-        linear_q4_1_##isa;                                                                                             \
-    finish_kernel finish_##isa;                                                                                        \
-    norm_kernel norm_rms_##isa, norm_layer_##isa;                                                                      \
-    rope_kernel rope_##isa;                                                                                            \
-    attend_kernel attend_f32_##isa, attend_bf16_##isa;                                                                 \
-    largest_kernel largest_##isa;                                                                                      \
-    mass_kernel mass_##isa;                                                                                            \
-    count_above_kernel count_above_##isa;                                                                              \
-    collect_kernel collect_##isa;                                                                                      \
+#define KERNELS_DECLARE(isa)                                                                                   \
+    linear_kernel linear_f32_##isa, linear_f16_##isa, linear_bf16_##isa, linear_q8_0_##isa, linear_q4_0_##isa, \
+        linear_q4_1_##isa;                                                                                     \
+    finish_kernel finish_##isa;                                                                                \
+    norm_kernel norm_rms_##isa, norm_layer_##isa;                                                              \
+    rope_kernel rope_##isa;                                                                                    \
+    attend_kernel attend_f32_##isa, attend_bf16_##isa;                                                         \
+    largest_kernel largest_##isa;                                                                              \
+    mass_kernel mass_##isa;                                                                                    \
+    mass_from_kernel mass_from_##isa;                                                                          \
+    count_above_kernel count_above_##isa;                                                                      \
+    collect_kernel collect_##isa;                                                                              \
     draw_kernel draw_##isa;
 
 KERNELS_DECLARE(generic)

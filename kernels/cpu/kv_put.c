@@ -8,7 +8,8 @@ static void put_f32(float *keys, float *values, size_t place, size_t head_dim, c
     memcpy(&values[place * head_wide(head_dim)], value, head_dim * sizeof *value);
 }
 
-static void put_bf16(uint16_t *keys, uint16_t *values, size_t place, size_t head_dim, const float *key, const float *value)
+static void put_bf16(
+    uint16_t *keys, uint16_t *values, size_t place, size_t head_dim, const float *key, const float *value)
 {
     size_t wide = head_wide(head_dim);
     for (size_t i = 0; i < head_dim; i++) {

@@ -1,6 +1,7 @@
-/* kernels/cpu/lanes.h: 16 numbers at once, in one, two or four registers of the instruction set that the file is compiled for.
- * Every operation works on each lane alone, so what a lane holds never depends on the width of a register. A product and a
- * sum become one rounding only in lanes_fma, and only where there is FMA: the compiler's own contraction is off. */
+/* kernels/cpu/lanes.h: 16 numbers at once, in one, two or four registers of the instruction set that the file is
+ * compiled for. Every operation works on each lane alone, so what a lane holds never depends on the width of a
+ * register. A product and a sum become one rounding only in lanes_fma, and only where there is FMA: the compiler's own
+ * contraction is off. */
 #pragma once
 
 #include "kernels/types.h"
@@ -9,30 +10,51 @@
 #include <immintrin.h>
 #endif
 
-#define LANES 16
+#define LANES        16
 #define LANES_INLINE static inline __attribute__((always_inline))
 
 #if defined(__AVX512F__)
 typedef float lane_floats __attribute__((vector_size(64)));
 typedef int32_t lane_ints __attribute__((vector_size(64)));
 typedef uint32_t lane_bits __attribute__((vector_size(64)));
-typedef struct { lane_floats a; } lanes;
-typedef struct { lane_ints a; } ints;
-#define LANES_EACH(part) {part(a)}
+typedef struct {
+    lane_floats a;
+} lanes;
+typedef struct {
+    lane_ints a;
+} ints;
+#define LANES_EACH(part) \
+    {                    \
+        part(a)          \
+    }
 #elif defined(__AVX2__)
 typedef float lane_floats __attribute__((vector_size(32)));
 typedef int32_t lane_ints __attribute__((vector_size(32)));
 typedef uint32_t lane_bits __attribute__((vector_size(32)));
-typedef struct { lane_floats a, b; } lanes;
-typedef struct { lane_ints a, b; } ints;
-#define LANES_EACH(part) {part(a), part(b)}
+typedef struct {
+    lane_floats a, b;
+} lanes;
+typedef struct {
+    lane_ints a, b;
+} ints;
+#define LANES_EACH(part) \
+    {                    \
+        part(a), part(b) \
+    }
 #else
 typedef float lane_floats __attribute__((vector_size(16)));
 typedef int32_t lane_ints __attribute__((vector_size(16)));
 typedef uint32_t lane_bits __attribute__((vector_size(16)));
-typedef struct { lane_floats a, b, c, d; } lanes;
-typedef struct { lane_ints a, b, c, d; } ints;
-#define LANES_EACH(part) {part(a), part(b), part(c), part(d)}
+typedef struct {
+    lane_floats a, b, c, d;
+} lanes;
+typedef struct {
+    lane_ints a, b, c, d;
+} ints;
+#define LANES_EACH(part)                   \
+    {                                      \
+        part(a), part(b), part(c), part(d) \
+    }
 #endif
 
 /* Register by register: copied as a whole, gcc 12 takes a struct of two through the stack. */
@@ -78,7 +100,11 @@ LANES_INLINE void lanes_store_part(float *at, lanes x, size_t n)
 
 LANES_INLINE lanes lanes_set(float value)
 {
-#define SET(p) value - (lane_floats){0}
+#define SET(p)            \
+    value - (lane_floats) \
+    {                     \
+        0                 \
+    }
     return (lanes)LANES_EACH(SET);
 #undef SET
 }
@@ -99,7 +125,7 @@ LANES_INLINE lanes lanes_sub(lanes x, lanes y)
 
 LANES_INLINE lanes lanes_mul(lanes x, lanes y)
 {
-#define MUL(p) x.p * y.p
+#define MUL(p) x.p *y.p
     return (lanes)LANES_EACH(MUL);
 #undef MUL
 }
@@ -115,11 +141,11 @@ LANES_INLINE lanes lanes_div(lanes x, lanes y)
 LANES_INLINE lanes lanes_fma(lanes x, lanes y, lanes z)
 {
 #if defined(__AVX512F__)
-#define FMA(p) (lane_floats)_mm512_fmadd_ps((__m512)x.p, (__m512)y.p, (__m512)z.p)
+#define FMA(p) (lane_floats) _mm512_fmadd_ps((__m512)x.p, (__m512)y.p, (__m512)z.p)
 #elif defined(__FMA__)
-#define FMA(p) (lane_floats)_mm256_fmadd_ps((__m256)x.p, (__m256)y.p, (__m256)z.p)
+#define FMA(p) (lane_floats) _mm256_fmadd_ps((__m256)x.p, (__m256)y.p, (__m256)z.p)
 #else
-#define FMA(p) x.p * y.p + z.p
+#define FMA(p) x.p *y.p + z.p
 #endif
     return (lanes)LANES_EACH(FMA);
 #undef FMA
@@ -134,21 +160,25 @@ LANES_INLINE lanes lanes_of_ints(ints x)
 
 LANES_INLINE lanes lanes_of_bits(ints x)
 {
-#define CAST(p) (lane_floats)x.p
+#define CAST(p) (lane_floats) x.p
     return (lanes)LANES_EACH(CAST);
 #undef CAST
 }
 
 LANES_INLINE ints bits_of_lanes(lanes x)
 {
-#define CAST(p) (lane_ints)x.p
+#define CAST(p) (lane_ints) x.p
     return (ints)LANES_EACH(CAST);
 #undef CAST
 }
 
 LANES_INLINE ints ints_set(int32_t value)
 {
-#define SET(p) value - (lane_ints){0}
+#define SET(p)          \
+    value - (lane_ints) \
+    {                   \
+        0               \
+    }
     return (ints)LANES_EACH(SET);
 #undef SET
 }
@@ -169,7 +199,7 @@ LANES_INLINE ints ints_sub(ints x, ints y)
 
 LANES_INLINE ints ints_and(ints x, ints y)
 {
-#define AND(p) x.p & y.p
+#define AND(p) x.p &y.p
     return (ints)LANES_EACH(AND);
 #undef AND
 }

@@ -3,8 +3,9 @@
 
 #include "kernels/cpu/lanes.h"
 
-/* e^x; 0 below -87.3 (so for minus infinity), infinity above 88.7, NaN for NaN. Cody and Waite's reduction to |r| <= ln(2)/2,
- * then Taylor's polynomial of degree 7 (error 5e-9). The exponent goes in by two factors, as 2^128 is no float. */
+/* e^x; 0 below -87.3 (so for minus infinity), infinity above 88.7, NaN for NaN. Cody and Waite's reduction to |r| <=
+ * ln(2)/2, then Taylor's polynomial of degree 7 (error 5e-9). The exponent goes in by two factors, as 2^128 is no
+ * float. */
 LANES_INLINE lanes lanes_exp(lanes given)
 {
     const lanes magic = lanes_set(0x1.8p23f); /* adding it rounds to an integer, which then stands in the low bits */
@@ -28,7 +29,8 @@ LANES_INLINE lanes lanes_exp(lanes given)
     return lanes_pick(lanes_less(given, lanes_set(-87.3f)), lanes_set(0), y);
 }
 
-/* Natural logarithm of normal positive numbers. Mantissa to [sqrt(1/2), sqrt(2)), then the polynomial of Cephes' logf. */
+/* Natural logarithm of normal positive numbers. Mantissa to [sqrt(1/2), sqrt(2)), then the polynomial of Cephes' logf.
+ */
 LANES_INLINE lanes lanes_log(lanes x)
 {
     ints bits = ints_sub(bits_of_lanes(x), ints_set(0x3f3504f3)); /* sqrt(1/2) */

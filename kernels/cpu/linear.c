@@ -1,6 +1,6 @@
-/* Matrix times rows over panels. There is one product, of float weights [k][16] with some rows; the types differ in how a cell
- * becomes such weights. Since the sums are the same chain whichever way the weights came, a row's result is the same alone
- * and in any batch. */
+/* Matrix times rows over panels. There is one product, of float weights [k][16] with some rows; the types differ in how
+ * a cell becomes such weights. Since the sums are the same chain whichever way the weights came, a row's result is the
+ * same alone and in any batch. */
 #include "kernels/cpu/kernels.h"
 #include "kernels/cpu/lanes.h"
 
@@ -14,7 +14,8 @@
 #endif
 
 /* sums[r] = x[r] * weights for `rows` rows, a constant where this is inlined. */
-LANES_INLINE void multiply_tile(const float *weights, size_t count, const float *x, size_t stride, const int rows, float *sums)
+LANES_INLINE void multiply_tile(
+    const float *weights, size_t count, const float *x, size_t stride, const int rows, float *sums)
 {
     lanes sum[TILE_ROWS];
     for (int r = 0; r < rows; r++)
@@ -47,8 +48,8 @@ static void multiply_some(const float *weights, size_t count, const float *x, si
     }
 }
 
-void KERNEL(linear_f32)(const uint8_t *panel, size_t cells, const float *x, size_t stride, size_t rows, float *unpacked,
-    float *sums)
+void KERNEL(linear_f32)(
+    const uint8_t *panel, size_t cells, const float *x, size_t stride, size_t rows, float *unpacked, float *sums)
 {
     (void)unpacked;
     const float *weights = (const float *)(const void *)panel;
@@ -164,11 +165,11 @@ LANES_INLINE void multiply(unpack *unpack_cell, size_t bytes, const uint8_t *pan
     KERNEL(linear_f32)((const uint8_t *)unpacked, cells, x, stride, rows, NULL, sums);
 }
 
-#define DEFINE_LINEAR(type, bytes)                                                                                     \
-    void KERNEL(linear_##type)(const uint8_t *panel, size_t cells, const float *x, size_t stride, size_t rows,         \
-        float *unpacked, float *sums)                                                                                  \
-    {                                                                                                                  \
-        multiply(unpack_##type, bytes, panel, cells, x, stride, rows, unpacked, sums);                                 \
+#define DEFINE_LINEAR(type, bytes)                                                                                    \
+    void KERNEL(linear_##type)(                                                                                       \
+        const uint8_t *panel, size_t cells, const float *x, size_t stride, size_t rows, float *unpacked, float *sums) \
+    {                                                                                                                 \
+        multiply(unpack_##type, bytes, panel, cells, x, stride, rows, unpacked, sums);                                \
     }
 
 DEFINE_LINEAR(f16, 1024)

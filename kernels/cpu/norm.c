@@ -1,4 +1,5 @@
-/* Norms of a row or group. Sums run in 16 lanes over the row, then by lanes_sum's tree: the order depends on n alone. */
+/* Norms of a row or group. Sums run in 16 lanes over the row, then by lanes_sum's tree: the order depends on n alone.
+ */
 #include "kernels/cpu/kernels.h"
 #include "kernels/cpu/lanes.h"
 
@@ -35,8 +36,8 @@ LANES_INLINE void add_and_sum(float *in, const float *add, size_t n, lanes *ret_
 }
 
 /* out = (in - mean) * factor * weight + bias */
-LANES_INLINE void write_out(const float *in, float mean, float factor, const float *weight, const float *bias, size_t n,
-    float *out)
+LANES_INLINE void write_out(
+    const float *in, float mean, float factor, const float *weight, const float *bias, size_t n, float *out)
 {
     for (size_t i = 0; i < n; i += LANES) {
         lanes x = lanes_mul(lanes_sub(load_at(in, i, n), lanes_set(mean)), lanes_set(factor));
@@ -48,7 +49,8 @@ LANES_INLINE void write_out(const float *in, float mean, float factor, const flo
     }
 }
 
-void KERNEL(norm_rms)(float *in, const float *add, const float *weight, const float *bias, size_t n, float epsilon, float *out)
+void KERNEL(norm_rms)(
+    float *in, const float *add, const float *weight, const float *bias, size_t n, float epsilon, float *out)
 {
     lanes sum, squares;
     add_and_sum(in, add, n, &sum, &squares);
@@ -56,8 +58,8 @@ void KERNEL(norm_rms)(float *in, const float *add, const float *weight, const fl
 }
 
 /* The variance is summed in a second pass, around the mean: the difference of two sums would cancel. */
-void KERNEL(norm_layer)(float *in, const float *add, const float *weight, const float *bias, size_t n, float epsilon,
-    float *out)
+void KERNEL(norm_layer)(
+    float *in, const float *add, const float *weight, const float *bias, size_t n, float epsilon, float *out)
 {
     lanes sum, squares;
     add_and_sum(in, add, n, &sum, &squares);

@@ -53,8 +53,8 @@ void panel_put(int type, const uint8_t *row, size_t r, size_t columns, uint8_t *
     }
 }
 
-/* One weight of a cell. A half has 11 bits and a code at most 8, so their product is exact: the value is the kernels' to the bit,
- * with FMA and without. */
+/* One weight of a cell. A half has 11 bits and a code at most 8, so their product is exact: the value is the kernels'
+ * to the bit, with FMA and without. */
 static float cell_weight(int type, const uint8_t *cell, size_t r, size_t k)
 {
     const uint8_t *scales = cell + (type == WEIGHT_Q8_0 ? CELL_Q8_SCALES : CELL_Q4_SCALES) + r * 2;

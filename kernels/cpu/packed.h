@@ -1,14 +1,12 @@
 /* kernels/cpu/packed.h: the layout of a packed matrix, the same for every instruction set.
  *
- * A panel is 16 consecutive output rows, a cell 16 rows x 32 inputs (k); a panel is its cells in order of k. Rows and columns
- * that a matrix lacks are zeros. In a cell, dword r of vector g belongs to row r; vectors are 64 bytes, k counts from the
- * cell's first:
- *   f32         32 vectors: k = g
- *   f16, bf16   16 vectors: k = 2g in the low half, 2g+1 in the high one
- *   q8_0         8 vectors: byte j is k = 4g + j; then f16 d[16], s16 sum of codes[16]
- *   q4_0, q4_1   4 vectors: byte j holds k = 4g + j in its low half, 16 + 4g + j in its high one (the file's own order);
- *                then f16 d[16] and, for q4_1, f16 m[16]
- * A dword so is what an int8 or bf16 dot product of 16 lanes takes, and floats come out of it by shifts alone. */
+ * A panel is 16 consecutive output rows, a cell 16 rows x 32 inputs (k); a panel is its cells in order of k. Rows and
+ * columns that a matrix lacks are zeros. In a cell, dword r of vector g belongs to row r; vectors are 64 bytes, k
+ * counts from the cell's first: f32         32 vectors: k = g f16, bf16   16 vectors: k = 2g in the low half, 2g+1 in
+ * the high one q8_0         8 vectors: byte j is k = 4g + j; then f16 d[16], s16 sum of codes[16] q4_0, q4_1   4
+ * vectors: byte j holds k = 4g + j in its low half, 16 + 4g + j in its high one (the file's own order); then f16 d[16]
+ * and, for q4_1, f16 m[16] A dword so is what an int8 or bf16 dot product of 16 lanes takes, and floats come out of it
+ * by shifts alone. */
 #pragma once
 
 #include "kernels/types.h"

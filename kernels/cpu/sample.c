@@ -1,5 +1,5 @@
-/* The steps of kernels/reference/sample.c in their order, each as a scan. Tokens that may not come are minus infinity in a copy of
- * the logits; the fewer are left, the more of the draw's scan is skipped. */
+/* The steps of kernels/reference/sample.c in their order, each as a scan. Tokens that may not come are minus infinity
+ * in a copy of the logits; the fewer are left, the more of the draw's scan is skipped. */
 #include "kernels/cpu/sample.h"
 
 #include "kernels/cpu/select.h"
@@ -55,25 +55,66 @@ static void keep_likely(float *values, size_t n, float largest, float min_p)
         values[t] = (double)values[t] - largest < least ? -INFINITY : values[t];
 }
 
-/* Takes the best, eight times as many each round, until their mass is enough; then drops what stands behind the last. */
-static void keep_nucleus(const struct kernels *kernels, float *values, size_t n, float largest, float top_p, uint32_t *ids)
+/* Of the ids, best first, as many as bring `mass` up to enough; at least one. Drops what stands behind the last of
+ * them. */
+static bool keep_until(
+    float *values, size_t n, float largest, double mass, double enough, const uint32_t *ids, size_t count)
 {
-    double enough = top_p * kernels->mass(values, n, largest);
-    for (size_t k = n < 1024 ? n : 1024;; k = k > n / 8 ? n : k * 8) {
-        size_t count = select_best(kernels, values, n, k, ids), kept = 0;
-        double mass = 0;
-        do
-            mass += exp((double)values[ids[kept++]] - largest);
-        while (kept < count && mass < enough);
-        if (mass < enough && count < n)
-            continue;
-        uint32_t last = ids[kept - 1];
-        float border = values[last];
-        for (size_t t = 0; t < n; t++)
-            if (values[t] < border || (values[t] == border && t > last))
-                values[t] = -INFINITY;
-        return;
+    size_t kept = 0;
+    do
+        mass += exp((double)values[ids[kept++]] - largest);
+    while (kept < count && mass < enough);
+    if (mass < enough)
+        return false;
+    uint32_t last = ids[kept - 1];
+    float border = values[last];
+    for (size_t t = 0; t < n; t++)
+        if (values[t] < border || (values[t] == border && t > last))
+            values[t] = -INFINITY;
+    return true;
+}
+
+/* Where the best do not suffice: halves the range of values in which the border must lie, by the mass above its middle,
+ * until it holds few; only those are sorted. `above` is the mass of values >= high, which are kept. */
+static void keep_by_halving(
+    const struct kernels *kernels, float *values, size_t n, float largest, float high, double enough, uint32_t *ids)
+{
+    enum { FEW = 1024 };
+    float low = largest - 104; /* e^-104 is 0 in a float's sums */
+    double above = kernels->mass_from(values, n, largest, high);
+    size_t count = 0;
+    for (;;) {
+        float middle = low + (high - low) / 2;
+        count = kernels->count_above(values, n, low) - kernels->count_above(values, n, high);
+        if (count <= FEW || middle <= low || middle >= high)
+            break;
+        double mass = kernels->mass_from(values, n, largest, middle);
+        if (mass >= enough) {
+            low = middle;
+        } else {
+            high = middle;
+            above = mass;
+        }
     }
+    count = 0;
+    for (size_t t = 0; t < n; t++)
+        if (values[t] >= low && values[t] < high)
+            ids[count++] = (uint32_t)t;
+    sort_best(values, ids, count);
+    if (count == 0 || !keep_until(values, n, largest, above, enough, ids, count))
+        drop_below(values, n, low); /* what is missing is rounding */
+}
+
+/* Keeps the smallest set of best tokens whose mass reaches top_p; nearly always it is among the first few. */
+static void keep_nucleus(
+    const struct kernels *kernels, float *values, size_t n, float largest, float top_p, uint32_t *ids)
+{
+    enum { FIRST = 1024 };
+    double enough = top_p * kernels->mass(values, n, largest);
+    size_t count = select_best(kernels, values, n, n < FIRST ? n : FIRST, ids);
+    if (keep_until(values, n, largest, 0, enough, ids, count) || count == n)
+        return;
+    keep_by_halving(kernels, values, n, largest, values[ids[count - 1]], enough, ids);
 }
 
 static void filter(const struct kernels *kernels, const struct sample_task *task, float *values, uint32_t *ids)
@@ -102,7 +143,8 @@ static uint32_t first_largest(const struct kernels *kernels, const float *values
     return token;
 }
 
-static void report(const struct kernels *kernels, struct sample_task *task, const float *values, double shift, uint32_t *ids)
+static void report(
+    const struct kernels *kernels, struct sample_task *task, const float *values, double shift, uint32_t *ids)
 {
     size_t n = task->vocabulary;
     task->logprob = (float)(values[task->token] - shift);

@@ -1,5 +1,5 @@
-/* Finding the best k in about two passes. The largest values of more than k groups bound the k-th best of all from below; what
- * passes that bound is little, and is sorted. */
+/* Finding the best k in about two passes. The largest values of more than k groups bound the k-th best of all from
+ * below; what passes that bound is little, and is sorted. */
 #include "kernels/cpu/select.h"
 
 #include <math.h>
@@ -27,7 +27,7 @@ static void sink(const float *values, uint32_t *ids, size_t root, size_t count)
 }
 
 /* Heap sort, best first: no worst case that a crafted row of logits could reach. */
-static void sort_ids(const float *values, uint32_t *ids, size_t count)
+void sort_best(const float *values, uint32_t *ids, size_t count)
 {
     for (size_t root = count / 2; root-- > 0;)
         sink(values, ids, root, count);
@@ -53,14 +53,14 @@ static float bound_of(const struct kernels *kernels, const float *values, size_t
         best[g] = kernels->largest(values + from, to - from);
         order[g] = (uint32_t)g;
     }
-    sort_ids(best, order, groups);
+    sort_best(best, order, groups);
     return best[order[k - 1]];
 }
 
 size_t select_best(const struct kernels *kernels, const float *values, size_t n, size_t k, uint32_t *ids)
 {
     size_t count = kernels->collect(values, n, bound_of(kernels, values, n, k, ids), ids);
-    sort_ids(values, ids, count);
+    sort_best(values, ids, count);
     size_t kept = k < count ? k : count;
     while (kept < count && values[ids[kept]] == values[ids[k - 1]])
         kept++;

@@ -16,20 +16,28 @@ float KERNEL(largest)(const float *values, size_t n)
 }
 
 /* Lanes sum runs of 1,024 numbers in float, which then join in double. */
-double KERNEL(mass)(const float *values, size_t n, float shift)
+double KERNEL(mass_from)(const float *values, size_t n, float shift, float border)
 {
     enum { RUN = 1024 };
     double mass = 0;
     for (size_t start = 0; start < n; start += RUN) {
         size_t end = n - start < RUN ? n : start + RUN, i = start;
         lanes sum = lanes_set(0);
-        for (; end - i >= LANES; i += LANES)
-            sum = lanes_add(sum, lanes_exp(lanes_sub(lanes_load(values + i), lanes_set(shift))));
+        for (; end - i >= LANES; i += LANES) {
+            lanes value = lanes_load(values + i);
+            ints below = lanes_less(value, lanes_set(border));
+            sum = lanes_add(sum, lanes_pick(below, lanes_set(0), lanes_exp(lanes_sub(value, lanes_set(shift)))));
+        }
         for (; i < end; i++)
-            mass += exp((double)values[i] - shift);
+            mass += values[i] < border ? 0 : exp((double)values[i] - shift);
         mass += lanes_sum(sum);
     }
     return mass;
+}
+
+double KERNEL(mass)(const float *values, size_t n, float shift)
+{
+    return KERNEL(mass_from)(values, n, shift, -INFINITY);
 }
 
 size_t KERNEL(count_above)(const float *values, size_t n, float border)
@@ -68,8 +76,8 @@ size_t KERNEL(collect)(const float *values, size_t n, float border, uint32_t *id
     return count;
 }
 
-/* The logarithm of 16 tokens' noise, to 1e-5; noise.h says what it is. -log1p(-u) is log(w) * u / (w - 1) with w = 1 - u, by
- * Kahan: the rounding of w cancels. */
+/* The logarithm of 16 tokens' noise, to 1e-5; noise.h says what it is. -log1p(-u) is log(w) * u / (w - 1) with w = 1 -
+ * u, by Kahan: the rounding of w cancels. */
 LANES_INLINE lanes log_noise(uint64_t key, uint32_t first)
 {
     float uniform[LANES];
@@ -92,8 +100,8 @@ LANES_INLINE lanes load_or_none(const float *values, size_t n)
     return lanes_load(padded);
 }
 
-/* No noise adds more than 22.9 to a value, so what is further below the best so far needs none. A score near the best is formed
- * again in double, so that every instruction set and the reference draw the same. */
+/* No noise adds more than 22.9 to a value, so what is further below the best so far needs none. A score near the best
+ * is formed again in double, so that every instruction set and the reference draw the same. */
 uint32_t KERNEL(draw)(const float *values, size_t n, float shift, uint64_t key)
 {
     const float most = 23.0f, margin = 1e-3f;

@@ -3,7 +3,8 @@
 
 #include <math.h>
 
-void reference_kv_write(const struct reference_cache *cache, size_t slot, const float *key, const float *value, bool as_bfloat)
+void reference_kv_write(
+    const struct reference_cache *cache, size_t slot, const float *key, const float *value, bool as_bfloat)
 {
     size_t width = cache->kv_heads * cache->head_dim;
     for (size_t i = 0; i < width; i++) {
@@ -13,7 +14,8 @@ void reference_kv_write(const struct reference_cache *cache, size_t slot, const 
 }
 
 /* Where the key or value of context position c and key head h lies. */
-static size_t place_of(const struct reference_attention *task, const struct reference_cache *cache, uint32_t c, size_t h)
+static size_t place_of(
+    const struct reference_attention *task, const struct reference_cache *cache, uint32_t c, size_t h)
 {
     size_t slot = (size_t)task->table[c / BLOCK_TOKENS] * BLOCK_TOKENS + c % BLOCK_TOKENS;
     return (slot * cache->kv_heads + h) * cache->head_dim;
@@ -55,8 +57,8 @@ static void attend_head(const struct reference_attention *task, const struct ref
     }
 }
 
-void reference_attend(const struct reference_attention *task, const struct reference_cache *cache, const float *query,
-    float *out)
+void reference_attend(
+    const struct reference_attention *task, const struct reference_cache *cache, const float *query, float *out)
 {
     for (size_t head = 0; head < task->heads; head++)
         attend_head(task, cache, &query[head * cache->head_dim], head, &out[head * cache->head_dim]);

@@ -30,8 +30,8 @@ static double dot_row(const struct reference_matrix *matrix, size_t row, const f
     return sum;
 }
 
-void reference_linear(const struct reference_matrix *matrix, const float *x, const float *bias, int activation, float scale,
-    const float *residual, float *out)
+void reference_linear(const struct reference_matrix *matrix, const float *x, const float *bias, int activation,
+    float scale, const float *residual, float *out)
 {
     for (size_t n = 0; n < matrix->rows; n++) {
         double sum = dot_row(matrix, n, x) + (bias != NULL ? bias[n] : 0);
@@ -39,8 +39,8 @@ void reference_linear(const struct reference_matrix *matrix, const float *x, con
     }
 }
 
-void reference_gated(const struct reference_matrix *gate, const struct reference_matrix *up, const float *x, const float *bias,
-    int activation, float scale, const float *residual, float *out)
+void reference_gated(const struct reference_matrix *gate, const struct reference_matrix *up, const float *x,
+    const float *bias, int activation, float scale, const float *residual, float *out)
 {
     for (size_t n = 0; n < gate->rows; n++) {
         float g = (float)(dot_row(gate, n, x) + (bias != NULL ? bias[n] : 0));
@@ -49,8 +49,8 @@ void reference_gated(const struct reference_matrix *gate, const struct reference
     }
 }
 
-void reference_head(const struct reference_matrix *matrix, const float *x, const float *bias, float scale, float soft_cap,
-    float *out)
+void reference_head(
+    const struct reference_matrix *matrix, const float *x, const float *bias, float scale, float soft_cap, float *out)
 {
     for (size_t n = 0; n < matrix->rows; n++) {
         double logit = (dot_row(matrix, n, x) + (bias != NULL ? bias[n] : 0)) * scale;

@@ -1,5 +1,5 @@
-/* kernels/reference/reference.h: every operation in its plainest form, the oracle of all backends. Rows are float32; sums run in
- * double. Formulas stand in paddock/draft/ops.h. */
+/* kernels/reference/reference.h: every operation in its plainest form, the oracle of all backends. Rows are float32;
+ * sums run in double. Formulas stand in paddock/draft/ops.h. */
 #pragma once
 
 #include "kernels/types.h"
@@ -20,24 +20,24 @@ enum reference_activation { REFERENCE_NONE, REFERENCE_RELU, REFERENCE_SILU, REFE
 float reference_activate(int activation, float value);
 
 /* out[n] = activation(x * matrix^T + bias) * scale + residual. bias and residual may be NULL. */
-void reference_linear(const struct reference_matrix *matrix, const float *x, const float *bias, int activation, float scale,
-    const float *residual, float *out);
+void reference_linear(const struct reference_matrix *matrix, const float *x, const float *bias, int activation,
+    float scale, const float *residual, float *out);
 /* out[n] = activation(x * gate^T + bias) * (x * up^T + bias[rows + n]) * scale + residual */
-void reference_gated(const struct reference_matrix *gate, const struct reference_matrix *up, const float *x, const float *bias,
-    int activation, float scale, const float *residual, float *out);
+void reference_gated(const struct reference_matrix *gate, const struct reference_matrix *up, const float *x,
+    const float *bias, int activation, float scale, const float *residual, float *out);
 /* out[n] = cap(scale * (x * matrix^T + bias)), cap 0: none */
-void reference_head(const struct reference_matrix *matrix, const float *x, const float *bias, float scale, float soft_cap,
-    float *out);
+void reference_head(
+    const struct reference_matrix *matrix, const float *x, const float *bias, float scale, float soft_cap, float *out);
 
 /* out = table[token] * scale (+ positions[position]); one of the two may be NULL. */
 void reference_embed(const struct reference_matrix *table, size_t token, float scale,
     const struct reference_matrix *positions, size_t position, float *out);
 
 /* One row or group: in += add (add may be NULL), out = norm(in) * weight + bias (each may be NULL). */
-void reference_norm_rms(float *in, const float *add, const float *weight, const float *bias, size_t n, float epsilon,
-    float *out);
-void reference_norm_layer(float *in, const float *add, const float *weight, const float *bias, size_t n, float epsilon,
-    float *out);
+void reference_norm_rms(
+    float *in, const float *add, const float *weight, const float *bias, size_t n, float epsilon, float *out);
+void reference_norm_layer(
+    float *in, const float *add, const float *weight, const float *bias, size_t n, float epsilon, float *out);
 
 /* Turns one head in place. pairs: numbers 2i and 2i+1 turn together, else i and i + dims/2. */
 void reference_rope(float *head, const float *frequencies, size_t dims, uint32_t position, float magnitude, bool pairs);
@@ -48,7 +48,8 @@ struct reference_cache {
     size_t kv_heads, head_dim;
 };
 
-void reference_kv_write(const struct reference_cache *cache, size_t slot, const float *key, const float *value, bool as_bfloat);
+void reference_kv_write(
+    const struct reference_cache *cache, size_t slot, const float *key, const float *value, bool as_bfloat);
 
 struct reference_attention {
     size_t heads;
@@ -60,8 +61,8 @@ struct reference_attention {
 };
 
 /* query and out: [heads][head_dim] */
-void reference_attend(const struct reference_attention *task, const struct reference_cache *cache, const float *query,
-    float *out);
+void reference_attend(
+    const struct reference_attention *task, const struct reference_cache *cache, const float *query, float *out);
 
 /* C = alpha * op(A) * op(B) + beta * C, row-major, strides in elements. */
 struct reference_gemm {

@@ -1,4 +1,5 @@
-/* Rotary positions. The angle is formed in float, as every published implementation does, so that long contexts agree. */
+/* Rotary positions. The angle is formed in float, as every published implementation does, so that long contexts agree.
+ */
 #include "kernels/reference/reference.h"
 
 #include <math.h>

@@ -1,4 +1,5 @@
-/* Each step of sampling in the order that it happens, on a copy of the logits in which what may not come is minus infinity. */
+/* Each step of sampling in the order that it happens, on a copy of the logits in which what may not come is minus
+ * infinity. */
 #include "config.h"
 
 #include "kernels/reference/sample.h"

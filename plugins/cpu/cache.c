@@ -11,8 +11,8 @@
 static bool cache_bytes(const pdk_kv_shape *shape, uint32_t blocks, size_t *ret_bytes)
 {
     size_t bytes = head_block_bytes(shape->head_dim, shape->type == PDK_TYPE_BF16);
-    if (__builtin_mul_overflow(bytes, shape->kv_heads, &bytes) || __builtin_mul_overflow(bytes, shape->layers, &bytes) ||
-        __builtin_mul_overflow(bytes, blocks, &bytes))
+    if (__builtin_mul_overflow(bytes, shape->kv_heads, &bytes) ||
+        __builtin_mul_overflow(bytes, shape->layers, &bytes) || __builtin_mul_overflow(bytes, blocks, &bytes))
         return false;
     *ret_bytes = bytes;
     return true;
@@ -29,10 +29,12 @@ pdk_status kv_new(void *self, const pdk_kv_shape *shape, uint32_t blocks, pdk_kv
 {
     size_t bytes;
     if (shape->type != PDK_TYPE_F32 && shape->type != PDK_TYPE_BF16)
-        return pdk_error_set(err, PDK_UNSUPPORTED, "type", "a cache of type %d; the cpu plugin has f32 and bf16", shape->type);
-    if (shape->head_dim == 0 || shape->head_dim > HEAD_DIM_MAX || (shape->type == PDK_TYPE_BF16 && shape->head_dim % 2 != 0))
-        return pdk_error_set(err, PDK_UNSUPPORTED, "head_dim", "heads of %u numbers; the cpu plugin has 1 to %d, for bf16 even ones",
-            shape->head_dim, HEAD_DIM_MAX);
+        return pdk_error_set(
+            err, PDK_UNSUPPORTED, "type", "a cache of type %d; the cpu plugin has f32 and bf16", shape->type);
+    if (shape->head_dim == 0 || shape->head_dim > HEAD_DIM_MAX ||
+        (shape->type == PDK_TYPE_BF16 && shape->head_dim % 2 != 0))
+        return pdk_error_set(err, PDK_UNSUPPORTED, "head_dim",
+            "heads of %u numbers; the cpu plugin has 1 to %d, for bf16 even ones", shape->head_dim, HEAD_DIM_MAX);
     if (!cache_bytes(shape, blocks, &bytes))
         return pdk_error_set(err, PDK_NO_MEMORY, "blocks", "%u cache blocks do not fit in memory", blocks);
     pdk_kv *kv = malloc(sizeof *kv);

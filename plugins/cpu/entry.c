@@ -74,7 +74,8 @@ static void cpu_done(void *self)
 static pdk_status cpu_init(const pdk_compute_config *config, void **ret_self, pdk_error *err)
 {
     if (config->threads == 0 || config->threads > TEAM_THREADS_MAX)
-        return pdk_error_set(err, PDK_INVALID, "threads", "%u threads; 1 to %d are possible", config->threads, TEAM_THREADS_MAX);
+        return pdk_error_set(
+            err, PDK_INVALID, "threads", "%u threads; 1 to %d are possible", config->threads, TEAM_THREADS_MAX);
     const struct kernels *kernels = NULL;
     pdk_status status = choose_kernels(&kernels, err);
     if (status != PDK_OK)

@@ -28,9 +28,10 @@ pdk_status cpu_gemm(void *self, const pdk_gemm *op, pdk_error *err)
     int m = (int)op->m, n = (int)op->n, k = (int)op->k;
     int a_stride = (int)op->a_stride, b_stride = (int)op->b_stride, c_stride = (int)op->c_stride;
     if (op->is_double)
-        cblas_dgemm(CblasRowMajor, a, b, m, n, k, op->alpha, op->a, a_stride, op->b, b_stride, op->beta, op->c, c_stride);
+        cblas_dgemm(
+            CblasRowMajor, a, b, m, n, k, op->alpha, op->a, a_stride, op->b, b_stride, op->beta, op->c, c_stride);
     else
-        cblas_sgemm(CblasRowMajor, a, b, m, n, k, (float)op->alpha, op->a, a_stride, op->b, b_stride, (float)op->beta, op->c,
-            c_stride);
+        cblas_sgemm(CblasRowMajor, a, b, m, n, k, (float)op->alpha, op->a, a_stride, op->b, b_stride, (float)op->beta,
+            op->c, c_stride);
     return PDK_OK;
 }

@@ -1,5 +1,5 @@
-/* Big pieces are anonymous mappings, aligned to huge pages: those are worth a sixth of the bandwidth. Small ones come from the
- * heap, where sanitizers see each byte. */
+/* Big pieces are anonymous mappings, aligned to huge pages: those are worth a sixth of the bandwidth. Small ones come
+ * from the heap, where sanitizers see each byte. */
 #include "config.h"
 
 #include "plugins/cpu/memory.h"

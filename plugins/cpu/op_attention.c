@@ -1,4 +1,5 @@
-/* Positions, the cache and attention. An item is a row, for attention a row's one key head with the query heads that share it. */
+/* Positions, the cache and attention. An item is a row, for attention a row's one key head with the query heads that
+ * share it. */
 #include "config.h"
 
 #include "plugins/cpu/queue.h"
@@ -82,7 +83,8 @@ static void cut_attention(pdk_queue *queue, const struct op *any, struct cut *re
     ret_cut->nanoseconds = seen * op->heads * (10 + op->head_dim * 0.1);
 }
 
-static void run_attention(pdk_queue *queue, const struct op *any, uint32_t first, uint32_t last, struct scratch *scratch)
+static void run_attention(
+    pdk_queue *queue, const struct op *any, uint32_t first, uint32_t last, struct scratch *scratch)
 {
     (void)scratch;
     const pdk_attention *op = &any->attention;

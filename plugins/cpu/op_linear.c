@@ -1,12 +1,13 @@
-/* Linear and head. An item is a strip of panels, for all rows: a weight comes from memory once, however many rows there are. */
+/* Linear and head. An item is a strip of panels, for all rows: a weight comes from memory once, however many rows there
+ * are. */
 #include "config.h"
 
 #include "plugins/cpu/queue.h"
 
 #include <assert.h>
 
-/* Panels of an item: a strip should last some 50 us, so that a thread that the system keeps from running holds little up, and
- * there should be a few for each thread. */
+/* Panels of an item: a strip should last some 50 us, so that a thread that the system keeps from running holds little
+ * up, and there should be a few for each thread. */
 static void cut_panels(pdk_queue *queue, const pdk_weight *weight, size_t rows, struct cut *ret_cut)
 {
     const double strip_ns = 50000, product_ns = 0.02; /* a multiply-add, weights unpacked before */
@@ -69,7 +70,8 @@ static void run_linear(pdk_queue *queue, const struct op *any, uint32_t first, u
         size_t n = p * PANEL_ROWS;
         struct finish task = {
             .bias = op->bias != NULL ? op->bias->values + n : NULL,
-            .second_bias = op->bias != NULL && op->weight->use == PDK_WEIGHT_GATED ? op->bias->values + outputs + n : NULL,
+            .second_bias =
+                op->bias != NULL && op->weight->use == PDK_WEIGHT_GATED ? op->bias->values + outputs + n : NULL,
             .residual = op->residual != NULL ? op->residual->values + n : NULL,
             .residual_stride = op->residual != NULL ? op->residual->stride : 0,
             .out = op->out->values + n,

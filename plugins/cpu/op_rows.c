@@ -32,7 +32,8 @@ static void run_embed(pdk_queue *queue, const struct op *any, uint32_t first, ui
         if (op->table != NULL)
             look_up(op->table, queue->batch->tokens[r], op->scale, false, row_of(op->out, r));
         if (op->positions != NULL)
-            look_up(op->positions, queue->batch->positions[r] + op->position_offset, 1, op->table != NULL, row_of(op->out, r));
+            look_up(op->positions, queue->batch->positions[r] + op->position_offset, 1, op->table != NULL,
+                row_of(op->out, r));
     }
 }
 

@@ -33,8 +33,8 @@ struct scratch {
     uint32_t *ids;   /* [vocabulary] */
 };
 
-/* Sizes in numbers; what a step asks for beyond what is there is allocated when it is submitted, so that from the second step
- * of a model on nothing is. */
+/* Sizes in numbers; what a step asks for beyond what is there is allocated when it is submitted, so that from the
+ * second step of a model on nothing is. */
 struct room {
     size_t unpacked, sums, vocabulary, gathered, turns;
 };
@@ -58,8 +58,8 @@ struct pdk_queue {
     /* the step under way; written by team_step.next */
     uint32_t next_op;
     const struct op *op;
-    uint32_t strip;         /* panels of an item of a linear or head */
-    const float *input;     /* of a head: its rows, one after the other */
+    uint32_t strip;     /* panels of an item of a linear or head */
+    const float *input; /* of a head: its rows, one after the other */
     size_t input_stride;
     const float *row_turns; /* of a rope_kv, or NULL */
 

@@ -13,7 +13,8 @@ pdk_status vector_load(void *self, const float *values, size_t count, pdk_vector
 {
     (void)self;
     size_t bytes;
-    if (__builtin_mul_overflow(count, sizeof *values, &bytes) || __builtin_add_overflow(bytes, sizeof(pdk_vector), &bytes))
+    if (__builtin_mul_overflow(count, sizeof *values, &bytes) ||
+        __builtin_add_overflow(bytes, sizeof(pdk_vector), &bytes))
         return pdk_error_set(err, PDK_NO_MEMORY, "vector", "%zu numbers do not fit in memory", count);
     pdk_vector *vector = malloc(bytes);
     if (vector == NULL)
@@ -43,7 +44,8 @@ pdk_status rows_new(void *self, uint32_t max_rows, uint32_t columns, pdk_rows **
     size_t numbers, bytes;
     if (__builtin_mul_overflow((size_t)max_rows, stride_of(columns), &numbers) ||
         __builtin_mul_overflow(numbers, sizeof(float), &bytes))
-        return pdk_error_set(err, PDK_NO_MEMORY, "rows", "%u rows of %u numbers do not fit in memory", max_rows, columns);
+        return pdk_error_set(
+            err, PDK_NO_MEMORY, "rows", "%u rows of %u numbers do not fit in memory", max_rows, columns);
     pdk_rows *rows = malloc(sizeof *rows);
     if (rows == NULL)
         return pdk_error_set(err, PDK_NO_MEMORY, "rows", "out of memory");

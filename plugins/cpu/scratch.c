@@ -57,7 +57,8 @@ pdk_status scratch_reserve(pdk_queue *queue, const struct room *need, pdk_error 
     bool grown = grow_threads(queue, need) && grow_turns(queue, need) &&
                  (need->gathered <= room->gathered || regrow(&queue->gathered, need->gathered));
     if (!grown)
-        return pdk_error_set(err, PDK_NO_MEMORY, "queue", "no memory for the work of a step of up to %u rows", queue->max_rows);
+        return pdk_error_set(
+            err, PDK_NO_MEMORY, "queue", "no memory for the work of a step of up to %u rows", queue->max_rows);
     *room = (struct room){
         .unpacked = larger(room->unpacked, need->unpacked),
         .sums = larger(room->sums, need->sums),

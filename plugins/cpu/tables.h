@@ -5,8 +5,8 @@
 
 /* weight.c */
 uint64_t weight_bytes(void *self, const pdk_matrix *matrices, size_t count, int32_t use);
-pdk_status weight_load(void *self, const pdk_matrix *matrices, size_t count, int32_t use, pdk_weight **ret_weight,
-    pdk_error *err);
+pdk_status weight_load(
+    void *self, const pdk_matrix *matrices, size_t count, int32_t use, pdk_weight **ret_weight, pdk_error *err);
 void weight_free(void *self, pdk_weight *weight);
 
 /* rows.c */

@@ -1,7 +1,7 @@
-/* `word` is even while nothing runs and odd while a region is open; it changes with every region, and is what sleepers sleep on.
- * One thread at a time writes it: the starter, then each time the one that finished a region's last item. A region's fields are
- * plain, written before the ranges are released and read after something was taken from a range; so a thread that comes late
- * needs not know which region it helps. */
+/* `word` is even while nothing runs and odd while a region is open; it changes with every region, and is what sleepers
+ * sleep on. One thread at a time writes it: the starter, then each time the one that finished a region's last item. A
+ * region's fields are plain, written before the ranges are released and read after something was taken from a range; so
+ * a thread that comes late needs not know which region it helps. */
 #include "config.h"
 
 #include "plugins/cpu/team.h"
@@ -79,8 +79,8 @@ static void publish(struct team *team, bool open, int wanted)
         syscall(SYS_futex, (void *)&team->word, FUTEX_WAKE_PRIVATE, wanted, NULL, NULL, 0);
 }
 
-/* Opens the next region, or ends the step. The region counts one item more, which is done when it is open: else a quick thread
- * could finish it, and open another, while this one still opens it. */
+/* Opens the next region, or ends the step. The region counts one item more, which is done when it is open: else a quick
+ * thread could finish it, and open another, while this one still opens it. */
 static void advance(struct team *team, unsigned thread)
 {
     struct team_region region;

@@ -16,22 +16,25 @@ static_assert((int)WEIGHT_F32 == (int)PDK_TYPE_F32 && (int)WEIGHT_F16 == (int)PD
 static_assert((int)BLOCK_TOKENS == (int)PDK_KV_BLOCK_TOKENS, "blocks have one size");
 
 /* Checks the matrices and says what they become, all but the memory. */
-static pdk_status shape_of(const pdk_matrix *matrices, size_t count, int32_t use, pdk_weight *ret_weight, pdk_error *err)
+static pdk_status shape_of(
+    const pdk_matrix *matrices, size_t count, int32_t use, pdk_weight *ret_weight, pdk_error *err)
 {
     if (count == 0)
         return pdk_error_set(err, PDK_INVALID, "matrices", "no matrix to load");
     int32_t type = matrices[0].type;
     uint32_t columns = matrices[0].columns;
     if (weight_block(type) == 0)
-        return pdk_error_set(err, PDK_UNSUPPORTED, "type", "weight type %d: the cpu plugin has f32, f16, bf16, q8_0, q4_0, q4_1",
-            type);
+        return pdk_error_set(
+            err, PDK_UNSUPPORTED, "type", "weight type %d: the cpu plugin has f32, f16, bf16, q8_0, q4_0, q4_1", type);
     if (columns == 0 || columns % weight_block(type) != 0)
-        return pdk_error_set(err, PDK_INVALID, "columns", "%u columns; the type's blocks have %zu", columns, weight_block(type));
+        return pdk_error_set(
+            err, PDK_INVALID, "columns", "%u columns; the type's blocks have %zu", columns, weight_block(type));
     size_t outputs = 0;
     for (size_t i = 0; i < count; i++) {
         if (matrices[i].type != type || matrices[i].columns != columns)
-            return pdk_error_set(err, PDK_INVALID, "matrices", "matrix %zu is of type %d and width %u, the first of %d and %u", i,
-                matrices[i].type, matrices[i].columns, type, columns);
+            return pdk_error_set(err, PDK_INVALID, "matrices",
+                "matrix %zu is of type %d and width %u, the first of %d and %u", i, matrices[i].type,
+                matrices[i].columns, type, columns);
         outputs += matrices[i].rows;
     }
     size_t panels = panel_count(outputs);
@@ -66,13 +69,14 @@ static void pack(const pdk_weight *weight, const pdk_matrix *matrices, size_t co
             size_t place = weight->use == PDK_WEIGHT_GATED ? n : output, panel = place / PANEL_ROWS;
             if (weight->use == PDK_WEIGHT_GATED)
                 panel = 2 * panel + i;
-            panel_put(weight->type, row, place % PANEL_ROWS, weight->columns, weight->panels + panel * weight->panel_bytes);
+            panel_put(
+                weight->type, row, place % PANEL_ROWS, weight->columns, weight->panels + panel * weight->panel_bytes);
         }
     }
 }
 
-pdk_status weight_load(void *self, const pdk_matrix *matrices, size_t count, int32_t use, pdk_weight **ret_weight,
-    pdk_error *err)
+pdk_status weight_load(
+    void *self, const pdk_matrix *matrices, size_t count, int32_t use, pdk_weight **ret_weight, pdk_error *err)
 {
     pdk_weight shape;
     pdk_status status = shape_of(matrices, count, use, &shape, err);

@@ -17,9 +17,8 @@ enum { ROWS_MAX = 512, COPIES_MAX = 512, OPS_MAX = 16 };
 static const struct {
     const char *name;
     int32_t type;
-} types[] = {
-    {"q4_1", PDK_TYPE_Q4_1}, {"q4_0", PDK_TYPE_Q4_0}, {"q8_0", PDK_TYPE_Q8_0}, {"bf16", PDK_TYPE_BF16}, {"f16", PDK_TYPE_F16},
-    {"f32", PDK_TYPE_F32}};
+} types[] = {{"q4_1", PDK_TYPE_Q4_1}, {"q4_0", PDK_TYPE_Q4_0}, {"q8_0", PDK_TYPE_Q8_0}, {"bf16", PDK_TYPE_BF16},
+    {"f16", PDK_TYPE_F16}, {"f32", PDK_TYPE_F32}};
 
 static const struct {
     uint32_t outputs, columns;
@@ -51,8 +50,8 @@ static uint32_t load_copies(struct bench *bench, const pdk_matrix *matrix, uint6
 }
 
 /* The best of many runs of OPS_MAX products, in seconds a product. */
-static double measure(struct bench *bench, pdk_queue *queue, pdk_rows *in, pdk_rows *out, pdk_weight **weights, uint32_t copies,
-    const pdk_batch *batch)
+static double measure(struct bench *bench, pdk_queue *queue, pdk_rows *in, pdk_rows *out, pdk_weight **weights,
+    uint32_t copies, const pdk_batch *batch)
 {
     double best = 1e9;
     uint32_t next = 0;
@@ -93,8 +92,8 @@ static void run_case(struct bench *bench, size_t t, size_t s)
         printf("{\"name\":\"linear_%s_%ux%u\",\"rows\":%u,\"seconds\":%.3g,\"gb_per_s\":%.2f,\"gflop_per_s\":%.2f,"
                "\"isa\":\"%s\",\"threads\":%u}\n",
             types[t].name, outputs, columns, row_counts[r], seconds, (double)packed / seconds / 1e9,
-            2.0 * outputs * columns * row_counts[r] / seconds / 1e9, getenv("PADDOCK_ISA") ? getenv("PADDOCK_ISA") : "best",
-            bench->threads);
+            2.0 * outputs * columns * row_counts[r] / seconds / 1e9,
+            getenv("PADDOCK_ISA") ? getenv("PADDOCK_ISA") : "best", bench->threads);
         fflush(stdout);
     }
     for (uint32_t i = 0; i < copies; i++)

@@ -202,7 +202,8 @@ class Surface:
                            ("2;a=b\r\n{}\r\n0\r\n\r\n", False), ("ffffffffffffffff\r\n{}\r\n0\r\n\r\n", False),
                            ("8000000000000000\r\n{}\r\n0\r\n\r\n", False), ("2\n{}\n0\n\n", False), (" 2\r\n{}\r\n0\r\n\r\n", False)):
             with self.subTest(body=body):
-                status = answers(self.send(head + body)[0])[0][0]
+                # A size beyond all numbers is waited for as long as a body may pause.
+                status = answers(self.send(head + body, 15)[0])[0][0]
                 self.assertTrue(status not in (408, 413, 500) if fine else status in (400, 408, 413), status)
 
     def test_chunked_body_too_large(self):
@@ -426,14 +427,15 @@ class Surface:
         self.assertNotIn(b"m49", self.get("/metrics")[2])
 
 
-@unittest.skipUnless(ADDRESS, "PADDOCK_TEST_ADDRESS is not set")
-class Given(Surface, unittest.TestCase):
-    """Whatever runs at PADDOCK_TEST_ADDRESS."""
+if ADDRESS:
 
-    @classmethod
-    def setUpClass(cls):
-        host, _, port = ADDRESS.rpartition(":")
-        cls.host, cls.port = host.strip("[]"), int(port)
+    class Given(Surface, unittest.TestCase):
+        """Whatever runs at PADDOCK_TEST_ADDRESS."""
+
+        @classmethod
+        def setUpClass(cls):
+            host, _, port = ADDRESS.rpartition(":")
+            cls.host, cls.port = host.strip("[]"), int(port)
 
 
 class Own(Surface):

@@ -1,4 +1,5 @@
-/* tests/unit/ops_rig.h: a cpu backend per instruction set, and random things to feed it. Included by the programs that test ops. */
+/* tests/unit/ops_rig.h: a cpu backend per instruction set, and random things to feed it. Included by the programs that
+ * test ops. */
 #pragma once
 
 #include "core/base/cpu.h"
@@ -158,7 +159,8 @@ static inline struct reference_matrix plain_matrix(const pdk_matrix *matrix)
 /* Check writes a line for every assertion that holds, so runs of numbers are compared before they are asserted. */
 
 /* Every number within `tolerance` of the largest expected one: rounding is relative to what was summed. */
-static inline void assert_near(const float *found, const float *expected, size_t count, double tolerance, const char *what)
+static inline void assert_near(
+    const float *found, const float *expected, size_t count, double tolerance, const char *what)
 {
     double largest = 1e-3;
     for (size_t i = 0; i < count; i++)

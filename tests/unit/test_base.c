@@ -24,7 +24,8 @@ START_TEST(error_says_field_value_and_message)
 {
     pdk_error err;
     memset(&err, 0xFF, sizeof err);
-    ck_assert_int_eq(pdk_error_value(&err, PDK_INVALID, "max_tokens", "ab\nc", "max_tokens must be at least %d", 1), PDK_INVALID);
+    ck_assert_int_eq(
+        pdk_error_value(&err, PDK_INVALID, "max_tokens", "ab\nc", "max_tokens must be at least %d", 1), PDK_INVALID);
     ck_assert_str_eq(err.field, "max_tokens");
     ck_assert_str_eq(err.value, "ab?c");
     ck_assert_str_eq(err.message, "max_tokens must be at least 1");
@@ -109,8 +110,11 @@ END_TEST
 static const struct {
     const char *wanted, *hint;
 } names[] = {
-    {"modle", "; did you mean 'model'?"}, {"max-modle-len", "; did you mean 'max_model_len'?"}, {"MODEL", "; did you mean 'model'?"},
-    {"zzzzzz", ""}, {"storageUrl", "; did you mean 'storageUri'?"},
+    {"modle", "; did you mean 'model'?"},
+    {"max-modle-len", "; did you mean 'max_model_len'?"},
+    {"MODEL", "; did you mean 'model'?"},
+    {"zzzzzz", ""},
+    {"storageUrl", "; did you mean 'storageUri'?"},
 };
 
 START_TEST(nearest_name)
@@ -133,11 +137,17 @@ START_TEST(limits_have_ranges)
     ck_assert_str_eq(err.message, "limits.json_depth is 7; it may be 8 to 256 ");
     ck_assert_int_eq(limit_set("json_dept", 7, &err), PDK_NOT_FOUND);
     ck_assert_str_eq(err.message, "no limit is called 'json_dept'; did you mean 'json_depth'?");
+    struct limits_saved saved;
+    limits_save(&saved);
     limits_reset();
     ck_assert_uint_eq(limit_get(LIMIT_JSON_DEPTH), 64);
+    limits_restore(&saved);
+    ck_assert_uint_eq(limit_get(LIMIT_JSON_DEPTH), 32);
+    limits_reset();
     for (int i = 0; i < LIMIT_COUNT; i++) {
         const struct limit_row *row = limit_row((enum limit)i);
-        ck_assert(row->name != NULL && row->doc != NULL && row->minimum <= row->standard && row->standard <= row->maximum);
+        ck_assert(
+            row->name != NULL && row->doc != NULL && row->minimum <= row->standard && row->standard <= row->maximum);
     }
 }
 END_TEST
@@ -146,7 +156,8 @@ START_TEST(utf8_is_strict)
 {
     size_t bad = 99;
     ck_assert(utf8_valid("a\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80", 10, &bad));
-    static const char *const wrong[] = {"\x80", "\xc0\x80", "\xe0\x80\x80", "\xed\xa0\x80", "\xf4\x90\x80\x80", "\xf8\x88\x80\x80", "\xc3", "\xe2\x82"};
+    static const char *const wrong[] = {
+        "\x80", "\xc0\x80", "\xe0\x80\x80", "\xed\xa0\x80", "\xf4\x90\x80\x80", "\xf8\x88\x80\x80", "\xc3", "\xe2\x82"};
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++)
         ck_assert_msg(!utf8_valid(wrong[i], strlen(wrong[i]), &bad) && bad == 0, "case %zu", i);
     char out[4];

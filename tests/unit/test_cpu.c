@@ -80,8 +80,8 @@ START_TEST(features_agree_with_the_kernel)
         return; /* another processor */
     uint32_t features = cpu_features();
     bool avx2 = kernel_says(line, "avx2") && kernel_says(line, "fma") && kernel_says(line, "f16c");
-    bool avx512 = avx2 && kernel_says(line, "avx512f") && kernel_says(line, "avx512bw") && kernel_says(line, "avx512dq") &&
-                  kernel_says(line, "avx512vl");
+    bool avx512 = avx2 && kernel_says(line, "avx512f") && kernel_says(line, "avx512bw") &&
+                  kernel_says(line, "avx512dq") && kernel_says(line, "avx512vl");
     ck_assert_int_eq((features & CPU_AVX2) != 0, avx2);
     ck_assert_int_eq((features & CPU_AVX512) != 0, avx512);
     ck_assert_int_eq((features & CPU_AVX512_VNNI) != 0, avx512 && kernel_says(line, "avx512_vnni"));

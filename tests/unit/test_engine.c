@@ -17,6 +17,33 @@ static const uint32_t eos_ids[] = {999, 998};
 static const struct sampling_model sampling_model = {
     .vocabulary = TOY_VOCABULARY, .eos_ids = eos_ids, .eos_count = 2, .max_logprobs = 20};
 
+/* How often the engine's thread asked for memory: never, whatever it does. Sanitizers have allocators of their own. */
+static _Atomic uint64_t engine_allocations;
+
+#ifndef PADDOCK_SANITIZERS
+void *__libc_malloc(size_t size);
+void *__libc_calloc(size_t count, size_t size);
+void *__libc_realloc(void *memory, size_t size);
+
+void *malloc(size_t size)
+{
+    engine_allocations += thread_is(THREAD_ENGINE);
+    return __libc_malloc(size);
+}
+
+void *calloc(size_t count, size_t size)
+{
+    engine_allocations += thread_is(THREAD_ENGINE);
+    return __libc_calloc(count, size);
+}
+
+void *realloc(void *memory, size_t size)
+{
+    engine_allocations += thread_is(THREAD_ENGINE);
+    return __libc_realloc(memory, size);
+}
+#endif
+
 /* The front's side: counts what was released; consumes at once unless told to stall. */
 struct desk {
     struct toy_model toy;
@@ -228,6 +255,7 @@ START_TEST(together_equals_alone)
         ck_assert_uint_gt(desk.last.counts.cache_hits, 0);
     mutex_unlock(&desk.lock);
     ck_assert_uint_gt(desk.toy.copies, 0);
+    ck_assert_uint_eq(engine_allocations, 0);
     ck_assert_uint_le(desk.toy.most_rows, 64);
     desk_close(&desk);
 }
@@ -305,6 +333,36 @@ START_TEST(a_reader_that_stalls_pauses_its_choice)
     must_equal_alone(generation, &order);
     order_free(generation);
     order_free(second);
+    desk_close(&desk);
+}
+END_TEST
+
+/* One whose stop string was found ends alone; its siblings go on. */
+START_TEST(a_dropped_choice_leaves_its_siblings)
+{
+    struct desk desk;
+    desk_open(&desk, 60, 16, 128, true);
+    mutex_lock(&desk.lock);
+    desk.lazy = true; /* so that it cannot run to its end first */
+    mutex_unlock(&desk.lock);
+    struct order order = {.prompt = 20, .answer = 100, .choices = 2, .family = 1, .seed = 5, .ignore_eos = true};
+    struct generation *generation = order_new(&desk, &order);
+    struct choice *cut = &generation->choices[1];
+    mutex_lock(&desk.lock);
+    while (atomic_load(&cut->published) < 24)
+        ck_assert(condition_wait_until(&desk.changed, &desk.lock, monotonic_ms() + 20000));
+    desk.lazy = false;
+    mutex_unlock(&desk.lock);
+    atomic_store_explicit(&cut->dropped, true, memory_order_release);
+    for (int i = 0; i < 2; i++)
+        atomic_store_explicit(&generation->choices[i].consumed, 24, memory_order_release);
+    engine_nudge(desk.engine, generation);
+    wait_released(&desk, 1);
+    ck_assert_int_eq(cut->stop_kind, PDK_STOP_STRING);
+    ck_assert_uint_lt(cut->sequence.total, 120);
+    order.choices = 1;
+    must_equal_alone(generation, &order);
+    order_free(generation);
     desk_close(&desk);
 }
 END_TEST
@@ -387,6 +445,7 @@ int main(void)
     tcase_add_test(tests, cancelled_ones_leave_the_rest_alone);
     tcase_add_test(tests, a_drop_in_the_middle_is_released_once);
     tcase_add_test(tests, a_reader_that_stalls_pauses_its_choice);
+    tcase_add_test(tests, a_dropped_choice_leaves_its_siblings);
     tcase_add_test(tests, a_failed_step_fails_its_requests_only);
     tcase_add_test(tests, an_answer_of_no_tokens_scores_the_prompt);
     tcase_add_test(tests, produced_tokens_are_gone_on_from);

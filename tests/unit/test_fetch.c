@@ -19,7 +19,8 @@ static const struct {
     const char *owner, *name, *revision, *file;
 } uris[] = {
     {"hf://a/b", PDK_OK, SOURCE_HUB, "a", "b", "main", ""},
-    {"hf://HuggingFaceTB/SmolLM2-135M:refs+pr/x.gguf", PDK_OK, SOURCE_HUB, "HuggingFaceTB", "SmolLM2-135M", "refs+pr", "x.gguf"},
+    {"hf://HuggingFaceTB/SmolLM2-135M:refs+pr/x.gguf", PDK_OK, SOURCE_HUB, "HuggingFaceTB", "SmolLM2-135M", "refs+pr",
+        "x.gguf"},
     {"hf://a/b/sub/c.gguf", PDK_OK, SOURCE_HUB, "a", "b", "main", "sub/c.gguf"},
     {"https://host/x/model.gguf?download=1", PDK_OK, SOURCE_HTTP, "", "", "", "model.gguf"},
     {"file:///x/y z", PDK_INVALID, 0, "", "", "", ""},
@@ -29,7 +30,8 @@ static const struct {
     {"hf://a/b:", PDK_INVALID, 0, "", "", "", ""},
     {"hf://../b", PDK_INVALID, 0, "", "", "", ""},
     {"hf://a/b/../c", PDK_INVALID, 0, "", "", "", ""},
-    {"hf://a/b#sha256=0000000000000000000000000000000000000000000000000000000000000000", PDK_INVALID, 0, "", "", "", ""},
+    {"hf://a/b#sha256=0000000000000000000000000000000000000000000000000000000000000000", PDK_INVALID, 0, "", "", "",
+        ""},
     {"https://host", PDK_INVALID, 0, "", "", "", ""},
     {"https://host/", PDK_INVALID, 0, "", "", "", ""},
     {"https://host/a#sha256=zz", PDK_INVALID, 0, "", "", "", ""},
@@ -59,9 +61,25 @@ static const struct {
     const char *address;
     bool is_private;
 } addresses[] = {
-    {"127.0.0.1", true}, {"10.1.2.3", true}, {"172.31.255.255", true}, {"172.32.0.1", false}, {"192.168.1.1", true}, {"169.254.169.254", true},
-    {"100.64.0.1", true}, {"0.0.0.0", true}, {"224.0.0.1", true}, {"8.8.8.8", false}, {"::1", true}, {"::", true}, {"fe80::1", true},
-    {"fd00::1", true}, {"::ffff:127.0.0.1", true}, {"::ffff:8.8.8.8", false}, {"64:ff9b::7f00:1", true}, {"2606:4700::1", false}, {"ff02::1", true},
+    {"127.0.0.1", true},
+    {"10.1.2.3", true},
+    {"172.31.255.255", true},
+    {"172.32.0.1", false},
+    {"192.168.1.1", true},
+    {"169.254.169.254", true},
+    {"100.64.0.1", true},
+    {"0.0.0.0", true},
+    {"224.0.0.1", true},
+    {"8.8.8.8", false},
+    {"::1", true},
+    {"::", true},
+    {"fe80::1", true},
+    {"fd00::1", true},
+    {"::ffff:127.0.0.1", true},
+    {"::ffff:8.8.8.8", false},
+    {"64:ff9b::7f00:1", true},
+    {"2606:4700::1", false},
+    {"ff02::1", true},
 };
 
 START_TEST(private_addresses)
@@ -76,22 +94,26 @@ START_TEST(private_addresses)
         four->sin_family = AF_INET;
         ck_assert_int_eq(inet_pton(AF_INET, addresses[_i].address, &four->sin_addr), 1);
     }
-    ck_assert_msg(address_is_private((struct sockaddr *)&storage) == addresses[_i].is_private, "%s", addresses[_i].address);
+    ck_assert_msg(
+        address_is_private((struct sockaddr *)&storage) == addresses[_i].is_private, "%s", addresses[_i].address);
 }
 END_TEST
 
 static const struct {
     const char *tree, *only, *files, *message;
 } trees[] = {
-    {"[{\"type\":\"file\",\"path\":\"config.json\"},{\"type\":\"file\",\"path\":\"a.safetensors\",\"size\":5},{\"type\":\"file\",\"path\":\"x.bin\"},"
-     "{\"type\":\"file\",\"path\":\"onnx/a.safetensors\"}]", "", "config.json a.safetensors ", ""},
+    {"[{\"type\":\"file\",\"path\":\"config.json\"},{\"type\":\"file\",\"path\":\"a.safetensors\",\"size\":5},{"
+     "\"type\":\"file\",\"path\":\"x.bin\"},"
+     "{\"type\":\"file\",\"path\":\"onnx/a.safetensors\"}]",
+        "", "config.json a.safetensors ", ""},
     {"[{\"type\":\"file\",\"path\":\"a.gguf\"},{\"type\":\"file\",\"path\":\"config.json\"}]", "", "a.gguf ", ""},
     {"[{\"type\":\"file\",\"path\":\"a.gguf\"},{\"type\":\"file\",\"path\":\"b.gguf\"}]", "b.gguf", "b.gguf ", ""},
     {"[{\"type\":\"file\",\"path\":\"a.gguf\"},{\"type\":\"file\",\"path\":\"b.gguf\"}]", "", "",
         "the repository has 2 GGUF files; name one behind it, as hf://OWNER/NAME/FILE: a.gguf, b.gguf"},
     {"[{\"type\":\"file\",\"path\":\"a.bin\"}]", "", "",
         "the repository has neither safetensors nor a GGUF file (pickled weights are never read): a.bin"},
-    {"[{\"type\":\"file\",\"path\":\"../a.safetensors\"}]", "../a.safetensors", "", "the hub lists a file called '../a.safetensors', which is no safe name"},
+    {"[{\"type\":\"file\",\"path\":\"../a.safetensors\"}]", "../a.safetensors", "",
+        "the hub lists a file called '../a.safetensors', which is no safe name"},
     {"{}", "", "", "the hub answers with no list of files"},
     {"[]", "x", "", "the repository has no file 'x'"},
 };

@@ -10,6 +10,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 static const char *const names[] = {"bert-bge", "deepseek-coder", "falcon", "gpt-2", "llama-spm", "phi-3", "qwen2"};
 static const char border[] = "\n__ggml_vocab_test__\n";
@@ -68,11 +69,7 @@ START_TEST(gives_the_published_ids)
     struct buffer input = {0}, output = {0};
     pdk_error err = {0};
     snprintf(path, sizeof path, "%s/gguf-vocab/ggml-vocab-%s.gguf", folder != NULL ? folder : ".", names[_i]);
-    if (gguf_open(path, &gguf, &err) == PDK_NOT_FOUND) {
-        printf("skipped: no %s\n", path);
-        return;
-    }
-    ck_assert_msg(gguf != NULL, "%s", err.message);
+    ck_assert_msg(gguf_open(path, &gguf, &err) == PDK_OK, "%s", err.message);
     ck_assert_msg(tokenizer_from_gguf(gguf, &tokenizer, &err) == PDK_OK, "%s: %s", names[_i], err.message);
     snprintf(path, sizeof path, "%s/gguf-vocab/ggml-vocab-%s.gguf.inp", folder, names[_i]);
     ck_assert_msg(file_read(path, 1 << 20, &input, &err) == PDK_OK, "%s", err.message);
@@ -89,6 +86,13 @@ END_TEST
 
 int main(void)
 {
+    const char *folder = getenv("PADDOCK_FIXTURES");
+    char path[1024];
+    snprintf(path, sizeof path, "%s/gguf-vocab", folder != NULL ? folder : ".");
+    if (access(path, R_OK) != 0) {
+        printf("skipped: there is no %s\n", path);
+        return 77;
+    }
     Suite *suite = suite_create("gguf_vocabulary");
     TCase *tests = tcase_create("gguf_vocabulary");
     tcase_set_timeout(tests, 60);

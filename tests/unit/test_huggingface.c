@@ -406,6 +406,54 @@ START_TEST(a_stream_moves_in_the_middle)
 }
 END_TEST
 
+#define USER "{\"role\":\"user\",\"content\":"
+static const struct {
+    const char *messages[2]; /* as JSON */
+    const char *variables;
+    uint32_t flags;
+    pdk_status status;
+    const char *text; /* the rendered prompt, or the error */
+} chats[] = {
+    {{USER "\"Hi\"}"}, "", 0, PDK_OK, "[user|Hi]>"},
+    {{USER "[{\"type\":\"text\",\"text\":\"a\"},{\"type\":\"text\",\"text\":\"b\"}]}"}, "", 0, PDK_OK, "[user|a\nb]>"},
+    {{USER "\"Hi\"}", "{\"role\":\"assistant\",\"content\":\"Well, \"}"}, "", PDK_FLAG_CONTINUE_FINAL, PDK_OK,
+        "[user|Hi][assistant|Well, "},
+    {{USER "\"Hi\"}"}, "", PDK_FLAG_NO_GENERATION_PROMPT, PDK_OK, "[user|Hi]"},
+    {{USER "\"Hi\"}"}, "{\"mood\":\"glad\"}", 0, PDK_OK, "[user|Hi]glad>"},
+    {{USER "\"Hi\"}"}, "{\"messages\":[]}", 0, PDK_INVALID, "chat_template_kwargs cannot set 'messages'"},
+    {{USER "[{\"type\":\"image_url\",\"image_url\":{}}]}"}, "", 0, PDK_INVALID,
+        "this model takes text only, not content parts of type 'image_url'"},
+    {{"{\"role\":\"tool\",\"content\":\"x\"}"}, "", 0, PDK_INVALID, "no tools here"},
+};
+
+START_TEST(messages_go_through_the_template)
+{
+    static const char *const arguments[] = {
+        "--chat-template={% for m in messages %}{% if m.role == 'tool' %}{{ raise_exception('no tools here') }}{% "
+        "endif %}"
+        "[{{ m.role }}|{{ m.content }}]{% endfor %}{{ mood }}{% if add_generation_prompt %}>{% endif %}",
+        NULL};
+    load("walkthrough/facebook/opt-125m", arguments);
+    pdk_message messages[2] = {0};
+    size_t count = 0;
+    for (; count < 2 && chats[_i].messages[count] != NULL; count++)
+        messages[count].json = (pdk_string){chats[_i].messages[count], strlen(chats[_i].messages[count])};
+    pdk_request request = generate(1, NULL, 0, 2);
+    request.messages = messages;
+    request.message_count = count;
+    request.template_vars_json = (pdk_string){chats[_i].variables, strlen(chats[_i].variables)};
+    request.flags = chats[_i].flags | PDK_FLAG_PROMPT_TEXT;
+    struct desk_answer answer;
+    start_quiet(&answer);
+    desk_submit(&desk, &request, &answer);
+    desk_wait(&answer);
+    ck_assert_int_eq(answer.error.status, chats[_i].status);
+    ck_assert_str_eq(answer.error.status == PDK_OK ? answer.prompt.text.data : answer.error.message, chats[_i].text);
+    desk_answer_done(&answer);
+    desk_close(&desk);
+}
+END_TEST
+
 static const struct {
     const char *argument;
     const char *environment;
@@ -474,6 +522,7 @@ int main(void)
     tcase_add_test(tests, text_in_and_text_out);
     tcase_add_test(tests, tokenizes_and_back);
     tcase_add_test(tests, a_stream_moves_in_the_middle);
+    tcase_add_loop_test(tests, messages_go_through_the_template, 0, sizeof chats / sizeof chats[0]);
     tcase_add_loop_test(tests, a_load_is_refused_by_name, 0, sizeof refusals / sizeof refusals[0]);
     tcase_add_test(tests, the_environment_sizes_the_cache);
     suite_add_tcase(suite, tests);

@@ -16,7 +16,8 @@ START_TEST(rows_of_any_batch_are_equal)
     if (!rig_has(isa))
         return;
     struct random random = {(uint64_t)_i + 1};
-    pdk_matrix matrices[2] = {random_matrix(&random, type, OUTPUTS, COLUMNS), random_matrix(&random, type, OUTPUTS, COLUMNS)};
+    pdk_matrix matrices[2] = {
+        random_matrix(&random, type, OUTPUTS, COLUMNS), random_matrix(&random, type, OUTPUTS, COLUMNS)};
     float *x = random_floats(&random, (size_t)ROWS * COLUMNS, 1), expected[ROWS * OUTPUTS], found[ROWS * OUTPUTS];
     for (uint32_t threads = 1; threads <= 3; threads++) {
         struct rig rig = rig_open(isa, threads, ROWS);
@@ -62,14 +63,16 @@ struct layer {
 static struct layer layer_new(struct rig *rig, const pdk_matrix *qkv, const pdk_matrix *out, const float *norm,
     const float *frequencies, int32_t kv_type)
 {
-    struct layer layer = {.qkv = rig_weight(rig, qkv, 1, PDK_WEIGHT_LINEAR), .out = rig_weight(rig, out, 1, PDK_WEIGHT_LINEAR)};
+    struct layer layer = {
+        .qkv = rig_weight(rig, qkv, 1, PDK_WEIGHT_LINEAR), .out = rig_weight(rig, out, 1, PDK_WEIGHT_LINEAR)};
     layer.norm = rig_vector(rig, norm, HIDDEN);
     layer.frequencies = rig_vector(rig, frequencies, DIM / 2);
     layer.hidden = rig_rows(rig, PROMPT, HIDDEN, NULL);
     layer.normed = rig_rows(rig, PROMPT, HIDDEN, NULL);
     layer.projected = rig_rows(rig, PROMPT, QKV, NULL);
     layer.attended = rig_rows(rig, PROMPT, HEADS * DIM, NULL);
-    ck_assert_int_eq(rig->ops->kv_new(rig->self, &(pdk_kv_shape){1, KV_HEADS, DIM, kv_type}, TABLE, &layer.kv, NULL), PDK_OK);
+    ck_assert_int_eq(
+        rig->ops->kv_new(rig->self, &(pdk_kv_shape){1, KV_HEADS, DIM, kv_type}, TABLE, &layer.kv, NULL), PDK_OK);
     return layer;
 }
 
@@ -95,21 +98,38 @@ static void layer_step(struct rig *rig, struct layer *layer, uint32_t first, uin
         positions[r] = first + r;
         slots[r] = table[positions[r] / 16] * 16 + positions[r] % 16;
     }
-    rig->batch = (pdk_batch){.row_count = rows, .sequence_count = 1, .table_stride = TABLE, .positions = positions, .slots = slots,
-        .sequence_of = sequence_of, .tables = table};
+    rig->batch = (pdk_batch){.row_count = rows,
+        .sequence_count = 1,
+        .table_stride = TABLE,
+        .positions = positions,
+        .slots = slots,
+        .sequence_of = sequence_of,
+        .tables = table};
     rig->ops->rows_write(rig->self, layer->hidden, 0, rows, x + (size_t)first * HIDDEN);
     rig_begin(rig);
     rig->ops->norm(rig->queue,
-        &(pdk_norm){.in = layer->hidden, .out = layer->normed, .weight = layer->norm, .next = layer->qkv, .epsilon = 1e-5f});
-    rig->ops->linear(rig->queue, &(pdk_linear){.in = layer->normed, .weight = layer->qkv, .out = layer->projected, .scale = 1});
-    rig->ops->rope_kv(rig->queue,
-        &(pdk_rope_kv){.qkv = layer->projected, .kv = layer->kv, .frequencies = layer->frequencies, .heads = HEADS,
-            .kv_heads = KV_HEADS, .head_dim = DIM, .rope_dims = DIM, .magnitude = 1});
-    rig->ops->attention(rig->queue,
-        &(pdk_attention){.qkv = layer->projected, .kv = layer->kv, .out = layer->attended, .heads = HEADS, .kv_heads = KV_HEADS,
-            .head_dim = DIM, .scale = 0.25f});
+        &(pdk_norm){
+            .in = layer->hidden, .out = layer->normed, .weight = layer->norm, .next = layer->qkv, .epsilon = 1e-5f});
+    rig->ops->linear(
+        rig->queue, &(pdk_linear){.in = layer->normed, .weight = layer->qkv, .out = layer->projected, .scale = 1});
+    rig->ops->rope_kv(rig->queue, &(pdk_rope_kv){.qkv = layer->projected,
+                                      .kv = layer->kv,
+                                      .frequencies = layer->frequencies,
+                                      .heads = HEADS,
+                                      .kv_heads = KV_HEADS,
+                                      .head_dim = DIM,
+                                      .rope_dims = DIM,
+                                      .magnitude = 1});
+    rig->ops->attention(rig->queue, &(pdk_attention){.qkv = layer->projected,
+                                        .kv = layer->kv,
+                                        .out = layer->attended,
+                                        .heads = HEADS,
+                                        .kv_heads = KV_HEADS,
+                                        .head_dim = DIM,
+                                        .scale = 0.25f});
     rig->ops->linear(rig->queue,
-        &(pdk_linear){.in = layer->attended, .weight = layer->out, .residual = layer->hidden, .out = layer->hidden, .scale = 1});
+        &(pdk_linear){
+            .in = layer->attended, .weight = layer->out, .residual = layer->hidden, .out = layer->hidden, .scale = 1});
     rig_run(rig);
     rig->ops->rows_read(rig->self, layer->hidden, 0, rows, out + (size_t)first * HIDDEN);
 }
@@ -122,7 +142,8 @@ START_TEST(a_prompt_in_chunks_is_the_same_prompt)
     if (!rig_has(isa))
         return;
     struct random random = {(uint64_t)_i + 70};
-    pdk_matrix qkv = random_matrix(&random, WEIGHT_Q4_1, QKV, HIDDEN), out = random_matrix(&random, WEIGHT_F16, HIDDEN, HEADS * DIM);
+    pdk_matrix qkv = random_matrix(&random, WEIGHT_Q4_1, QKV, HIDDEN),
+               out = random_matrix(&random, WEIGHT_F16, HIDDEN, HEADS * DIM);
     float *x = random_floats(&random, PROMPT * HIDDEN, 1), *norm = random_floats(&random, HIDDEN, 1);
     float *frequencies = random_floats(&random, DIM / 2, 0.5f);
     for (size_t c = 0; c < sizeof chunks / sizeof *chunks; c++) {

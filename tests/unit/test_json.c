@@ -61,7 +61,8 @@ END_TEST
 
 START_TEST(integers_keep_every_bit)
 {
-    static const char text[] = "[9007199254740993, -9223372036854775808, 18446744073709551615, 18446744073709551616, 5.0, 1.5]";
+    static const char text[] =
+        "[9007199254740993, -9223372036854775808, 18446744073709551615, 18446744073709551616, 5.0, 1.5]";
     struct json_document *document = NULL;
     ck_assert_int_eq(json_read(text, strlen(text), &json_limits_default, &document, NULL), PDK_OK);
     const struct json *at = json_root(document)->child;

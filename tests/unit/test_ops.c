@@ -18,14 +18,17 @@ static uint32_t random_columns(struct random *random, int type)
 static void check_linear(struct rig *rig, struct random *random, int type)
 {
     struct plain_batch plain;
-    uint32_t rows = 1 + random_below(random, 40), columns = random_columns(random, type), n = 1 + random_below(random, 70);
-    bool gated = random_below(random, 2) != 0, has_bias = random_below(random, 2) != 0, adds = random_below(random, 2) != 0;
+    uint32_t rows = 1 + random_below(random, 40), columns = random_columns(random, type),
+             n = 1 + random_below(random, 70);
+    bool gated = random_below(random, 2) != 0, has_bias = random_below(random, 2) != 0,
+         adds = random_below(random, 2) != 0;
     pdk_matrix matrices[2] = {random_matrix(random, type, n, columns),
         random_matrix(random, type, gated ? n : 1 + random_below(random, 40), columns)};
     uint32_t outputs = gated ? n : n + matrices[1].rows;
     float *x = random_floats(random, (size_t)rows * columns, 1), *bias = random_floats(random, n + matrices[1].rows, 1);
     float *residual = random_floats(random, (size_t)rows * outputs, 1);
-    float *expected = random_floats(random, (size_t)rows * outputs, 0), *found = random_floats(random, (size_t)rows * outputs, 0);
+    float *expected = random_floats(random, (size_t)rows * outputs, 0),
+          *found = random_floats(random, (size_t)rows * outputs, 0);
 
     pdk_rows *in = rig_rows(rig, rows, columns, x), *add = rig_rows(rig, rows, outputs, residual);
     pdk_rows *out = adds && random_below(random, 2) != 0 ? add : rig_rows(rig, rows, outputs, NULL);
@@ -93,7 +96,8 @@ START_TEST(embed_and_head_share_a_table)
     struct rig rig = rig_open(isa, 2, 64);
     struct random random = {(uint64_t)_i + 50};
     struct plain_batch plain;
-    pdk_matrix matrix = random_matrix(&random, type, VOCABULARY, COLUMNS), places = random_matrix(&random, type, 12, COLUMNS);
+    pdk_matrix matrix = random_matrix(&random, type, VOCABULARY, COLUMNS),
+               places = random_matrix(&random, type, 12, COLUMNS);
     pdk_weight *table = rig_weight(&rig, &matrix, 1, PDK_WEIGHT_TIED);
     pdk_weight *positions = rig_weight(&rig, &places, 1, PDK_WEIGHT_TABLE);
     float *bias_values = random_floats(&random, VOCABULARY, 1);
@@ -107,10 +111,10 @@ START_TEST(embed_and_head_share_a_table)
     plain.output_rows[1] = 4;
     plain.output_rows[2] = 8;
     rig_begin(&rig);
-    rig.ops->embed(rig.queue,
-        &(pdk_embed){.out = x, .table = table, .positions = positions, .position_offset = 2, .scale = 1.5f});
-    rig.ops->head(rig.queue,
-        &(pdk_head){.in = x, .weight = table, .bias = bias, .logits = logits, .scale = 0.5f, .soft_cap = 3});
+    rig.ops->embed(
+        rig.queue, &(pdk_embed){.out = x, .table = table, .positions = positions, .position_offset = 2, .scale = 1.5f});
+    rig.ops->head(
+        rig.queue, &(pdk_head){.in = x, .weight = table, .bias = bias, .logits = logits, .scale = 0.5f, .soft_cap = 3});
     rig_run(&rig);
 
     struct reference_matrix plain_table = plain_matrix(&matrix), plain_places = plain_matrix(&places);
@@ -140,22 +144,32 @@ END_TEST
 static void check_norm(struct rig *rig, struct random *random)
 {
     struct plain_batch plain;
-    uint32_t rows = 1 + random_below(random, 6), group = 1 + random_below(random, 70), groups = 1 + random_below(random, 4);
-    bool grouped = random_below(random, 2) != 0, adds = random_below(random, 2) != 0, layer = random_below(random, 2) != 0;
+    uint32_t rows = 1 + random_below(random, 6), group = 1 + random_below(random, 70),
+             groups = 1 + random_below(random, 4);
+    bool grouped = random_below(random, 2) != 0, adds = random_below(random, 2) != 0,
+         layer = random_below(random, 2) != 0;
     uint32_t skipped = grouped ? 5 : 0, columns = grouped ? skipped + group * groups : group;
-    float *in = random_floats(random, (size_t)rows * columns, 2), *add = random_floats(random, (size_t)rows * columns, 1);
+    float *in = random_floats(random, (size_t)rows * columns, 2),
+          *add = random_floats(random, (size_t)rows * columns, 1);
     float *weight = random_floats(random, group, 1), *bias = random_floats(random, group, 1);
-    float *found = random_floats(random, (size_t)rows * columns, 0), *sums = random_floats(random, (size_t)rows * columns, 0);
+    float *found = random_floats(random, (size_t)rows * columns, 0),
+          *sums = random_floats(random, (size_t)rows * columns, 0);
     pdk_rows *in_rows = rig_rows(rig, rows, columns, in), *add_rows = rig_rows(rig, rows, columns, add);
     pdk_rows *out = grouped ? in_rows : rig_rows(rig, rows, columns, NULL);
     pdk_vector *weights = rig_vector(rig, weight, group), *biases = rig_vector(rig, bias, group);
     bool has_bias = random_below(random, 2) != 0, has_weight = random_below(random, 4) != 0;
     plain_batch_set(&plain, &rig->batch, rows);
     rig_begin(rig);
-    rig->ops->norm(rig->queue,
-        &(pdk_norm){.in = in_rows, .add = adds ? add_rows : NULL, .out = out, .weight = has_weight ? weights : NULL,
-            .bias = has_bias ? biases : NULL, .kind = layer ? PDK_NORM_LAYER : PDK_NORM_RMS, .epsilon = 1e-5f,
-            .group = grouped ? group : 0, .first = skipped, .count = group * groups});
+    rig->ops->norm(rig->queue, &(pdk_norm){.in = in_rows,
+                                   .add = adds ? add_rows : NULL,
+                                   .out = out,
+                                   .weight = has_weight ? weights : NULL,
+                                   .bias = has_bias ? biases : NULL,
+                                   .kind = layer ? PDK_NORM_LAYER : PDK_NORM_RMS,
+                                   .epsilon = 1e-5f,
+                                   .group = grouped ? group : 0,
+                                   .first = skipped,
+                                   .count = group * groups});
     rig_run(rig);
     rig->ops->rows_read(rig->self, out, 0, rows, found);
     rig->ops->rows_read(rig->self, in_rows, 0, rows, sums);
@@ -164,8 +178,8 @@ static void check_norm(struct rig *rig, struct random *random)
     for (size_t r = 0; r < rows; r++) {
         memcpy(expected + r * columns, in + r * columns, skipped * sizeof(float));
         for (size_t at = r * columns + skipped; at < (r + 1) * columns; at += group)
-            (layer ? reference_norm_layer : reference_norm_rms)(in + at, adds ? add + at : NULL, has_weight ? weight : NULL,
-                has_bias ? bias : NULL, group, 1e-5f, expected + at);
+            (layer ? reference_norm_layer : reference_norm_rms)(in + at, adds ? add + at : NULL,
+                has_weight ? weight : NULL, has_bias ? bias : NULL, group, 1e-5f, expected + at);
     }
     assert_near(found, expected, (size_t)rows * columns, 1e-5, layer ? "layer norm" : "rms norm");
     if (!grouped)
@@ -216,7 +230,13 @@ static const struct attention_case attention_cases[] = {
     {6, 2, 32, 0, 0, 0, true, false, false, false},
     {6, 3, 20, 300, 20, 30, true, true, false, true},
 };
-enum { ATTENTION_CASES = sizeof attention_cases / sizeof *attention_cases, CONTEXT = 400, SEQUENCES = 2, TABLE = 40, BLOCKS = 90 };
+enum {
+    ATTENTION_CASES = sizeof attention_cases / sizeof *attention_cases,
+    CONTEXT = 400,
+    SEQUENCES = 2,
+    TABLE = 40,
+    BLOCKS = 90
+};
 
 struct attention_run {
     struct rig *rig;
@@ -263,14 +283,28 @@ static void attention_step(struct attention_run *run, const uint32_t *first, con
     rig->batch.sequence_count = SEQUENCES;
     pdk_rows *in = rig_rows(rig, rows, columns, qkv), *out = rig_rows(rig, rows, out_columns, NULL);
     rig_begin(rig);
-    rig->ops->rope_kv(rig->queue,
-        &(pdk_rope_kv){.qkv = in, .kv = run->kv, .frequencies = shape->rope_dims != 0 ? run->frequencies : NULL, .layer = 1,
-            .heads = shape->heads, .kv_heads = shape->kv_heads, .head_dim = shape->head_dim, .rope_dims = shape->rope_dims,
-            .order = shape->pairs ? PDK_ROPE_PAIRS : PDK_ROPE_HALVES, .magnitude = 1.25f});
-    rig->ops->attention(rig->queue,
-        &(pdk_attention){.qkv = in, .kv = run->kv, .out = out, .slopes = shape->slopes ? run->slopes : NULL,
-            .sinks = shape->sinks ? run->sinks : NULL, .layer = 1, .heads = shape->heads, .kv_heads = shape->kv_heads,
-            .head_dim = shape->head_dim, .window = shape->window, .scale = 0.3f, .soft_cap = shape->soft_cap});
+    rig->ops->rope_kv(rig->queue, &(pdk_rope_kv){.qkv = in,
+                                      .kv = run->kv,
+                                      .frequencies = shape->rope_dims != 0 ? run->frequencies : NULL,
+                                      .layer = 1,
+                                      .heads = shape->heads,
+                                      .kv_heads = shape->kv_heads,
+                                      .head_dim = shape->head_dim,
+                                      .rope_dims = shape->rope_dims,
+                                      .order = shape->pairs ? PDK_ROPE_PAIRS : PDK_ROPE_HALVES,
+                                      .magnitude = 1.25f});
+    rig->ops->attention(rig->queue, &(pdk_attention){.qkv = in,
+                                        .kv = run->kv,
+                                        .out = out,
+                                        .slopes = shape->slopes ? run->slopes : NULL,
+                                        .sinks = shape->sinks ? run->sinks : NULL,
+                                        .layer = 1,
+                                        .heads = shape->heads,
+                                        .kv_heads = shape->kv_heads,
+                                        .head_dim = shape->head_dim,
+                                        .window = shape->window,
+                                        .scale = 0.3f,
+                                        .soft_cap = shape->soft_cap});
     rig_run(rig);
 
     float *plain_qkv = calloc(rows, columns * sizeof(float)), *turned = calloc(rows, columns * sizeof(float));
@@ -281,8 +315,8 @@ static void attention_step(struct attention_run *run, const uint32_t *first, con
     for (r = 0; r < rows; r++) {
         float *row = plain_qkv + (size_t)r * columns, *keys = row + out_columns;
         for (uint32_t h = 0; shape->rope_dims != 0 && h < shape->heads + shape->kv_heads; h++)
-            reference_rope(row + h * shape->head_dim, run->frequency_values, shape->rope_dims, plain.positions[r], 1.25f,
-                shape->pairs);
+            reference_rope(row + h * shape->head_dim, run->frequency_values, shape->rope_dims, plain.positions[r],
+                1.25f, shape->pairs);
         assert_near(turned + (size_t)r * columns, row, columns, 3e-7, "rope");
         /* from the plugin's own numbers, as one rounding to bfloat may go either way */
         memcpy(row, turned + (size_t)r * columns, columns * sizeof(float));
@@ -316,9 +350,13 @@ static void fill_with_nan(struct attention_run *run, struct random *random)
         for (uint32_t r = 0; r < 16; r++)
             plain.slots[r] = block * 16 + r;
         rig_begin(rig);
-        rig->ops->rope_kv(rig->queue,
-            &(pdk_rope_kv){.qkv = in, .kv = run->kv, .layer = 1, .heads = shape->heads, .kv_heads = shape->kv_heads,
-                .head_dim = shape->head_dim, .magnitude = 1});
+        rig->ops->rope_kv(rig->queue, &(pdk_rope_kv){.qkv = in,
+                                          .kv = run->kv,
+                                          .layer = 1,
+                                          .heads = shape->heads,
+                                          .kv_heads = shape->kv_heads,
+                                          .head_dim = shape->head_dim,
+                                          .magnitude = 1});
         rig_run(rig);
     }
     rig->ops->rows_free(rig->self, in);
@@ -421,8 +459,16 @@ START_TEST(gemm_of_both_types)
     struct rig rig = rig_open(0, 1, 4);
     struct random random = {(uint64_t)_i + 400};
     struct reference_gemm shape = {M, N, K, STRIDE, STRIDE, STRIDE, 0.5, _i % 2, (_i & 2) != 0, (_i & 4) != 0};
-    pdk_gemm op = {.m = M, .n = N, .k = K, .a_stride = STRIDE, .b_stride = STRIDE, .c_stride = STRIDE, .alpha = 0.5,
-        .beta = _i % 2, .transpose_a = shape.transpose_a, .transpose_b = shape.transpose_b};
+    pdk_gemm op = {.m = M,
+        .n = N,
+        .k = K,
+        .a_stride = STRIDE,
+        .b_stride = STRIDE,
+        .c_stride = STRIDE,
+        .alpha = 0.5,
+        .beta = _i % 2,
+        .transpose_a = shape.transpose_a,
+        .transpose_b = shape.transpose_b};
     float a[STRIDE * STRIDE], b[STRIDE * STRIDE], c[STRIDE * STRIDE], expected[STRIDE * STRIDE];
     double wide[4][STRIDE * STRIDE];
     for (int i = 0; i < STRIDE * STRIDE; i++) {
@@ -454,7 +500,8 @@ static const struct {
     pdk_status status;
     const char *message;
 } refused[] = {
-    {{{99, 4, 32, 0, "x"}, {0}}, PDK_WEIGHT_TABLE, PDK_UNSUPPORTED, "weight type 99: the cpu plugin has f32, f16, bf16, q8_0, q4_0, q4_1"},
+    {{{99, 4, 32, 0, "x"}, {0}}, PDK_WEIGHT_TABLE, PDK_UNSUPPORTED,
+        "weight type 99: the cpu plugin has f32, f16, bf16, q8_0, q4_0, q4_1"},
     {{{PDK_TYPE_Q4_0, 4, 48, 0, "x"}, {0}}, PDK_WEIGHT_TABLE, PDK_INVALID, "48 columns; the type's blocks have 32"},
     {{{PDK_TYPE_F32, 4, 32, 0, "x"}, {PDK_TYPE_F16, 4, 32, 0, "x"}}, PDK_WEIGHT_LINEAR, PDK_INVALID,
         "matrix 1 is of type 2 and width 32, the first of 1 and 32"},
@@ -489,7 +536,8 @@ START_TEST(memory_has_a_limit)
     pdk_kv_shape shape = {2, 2, 64, PDK_TYPE_BF16};
     ck_assert_uint_eq(ops->kv_block_bytes(self, &shape), 2 * 2 * 64 * 16 * 2 * 2);
     ck_assert_int_eq(ops->kv_new(self, &shape, 1000, &kv, &err), PDK_NO_MEMORY);
-    ck_assert_str_eq(err.message, "key-value cache needs 16384000 bytes beside the 0 in use; the limit is 1048576 bytes");
+    ck_assert_str_eq(
+        err.message, "key-value cache needs 16384000 bytes beside the 0 in use; the limit is 1048576 bytes");
     ck_assert_int_eq(ops->kv_new(self, &shape, 32, &kv, &err), PDK_OK);
     ops->kv_free(self, kv);
     ck_assert_int_eq(ops->kv_new(self, &shape, 32, &kv, &err), PDK_OK); /* what was freed is there again */

@@ -1,5 +1,5 @@
-/* kernels/reference/dequantize.c and kernels/cpu/pack.c against the values that the format's own implementation gives, to the
- * bit. */
+/* kernels/reference/dequantize.c and kernels/cpu/pack.c against the values that the format's own implementation gives,
+ * to the bit. */
 #include "config.h"
 
 #include "core/base/file.h"
@@ -19,13 +19,14 @@ enum { ROWS = 4, COLUMNS = 512, FILE_MAX = 8 << 20 };
 static const struct {
     const char *name;
     int type;
-} formats[] = {{"F32", WEIGHT_F32}, {"F16", WEIGHT_F16}, {"BF16", WEIGHT_BF16}, {"Q8_0", WEIGHT_Q8_0}, {"Q4_0", WEIGHT_Q4_0},
-    {"Q4_1", WEIGHT_Q4_1}};
+} formats[] = {{"F32", WEIGHT_F32}, {"F16", WEIGHT_F16}, {"BF16", WEIGHT_BF16}, {"Q8_0", WEIGHT_Q8_0},
+    {"Q4_0", WEIGHT_Q4_0}, {"Q4_1", WEIGHT_Q4_1}};
 
 static char path[1024];
 
 /* The data of tensor FORMAT.WHAT, which must have `size` bytes. */
-static const uint8_t *tensor(const struct json *head, struct span data, const char *format, const char *what, size_t size)
+static const uint8_t *tensor(
+    const struct json *head, struct span data, const char *format, const char *what, size_t size)
 {
     char name[32];
     snprintf(name, sizeof name, "%s.%s", format, what);

@@ -31,7 +31,8 @@ static pdk_sample_row sample_one(const float *logits, uint32_t vocabulary, pdk_s
 }
 
 /* How often each of up to 16 tokens comes in `draws` positions. */
-static void count_draws(const float *logits, uint32_t vocabulary, const pdk_sample_row *row, uint32_t draws, uint32_t *counts)
+static void count_draws(
+    const float *logits, uint32_t vocabulary, const pdk_sample_row *row, uint32_t draws, uint32_t *counts)
 {
     struct rig rig = rig_open(0, 1, 1);
     pdk_rows *in = rig_rows(&rig, 1, vocabulary, logits);
@@ -54,8 +55,8 @@ static void assert_drawn(const uint32_t *counts, const double *probabilities, ui
 {
     for (uint32_t t = 0; t < vocabulary; t++) {
         double expected = probabilities[t] * draws, deviation = sqrt(expected * (1 - probabilities[t]));
-        ck_assert_msg(fabs(counts[t] - expected) <= 4 * deviation, "token %u came %u times of %u, not about %.1f", t, counts[t],
-            draws, expected);
+        ck_assert_msg(fabs(counts[t] - expected) <= 4 * deviation, "token %u came %u times of %u, not about %.1f", t,
+            counts[t], draws, expected);
     }
 }
 
@@ -265,10 +266,17 @@ static void request_make(struct random_request *request, struct random *random, 
 {
     static const float temperatures[] = {0, 0.3f, 1, 1.7f}, top_ps[] = {1, 0.9f, 0.5f}, min_ps[] = {0, 0, 0.05f};
     static const int32_t top_ks[] = {0, 1, 20, 300, 5000};
-    request->row = (pdk_sample_row){.temperature = temperatures[random_below(random, 4)], .top_p = top_ps[random_below(random, 3)],
-        .min_p = min_ps[random_below(random, 3)], .top_k = top_ks[random_below(random, 5)], .repetition_penalty = 1.3f,
-        .frequency_penalty = 0.2f, .presence_penalty = -0.4f, .seed = random_bits(random), .counter = random_bits(random),
-        .flags = random_below(random, 4) * 2, .top_wanted = random_below(random, TOPS + 1)};
+    request->row = (pdk_sample_row){.temperature = temperatures[random_below(random, 4)],
+        .top_p = top_ps[random_below(random, 3)],
+        .min_p = min_ps[random_below(random, 3)],
+        .top_k = top_ks[random_below(random, 5)],
+        .repetition_penalty = 1.3f,
+        .frequency_penalty = 0.2f,
+        .presence_penalty = -0.4f,
+        .seed = random_bits(random),
+        .counter = random_bits(random),
+        .flags = random_below(random, 4) * 2,
+        .top_wanted = random_below(random, TOPS + 1)};
     for (uint32_t i = 0; i < LISTED; i++) {
         uint32_t token = (i * 4099 + random_below(random, 4000)) % vocabulary;
         request->counts[i] = (pdk_token_count){token, random_below(random, 3), random_below(random, 2)};
@@ -303,14 +311,32 @@ static void request_make(struct random_request *request, struct random *random, 
 static struct sample_task plain_task(struct random_request *request, const float *logits, uint32_t vocabulary)
 {
     const pdk_sample_row *row = &request->row;
-    return (struct sample_task){.logits = logits, .vocabulary = vocabulary, .flags = row->flags, .temperature = row->temperature,
-        .top_p = row->top_p, .min_p = row->min_p, .repetition_penalty = row->repetition_penalty,
-        .frequency_penalty = row->frequency_penalty, .presence_penalty = row->presence_penalty, .top_k = row->top_k,
-        .seed = row->seed, .counter = row->counter, .counts = (const struct sample_count *)request->counts,
-        .count_count = row->count_count, .biases = (const struct sample_bias *)request->biases, .bias_count = row->bias_count,
-        .banned = row->banned, .banned_count = row->banned_count, .allowed = row->allowed, .report = row->report,
-        .report_count = row->report_count, .top_wanted = row->top_wanted, .top_tokens = request->tops[1],
-        .top_logprobs = request->top_values[1], .report_ranks = request->ranks[1], .report_logprobs = request->values[1]};
+    return (struct sample_task){.logits = logits,
+        .vocabulary = vocabulary,
+        .flags = row->flags,
+        .temperature = row->temperature,
+        .top_p = row->top_p,
+        .min_p = row->min_p,
+        .repetition_penalty = row->repetition_penalty,
+        .frequency_penalty = row->frequency_penalty,
+        .presence_penalty = row->presence_penalty,
+        .top_k = row->top_k,
+        .seed = row->seed,
+        .counter = row->counter,
+        .counts = (const struct sample_count *)request->counts,
+        .count_count = row->count_count,
+        .biases = (const struct sample_bias *)request->biases,
+        .bias_count = row->bias_count,
+        .banned = row->banned,
+        .banned_count = row->banned_count,
+        .allowed = row->allowed,
+        .report = row->report,
+        .report_count = row->report_count,
+        .top_wanted = row->top_wanted,
+        .top_tokens = request->tops[1],
+        .top_logprobs = request->top_values[1],
+        .report_ranks = request->ranks[1],
+        .report_logprobs = request->values[1]};
 }
 
 static void assert_value(float found, float expected)
@@ -330,7 +356,8 @@ START_TEST(agrees_with_the_reference)
     struct random random = {(uint64_t)_i + 1};
     struct random_request *requests = calloc(ROWS, sizeof *requests);
     pdk_sample_row rows[ROWS];
-    float *logits = random_floats(&random, (size_t)ROWS * vocabulary, 4), *values = random_floats(&random, vocabulary, 0);
+    float *logits = random_floats(&random, (size_t)ROWS * vocabulary, 4),
+          *values = random_floats(&random, vocabulary, 0);
     uint32_t *order = calloc(vocabulary, sizeof *order);
     for (size_t i = 0; i < (size_t)ROWS * vocabulary; i += 5)
         logits[i] = roundf(logits[i]); /* ties */

@@ -138,6 +138,8 @@ START_TEST(random_histories_hold_the_invariants)
     struct scheduler_config config = plain_config(4 + 3 * (uint32_t)_i, 64 + 100 * (uint32_t)_i, 280);
     config.watermark = _i % 2 != 0 ? 0.05 : 0;
     config.reserve_prompt = _i % 4 != 1;
+    config.chunked = _i != 5; /* whose steps hold the longest prompt */
+    config.max_outputs = config.max_sequences + BLOCK_TOKENS;
     ck_assert_int_eq(scheduler_new(&config, pool, &s, NULL), PDK_OK);
     struct sequence *live[LIVE_MAX];
     uint32_t count = 0;

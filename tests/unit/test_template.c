@@ -91,7 +91,7 @@ START_TEST(real_templates_render_as_in_python)
     snprintf(folder, sizeof folder, "%s/templates", fixtures());
     DIR *listing = opendir(folder);
     if (listing == NULL) {
-        printf("skipped: no %s\n", folder);
+        printf("skipped: real templates, there is no %s\n", folder);
         return;
     }
     for (struct dirent *entry = readdir(listing); entry != NULL; entry = readdir(listing)) {

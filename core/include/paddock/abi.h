@@ -11,12 +11,12 @@ extern "C" {
 
 /* Whether `table` was built with `member` and has set it. Works across versions in both directions, as tables only ever
  * grow at the end and start with their own size. */
-#define PDK_HAS(table, member)                                                                                         \
+#define PDK_HAS(table, member) \
     ((table)->size >= offsetof(__typeof__(*(table)), member) + sizeof((table)->member) && (table)->member)
 
 /* Marks the one symbol that a plugin exports. */
 #if defined(__GNUC__)
-#define PDK_EXPORT __attribute__((visibility("default")))
+#define PDK_EXPORT              __attribute__((visibility("default")))
 #define PDK_PRINTF(text, first) __attribute__((__format__(__printf__, text, first)))
 #else
 #define PDK_EXPORT
@@ -28,21 +28,21 @@ extern "C" {
 typedef int32_t pdk_status;
 enum {
     PDK_OK = 0,
-    PDK_INVALID = 1,         /* the caller's input is wrong; the error names field, value and limit */
-    PDK_NOT_FOUND = 2,       /* no such model, service, file, token */
-    PDK_UNSUPPORTED = 3,     /* understood, and not to be had here */
-    PDK_BUSY = 4,            /* a queue is full; later it may work */
-    PDK_FULL = 5,            /* taken, and no more is wanted until `writable` */
-    PDK_CANCELLED = 6,       /* somebody asked that it end */
-    PDK_UNAVAILABLE = 7,     /* who should answer is gone or not there yet */
-    PDK_TIMEOUT = 8,         /* a deadline passed */
-    PDK_NO_MEMORY = 9,       /* an allocation or a budget failed */
-    PDK_TOO_LARGE = 10,      /* over a size limit; the error names it */
-    PDK_DENIED = 11,         /* known, and not allowed */
+    PDK_INVALID = 1,          /* the caller's input is wrong; the error names field, value and limit */
+    PDK_NOT_FOUND = 2,        /* no such model, service, file, token */
+    PDK_UNSUPPORTED = 3,      /* understood, and not to be had here */
+    PDK_BUSY = 4,             /* a queue is full; later it may work */
+    PDK_FULL = 5,             /* taken, and no more is wanted until `writable` */
+    PDK_CANCELLED = 6,        /* somebody asked that it end */
+    PDK_UNAVAILABLE = 7,      /* who should answer is gone or not there yet */
+    PDK_TIMEOUT = 8,          /* a deadline passed */
+    PDK_NO_MEMORY = 9,        /* an allocation or a budget failed */
+    PDK_TOO_LARGE = 10,       /* over a size limit; the error names it */
+    PDK_DENIED = 11,          /* known, and not allowed */
     PDK_UNAUTHENTICATED = 12, /* not known */
-    PDK_CONFLICT = 13,       /* does not fit the present state */
-    PDK_IO = 14,             /* the system or a device failed */
-    PDK_INTERNAL = 15,       /* our own mistake */
+    PDK_CONFLICT = 13,        /* does not fit the present state */
+    PDK_IO = 14,              /* the system or a device failed */
+    PDK_INTERNAL = 15,        /* our own mistake */
     PDK_STATUS_COUNT = 16
 };
 

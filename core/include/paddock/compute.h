@@ -28,7 +28,8 @@ typedef struct pdk_compute {
     const char *name;        /* static, [a-z0-9-]{1,63}; PADDOCK_COMPUTE=NAME forces it */
     const char *description; /* static, one line */
 
-    /* How well it suits this machine: 0 cannot run here, else the largest wins (a CPU 100, a GPU more). [main-thread] */
+    /* How well it suits this machine: 0 cannot run here, else the largest wins (a CPU 100, a GPU more). [main-thread]
+     */
     int32_t (*score)(void);
 
     /* Starts the backend; its threads are made here at the latest when the first queue runs. Gives `ret_self`, which

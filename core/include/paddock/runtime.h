@@ -17,11 +17,11 @@ struct pdk_host; /* what the worker offers a runtime: paddock/draft/host.h */
 /* The first three fields are frozen for ever: a host reads them before anything else, and refuses a plugin whose
  * abi_major is not its own. */
 typedef struct pdk_runtime {
-    uint32_t size;      /* sizeof(pdk_runtime) as the plugin was built */
-    uint32_t abi_major; /* PDK_RUNTIME_ABI_MAJOR */
-    uint32_t abi_minor; /* PDK_RUNTIME_ABI_MINOR */
-    uint32_t flags;     /* PDK_RUNTIME_… */
-    const char *name;   /* static, [a-z0-9-]{1,63} */
+    uint32_t size;           /* sizeof(pdk_runtime) as the plugin was built */
+    uint32_t abi_major;      /* PDK_RUNTIME_ABI_MAJOR */
+    uint32_t abi_minor;      /* PDK_RUNTIME_ABI_MINOR */
+    uint32_t flags;          /* PDK_RUNTIME_… */
+    const char *name;        /* static, [a-z0-9-]{1,63} */
     const char *description; /* static, one line */
 
     /* Makes the runtime's state. `host` stays valid until `done` returns. Called once, before every other function but

@@ -266,15 +266,19 @@ bool block_pool_find(struct block_pool *pool, struct siphash128 hash, const uint
     return true;
 }
 
-void block_pool_publish(
+uint32_t block_pool_publish(
     struct block_pool *pool, uint32_t block, struct siphash128 hash, const uint32_t *tokens, uint64_t owner)
 {
     assert(pool->holders[block] > 0);
     if (!pool->caching || pool->hashed[block])
-        return;
-    uint32_t at = map_find(pool, hash);
-    if (pool->map[at] != BLOCK_NONE)
-        return;
+        return block;
+    uint32_t at = map_find(pool, hash), other;
+    if (pool->map[at] != BLOCK_NONE) {
+        if (!block_pool_find(pool, hash, tokens, &other))
+            return block;
+        block_pool_unref(pool, block);
+        return other;
+    }
     uint8_t slot = owner_slot(pool, owner);
     pool->map[at] = block;
     pool->hashes[block] = hash;
@@ -284,6 +288,7 @@ void block_pool_publish(
     if (pool->owners[slot].cached++ == 0)
         pool->owners_active++;
     pool->cached++;
+    return block;
 }
 
 void block_pool_forget(struct block_pool *pool)

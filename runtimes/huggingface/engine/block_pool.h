@@ -47,8 +47,10 @@ struct siphash128 block_pool_salt(const struct block_pool *pool, uint64_t tenant
     size_t adapter_length, const char *cache_salt, size_t cache_salt_length);
 /* Finds the block of that hash whose tokens are equal, and holds it. */
 bool block_pool_find(struct block_pool *pool, struct siphash128 hash, const uint32_t *tokens, uint32_t *ret_block);
-/* Makes a full, held block findable; nothing happens where another block has the hash already. */
-void block_pool_publish(
+/* Makes a full, held block findable, and gives it back. Where another block holds the same already, gives that one,
+ * held in its place: equal sequences so share what they computed apart, and the memory that is ever touched stays
+ * small. */
+uint32_t block_pool_publish(
     struct block_pool *pool, uint32_t block, struct siphash128 hash, const uint32_t *tokens, uint64_t owner);
 /* Forgets everything that is cached. */
 void block_pool_forget(struct block_pool *pool);

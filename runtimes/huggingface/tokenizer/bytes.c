@@ -86,7 +86,8 @@ void bytes_to_text(struct buffer *out, const char *bytes, size_t length)
         i += broken_length((const unsigned char *)bytes + i, length - i);
         start = i;
     }
-    buffer_put(out, bytes + start, length - start);
+    if (length != 0)
+        buffer_put(out, bytes + start, length - start);
 }
 
 static int hex_digit(char c)

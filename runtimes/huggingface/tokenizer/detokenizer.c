@@ -51,7 +51,7 @@ static pdk_status set_prefix(struct detokenizer *detokenizer, pdk_error *err)
 
 static pdk_status keep_ids(struct detokenizer *detokenizer, const uint32_t *ids, size_t count, pdk_error *err)
 {
-    if (!array_grow(&detokenizer->ids, &detokenizer->room, count + 1))
+    if (!array_grow(&detokenizer->ids, &detokenizer->room, count)) /* `ids` may be its own: then there is room */
         return pdk_error_set(err, PDK_NO_MEMORY, "tokens", "out of memory");
     if (count != 0)
         memmove(detokenizer->ids, ids, count * sizeof *ids);

@@ -14,10 +14,10 @@ typedef struct pdk_generate {
     uint32_t size; /* sizeof(pdk_generate) as the plugin was built; see PDK_HAS */
     uint32_t reserved;
 
-    /* Starts generating for `request` (PDK_KIND_GENERATE) and returns at once. The parts go out through `response`, from
-     * any thread of the plugin, and the response is finished exactly once, also after an error.
-     * `request` is borrowed until the response is finished. On failure nothing was taken and `response` stays the host's.
-     * PDK_BUSY: the queue is full; the host answers 429. PDK_INVALID: the error's field is the client's. [main-thread] */
+    /* Starts generating for `request` (PDK_KIND_GENERATE) and returns at once. The parts go out through `response`,
+     * from any thread of the plugin, and the response is finished exactly once, also after an error. `request` is
+     * borrowed until the response is finished. On failure nothing was taken and `response` stays the host's. PDK_BUSY:
+     * the queue is full; the host answers 429. PDK_INVALID: the error's field is the client's. [main-thread] */
     pdk_status (*submit)(void *self, const pdk_request *request, pdk_response *response, pdk_error *err);
 
     /* Asks that the request end early. Honoured within one step; a late or second call does nothing. [main-thread] */

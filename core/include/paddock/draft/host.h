@@ -28,19 +28,20 @@ struct pdk_response; /* the host's handle of one request's answer: paddock/draft
 struct pdk_part;
 
 typedef struct pdk_host {
-    uint32_t size; /* sizeof(pdk_host) as the host was built */
-    uint32_t threads; /* how many threads the runtime and its compute plugin may keep busy, at least 1 */
+    uint32_t size;         /* sizeof(pdk_host) as the host was built */
+    uint32_t threads;      /* how many threads the runtime and its compute plugin may keep busy, at least 1 */
     uint64_t memory_bytes; /* what this process may use in all, 0: no limit */
     void *context;         /* the host's own; first argument of the functions below */
 
     /* Writes one finished line to the replica's log, without a newline. [any-thread] */
     void (*log)(void *context, int32_t level, const char *message);
 
-    /* Tells how far a load is, 0 to 1, and at what ("Loading weights"). It also feeds the load's deadline. [any-thread] */
+    /* Tells how far a load is, 0 to 1, and at what ("Loading weights"). It also feeds the load's deadline. [any-thread]
+     */
     void (*progress)(void *context, double fraction, const char *what);
 
-    /* Declares a metric; the same name and labels give the same id. Gives `ret_id`. PDK_INVALID: a name that is none, or
-     * another kind before. [main-thread] */
+    /* Declares a metric; the same name and labels give the same id. Gives `ret_id`. PDK_INVALID: a name that is none,
+     * or another kind before. [main-thread] */
     pdk_status (*metric)(void *context, const pdk_metric *metric, uint32_t *ret_id, pdk_error *err);
     /* Adds to a counter. [any-thread] */
     void (*metric_add)(void *context, uint32_t id, double value);

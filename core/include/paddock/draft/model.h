@@ -17,10 +17,10 @@ typedef struct pdk_model_spec {
     uint32_t argument_count;
     uint32_t environment_count; /* of strings "NAME=value" */
     uint32_t reserved;
-    const char *name;                /* the service's name: the served name unless an argument says otherwise */
-    const char *path;                /* absolute path of the model's file or folder */
-    const char *const *arguments;    /* "--max-model-len=512", …; the last one of a name wins */
-    const char *const *environment;  /* what the document sets, nothing of the daemon's */
+    const char *name;               /* the service's name: the served name unless an argument says otherwise */
+    const char *path;               /* absolute path of the model's file or folder */
+    const char *const *arguments;   /* "--max-model-len=512", …; the last one of a name wins */
+    const char *const *environment; /* what the document sets, nothing of the daemon's */
 } pdk_model_spec;
 
 /* What was loaded. Strings and arrays live until `unload`. */
@@ -31,8 +31,8 @@ typedef struct pdk_model_info {
     uint32_t max_logprobs;    /* 0xffffffff: the whole vocabulary */
     uint32_t served_name_count;
     uint32_t eos_id_count;
-    int32_t has_tokenizer; /* text prompts work */
-    int32_t has_template;  /* messages work */
+    int32_t has_tokenizer;           /* text prompts work */
+    int32_t has_template;            /* messages work */
     const char *const *served_names; /* the first is shown in answers */
     const char *root;                /* the model's id or path as clients see it */
     const uint32_t *eos_ids;         /* "the" end of sequence first */

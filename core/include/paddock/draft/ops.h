@@ -31,9 +31,9 @@ enum { PDK_KV_BLOCK_TOKENS = 16 };
 
 typedef struct pdk_weight pdk_weight; /* a packed matrix, or several multiplied together */
 typedef struct pdk_vector pdk_vector; /* n float32: norm weights, biases, tables */
-typedef struct pdk_rows pdk_rows;     /* activations: up to max_rows rows of n columns, in any forms the backend keeps */
-typedef struct pdk_kv pdk_kv;         /* the blocks of a key-value cache, all layers */
-typedef struct pdk_queue pdk_queue;   /* the ops of one step, in order */
+typedef struct pdk_rows pdk_rows;   /* activations: up to max_rows rows of n columns, in any forms the backend keeps */
+typedef struct pdk_kv pdk_kv;       /* the blocks of a key-value cache, all layers */
+typedef struct pdk_queue pdk_queue; /* the ops of one step, in order */
 
 /* A matrix as it lies in a file: row-major, `rows` outputs of `columns` inputs. */
 typedef struct pdk_matrix {
@@ -61,18 +61,18 @@ typedef struct pdk_kv_shape {
 /* The flat batch of one step: rows of all its sequences, those of one sequence together and in order. Arrays are
  * borrowed until the step has been waited for. */
 typedef struct pdk_batch {
-    uint32_t row_count;      /* m */
-    uint32_t sequence_count; /* n */
-    uint32_t output_count;   /* rows whose logits are wanted */
-    uint32_t table_stride;   /* entries of one sequence's block table */
-    const uint32_t *tokens;         /* [m] ids, each below the vocabulary */
-    const uint32_t *positions;      /* [m] */
-    const uint32_t *slots;          /* [m] block * PDK_KV_BLOCK_TOKENS + place: where the row's key and value go */
-    const uint32_t *sequence_of;    /* [m] */
-    const uint32_t *row_starts;     /* [n+1] */
+    uint32_t row_count;              /* m */
+    uint32_t sequence_count;         /* n */
+    uint32_t output_count;           /* rows whose logits are wanted */
+    uint32_t table_stride;           /* entries of one sequence's block table */
+    const uint32_t *tokens;          /* [m] ids, each below the vocabulary */
+    const uint32_t *positions;       /* [m] */
+    const uint32_t *slots;           /* [m] block * PDK_KV_BLOCK_TOKENS + place: where the row's key and value go */
+    const uint32_t *sequence_of;     /* [m] */
+    const uint32_t *row_starts;      /* [n+1] */
     const uint32_t *context_lengths; /* [n] tokens in the cache after this step's rows */
-    const uint32_t *tables;         /* [n][table_stride] block ids */
-    const uint32_t *output_rows;    /* [output_count] ascending */
+    const uint32_t *tables;          /* [n][table_stride] block ids */
+    const uint32_t *output_rows;     /* [output_count] ascending */
 } pdk_batch;
 
 enum { PDK_NORM_RMS = 0, PDK_NORM_LAYER = 1 };
@@ -82,7 +82,7 @@ enum { PDK_ROPE_HALVES = 0, PDK_ROPE_PAIRS = 1 }; /* which two numbers turn toge
 /* out[r] = table[token[r]] * scale (+ positions[position[r] + position_offset]) */
 typedef struct pdk_embed {
     pdk_rows *out;
-    const pdk_weight *table; /* NULL: zeros, `positions` alone */
+    const pdk_weight *table;     /* NULL: zeros, `positions` alone */
     const pdk_weight *positions; /* or NULL */
     uint32_t position_offset;
     float scale;
@@ -90,8 +90,8 @@ typedef struct pdk_embed {
 
 /* sum = in + add, stored into `in` where `add` is given; out = norm(sum) * weight + bias.
  * RMS: sum / sqrt(mean(sum^2) + epsilon). LAYER: (sum - mean) / sqrt(var + epsilon).
- * With `group`, each run of `group` columns of [first, first + count) is a row of its own (norms of query and key heads);
- * in and out may then be the same. */
+ * With `group`, each run of `group` columns of [first, first + count) is a row of its own (norms of query and key
+ * heads); in and out may then be the same. */
 typedef struct pdk_norm {
     pdk_rows *in;
     const pdk_rows *add; /* or NULL */
@@ -110,7 +110,7 @@ typedef struct pdk_norm {
 typedef struct pdk_linear {
     const pdk_rows *in;
     const pdk_weight *weight;
-    const pdk_vector *bias; /* or NULL */
+    const pdk_vector *bias;   /* or NULL */
     const pdk_rows *residual; /* or NULL */
     pdk_rows *out;
     const pdk_weight *next; /* as in pdk_norm */
@@ -118,8 +118,8 @@ typedef struct pdk_linear {
     float scale;            /* 1: none */
 } pdk_linear;
 
-/* Turns the query and key heads of `qkv` in place by their row's position and writes key and value into the cache at the
- * row's slot. Angle i of position p is p * frequencies[i]; cos and sin are multiplied by `magnitude`. */
+/* Turns the query and key heads of `qkv` in place by their row's position and writes key and value into the cache at
+ * the row's slot. Angle i of position p is p * frequencies[i]; cos and sin are multiplied by `magnitude`. */
 typedef struct pdk_rope_kv {
     pdk_rows *qkv; /* columns: heads*head_dim of queries, kv_heads*head_dim of keys, kv_heads*head_dim of values */
     pdk_kv *kv;
@@ -165,13 +165,13 @@ typedef struct pdk_token_count {
 } pdk_token_count;
 
 enum {
-    PDK_SAMPLE_SCORE = 1u << 0,     /* draw nothing: report on `token` */
+    PDK_SAMPLE_SCORE = 1u << 0,      /* draw nothing: report on `token` */
     PDK_SAMPLE_RAW_LOGITS = 1u << 1, /* report logits, not logarithms of probabilities */
-    PDK_SAMPLE_PROCESSED = 1u << 2  /* report after masks, bias, penalties, temperature and filters, not before */
+    PDK_SAMPLE_PROCESSED = 1u << 2   /* report after masks, bias, penalties, temperature and filters, not before */
 };
 
-/* One row of logits to draw a token from. Order: allowed, banned, bias, penalties; greedy below 1e-5; temperature, min_p,
- * top_k, top_p; argmax of probability / exponential noise, the noise a function of (seed, counter, token). */
+/* One row of logits to draw a token from. Order: allowed, banned, bias, penalties; greedy below 1e-5; temperature,
+ * min_p, top_k, top_p; argmax of probability / exponential noise, the noise a function of (seed, counter, token). */
 typedef struct pdk_sample_row {
     uint32_t logits_row;
     uint32_t flags; /* PDK_SAMPLE_… */
@@ -195,10 +195,10 @@ typedef struct pdk_sample_row {
     uint32_t token; /* drawn, or given with PDK_SAMPLE_SCORE */
     int32_t rank;   /* 1 + tokens with a larger value */
     float logprob;
-    uint32_t top_count;    /* filled: top_wanted, or the vocabulary if that is less */
-    uint32_t *top_tokens;  /* [top_wanted] best first, ties by id */
-    float *top_logprobs;   /* [top_wanted] */
-    int32_t *report_ranks; /* [report_count] */
+    uint32_t top_count;     /* filled: top_wanted, or the vocabulary if that is less */
+    uint32_t *top_tokens;   /* [top_wanted] best first, ties by id */
+    float *top_logprobs;    /* [top_wanted] */
+    int32_t *report_ranks;  /* [report_count] */
     float *report_logprobs; /* [report_count] */
 } pdk_sample_row;
 
@@ -229,10 +229,10 @@ typedef struct pdk_ops {
 
     /* Bytes that weight_load would hold for these matrices. [any-thread] */
     uint64_t (*weight_bytes)(void *self, const pdk_matrix *matrices, size_t count, int32_t use);
-    /* Packs matrices of one type and width, borrowed for the call. Gives `ret_weight`. PDK_UNSUPPORTED: a type it lacks,
-     * named. [main-thread] */
-    pdk_status (*weight_load)(void *self, const pdk_matrix *matrices, size_t count, int32_t use, pdk_weight **ret_weight,
-        pdk_error *err);
+    /* Packs matrices of one type and width, borrowed for the call. Gives `ret_weight`. PDK_UNSUPPORTED: a type it
+     * lacks, named. [main-thread] */
+    pdk_status (*weight_load)(
+        void *self, const pdk_matrix *matrices, size_t count, int32_t use, pdk_weight **ret_weight, pdk_error *err);
     void (*weight_free)(void *self, pdk_weight *weight); /* takes NULL */
 
     /* Copies `count` numbers. Gives `ret_vector`. [main-thread] */
@@ -242,7 +242,8 @@ typedef struct pdk_ops {
     /* Room for max_rows rows of `columns`. Gives `ret_rows`. [main-thread] */
     pdk_status (*rows_new)(void *self, uint32_t max_rows, uint32_t columns, pdk_rows **ret_rows, pdk_error *err);
     void (*rows_free)(void *self, pdk_rows *rows); /* takes NULL */
-    /* Copies rows [first, first + count) to and from float32 [count][columns]. No step may be running. [engine-thread] */
+    /* Copies rows [first, first + count) to and from float32 [count][columns]. No step may be running. [engine-thread]
+     */
     void (*rows_read)(void *self, const pdk_rows *rows, uint32_t first, uint32_t count, float *out);
     void (*rows_write)(void *self, pdk_rows *rows, uint32_t first, uint32_t count, const float *in);
 

@@ -11,7 +11,7 @@ extern "C" {
 #define PDK_EXT_OPTIONS "paddock.options/1"
 
 enum {
-    PDK_OPTION_FLAG = 0,   /* --name, --no-name, --name=true */
+    PDK_OPTION_FLAG = 0,    /* --name, --no-name, --name=true */
     PDK_OPTION_INTEGER = 1, /* with suffixes k m g (1000s) and K M G (1024s) */
     PDK_OPTION_NUMBER = 2,
     PDK_OPTION_TEXT = 3,

@@ -57,19 +57,19 @@ typedef struct pdk_sampling {
 
 enum {
     PDK_FLAG_IGNORE_EOS = 1u << 0,
-    PDK_FLAG_INCLUDE_STOP = 1u << 1,        /* keep the stop string in the text */
-    PDK_FLAG_KEEP_SPECIAL = 1u << 2,        /* do not skip special tokens in the text */
-    PDK_FLAG_NO_SPECIAL_TOKENS = 1u << 3,   /* add no BOS and the like to a text prompt */
-    PDK_FLAG_ADD_SPECIAL_TOKENS = 1u << 4,  /* add them to a rendered template too */
+    PDK_FLAG_INCLUDE_STOP = 1u << 1,         /* keep the stop string in the text */
+    PDK_FLAG_KEEP_SPECIAL = 1u << 2,         /* do not skip special tokens in the text */
+    PDK_FLAG_NO_SPECIAL_TOKENS = 1u << 3,    /* add no BOS and the like to a text prompt */
+    PDK_FLAG_ADD_SPECIAL_TOKENS = 1u << 4,   /* add them to a rendered template too */
     PDK_FLAG_NO_GENERATION_PROMPT = 1u << 5, /* messages: leave out the assistant's opening */
-    PDK_FLAG_CONTINUE_FINAL = 1u << 6,      /* messages: leave the last one open */
-    PDK_FLAG_ECHO = 1u << 7,                /* send the prompt's text and ids as a part of their own first */
-    PDK_FLAG_PROMPT_IDS = 1u << 8,          /* send the prompt's ids */
-    PDK_FLAG_PROMPT_TEXT = 1u << 9,         /* send the rendered prompt's text */
-    PDK_FLAG_TRUNCATE_RIGHT = 1u << 10,     /* keep the first tokens, not the last */
-    PDK_FLAG_NO_SPACES_BETWEEN = 1u << 11,  /* no space between neighbouring special tokens */
-    PDK_FLAG_TOKEN_STRINGS = 1u << 12,      /* tokenize: send the vocabulary's pieces too */
-    PDK_FLAG_STREAM = 1u << 13              /* the client reads parts as they come: send each step's */
+    PDK_FLAG_CONTINUE_FINAL = 1u << 6,       /* messages: leave the last one open */
+    PDK_FLAG_ECHO = 1u << 7,                 /* send the prompt's text and ids as a part of their own first */
+    PDK_FLAG_PROMPT_IDS = 1u << 8,           /* send the prompt's ids */
+    PDK_FLAG_PROMPT_TEXT = 1u << 9,          /* send the rendered prompt's text */
+    PDK_FLAG_TRUNCATE_RIGHT = 1u << 10,      /* keep the first tokens, not the last */
+    PDK_FLAG_NO_SPACES_BETWEEN = 1u << 11,   /* no space between neighbouring special tokens */
+    PDK_FLAG_TOKEN_STRINGS = 1u << 12,       /* tokenize: send the vocabulary's pieces too */
+    PDK_FLAG_STREAM = 1u << 13               /* the client reads parts as they come: send each step's */
 };
 
 /* One message of a conversation. `json` is the whole object as the client sent it; role and content are its plain parts
@@ -91,11 +91,11 @@ typedef struct pdk_request {
     uint32_t size;
     int32_t kind; /* PDK_KIND_… */
     uint64_t id;
-    uint64_t tenant;      /* a hash of the API key's tenant; 0: nobody's */
-    int64_t deadline_ms;  /* CLOCK_MONOTONIC; 0: none */
-    int32_t priority;     /* lower runs first */
-    uint32_t flags;       /* PDK_FLAG_… */
-    pdk_string adapter;   /* "": none */
+    uint64_t tenant;       /* a hash of the API key's tenant; 0: nobody's */
+    int64_t deadline_ms;   /* CLOCK_MONOTONIC; 0: none */
+    int32_t priority;      /* lower runs first */
+    uint32_t flags;        /* PDK_FLAG_… */
+    pdk_string adapter;    /* "": none */
     pdk_string cache_salt; /* "": none; part of the prefix cache's key */
 
     const uint32_t *token_ids;
@@ -128,13 +128,19 @@ typedef struct pdk_request {
 /* One alternative at one position. */
 typedef struct pdk_logprob {
     uint32_t token;
-    int32_t rank;      /* 1 is the likeliest */
-    float logprob;     /* natural logarithm, or the raw logit by --logprobs-mode */
+    int32_t rank;  /* 1 is the likeliest */
+    float logprob; /* natural logarithm, or the raw logit by --logprobs-mode */
     uint32_t reserved;
-    pdk_string text;   /* decoded; "" while a character is incomplete */
+    pdk_string text; /* decoded; "" while a character is incomplete */
 } pdk_logprob;
 
-enum { PDK_FINISH_NONE = 0, PDK_FINISH_STOP = 1, PDK_FINISH_LENGTH = 2, PDK_FINISH_ABORT = 3, PDK_FINISH_REPETITION = 4 };
+enum {
+    PDK_FINISH_NONE = 0,
+    PDK_FINISH_STOP = 1,
+    PDK_FINISH_LENGTH = 2,
+    PDK_FINISH_ABORT = 3,
+    PDK_FINISH_REPETITION = 4
+};
 enum { PDK_STOP_NONE = 0, PDK_STOP_TOKEN = 1, PDK_STOP_STRING = 2 };
 
 enum {
@@ -144,9 +150,9 @@ enum {
 /* A piece of an answer. Everything is borrowed for the call. */
 typedef struct pdk_part {
     uint32_t size;
-    uint32_t flags;  /* PDK_PART_… */
-    uint32_t choice; /* 0 … n-1 */
-    int32_t finish;  /* PDK_FINISH_…: the last part of this choice */
+    uint32_t flags;    /* PDK_PART_… */
+    uint32_t choice;   /* 0 … n-1 */
+    int32_t finish;    /* PDK_FINISH_…: the last part of this choice */
     int32_t stop_kind; /* PDK_STOP_…: what ended it */
     uint32_t stop_token;
     pdk_string stop_string;
@@ -155,8 +161,8 @@ typedef struct pdk_part {
     size_t token_count;
     pdk_string text;
 
-    /* Alternatives of each of `position_count` positions, one after the other; position i has logprob_counts[i] entries,
-     * the chosen token first. A count of 0: none known (the first token of a prompt). */
+    /* Alternatives of each of `position_count` positions, one after the other; position i has logprob_counts[i]
+     * entries, the chosen token first. A count of 0: none known (the first token of a prompt). */
     const pdk_logprob *logprobs;
     const uint32_t *logprob_counts;
     size_t position_count;
