@@ -147,9 +147,13 @@ class Daemon:
     def isvc(self, name):
         return self.json("GET", f"/apis/serving.kserve.io/v1beta1/namespaces/default/inferenceservices/{name}")[1]
 
-    def condition(self, name, kind="Ready"):
+    def status(self, name):
+        """{} while control has not taken the document: an answer of 404 has a text for its status."""
         status = self.isvc(name).get("status")
-        for c in status.get("conditions", []) if isinstance(status, dict) else []:  # a text: not found, until control has taken it
+        return status if isinstance(status, dict) else {}
+
+    def condition(self, name, kind="Ready"):
+        for c in self.status(name).get("conditions", []):
             if c["type"] == kind:
                 return c
         return {}
@@ -159,7 +163,7 @@ class Daemon:
         while time.monotonic() < until:
             if self.condition(name).get("status") == "True":
                 return
-            if self.isvc(name).get("status", {}).get("modelStatus", {}).get("transitionStatus") == "InvalidSpec":
+            if self.status(name).get("modelStatus", {}).get("transitionStatus") == "InvalidSpec":
                 break
             if self.process.poll() is not None:
                 break
