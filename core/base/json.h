@@ -24,6 +24,7 @@ struct json {
     size_t length;      /* bytes of `text` */
     struct json *child; /* first member or element, in the document's order */
     struct json *next;
+    struct json *last; /* where json_add left off: a long list costs no walk an element */
 };
 
 struct json_limits {

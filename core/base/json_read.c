@@ -525,10 +525,10 @@ struct json *json_add(struct json_document *document, struct json *parent, enum 
         document->root = node;
         return node;
     }
-    struct json **end = &parent->child;
+    struct json **end = parent->last != NULL ? &parent->last->next : &parent->child;
     while (*end != NULL)
         end = &(*end)->next;
-    *end = node;
+    *end = parent->last = node;
     parent->count++;
     return node;
 }
