@@ -4,6 +4,7 @@
 #include "core/spec/service_rules.h"
 
 #include "core/base/error.h"
+#include "core/spec/image.h"
 
 #include <ctype.h>
 #include <stdio.h>
@@ -212,6 +213,19 @@ pdk_status service_admit(const struct json *root, const struct spec_source *sour
     return PDK_OK;
 }
 
+/* A runtime whose plugin can have no such name would only ever be passed over. */
+static pdk_status check_plugin_name(
+    const struct json *container, const char *path, const struct spec_source *source, pdk_error *err)
+{
+    char plugin[PLUGIN_NAME_MAX], field[80];
+    pdk_error why = {0};
+    const char *image = text_at(container, "image");
+    if (image == NULL || image_plugin(image, plugin, &why) != PDK_INVALID)
+        return PDK_OK;
+    snprintf(field, sizeof field, "%.64s.image", path);
+    return spec_fail(source, json_get(container, "image"), field, err, "%s", why.message);
+}
+
 pdk_status runtime_admit(const struct json *root, const struct spec_source *source, pdk_error *err)
 {
     const char *name = text_at(root, "metadata.name");
@@ -227,6 +241,8 @@ pdk_status runtime_admit(const struct json *root, const struct spec_source *sour
         char path[64];
         snprintf(path, sizeof path, "spec.containers[%u]", index);
         status = check_container(at, path, source, err);
+        if (status == PDK_OK)
+            status = check_plugin_name(at, path, source, err);
         if (status != PDK_OK)
             return status;
     }

@@ -70,6 +70,8 @@ static const struct {
                                              "a service; make it an InferenceService"},
     {"- a", "1:1: a document must be an object with apiVersion, kind, metadata and spec"},
     {RUNTIME "  containers: [{name: kserve-container, image: paddock/x}]", ""},
+    {RUNTIME "  containers: [{name: kserve-container, image: paddock/my_x}]",
+        "5:48: spec.containers[0].image: image paddock/my_x: a plugin's name has 1 to 63 of a-z, 0-9 and '-'"},
     {RUNTIME "  disabled: true", "5:3: spec.containers: is missing: one of them is called kserve-container"},
     {RUNTIME "  containers: []\n  supportedModelFormats: [{name: x, priority: 0}]",
         "6:47: spec.supportedModelFormats[0].priority: is 0; it may be 1 to 2147483647"},
