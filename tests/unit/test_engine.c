@@ -51,8 +51,8 @@ struct desk {
     struct mutex lock;
     struct condition changed;
     uint32_t released;
-    bool lazy;           /* leave results alone */
-    uint32_t drop_after; /* drop a generation once it has so many tokens; 0: never */
+    uint32_t lazy_prompt; /* leave the results of prompts of this length alone; 0: of none */
+    uint32_t drop_after;  /* drop a generation once it has so many tokens; 0: never */
     struct engine_figures last;
 };
 
@@ -75,7 +75,7 @@ static void news(void *context, struct generation *first)
     mutex_lock(&desk->lock);
     for (struct generation *at = first, *next; at != NULL; at = next) {
         next = at->news_next;
-        for (uint32_t i = 0; i < at->choice_count && !desk->lazy; i++) {
+        for (uint32_t i = 0; i < at->choice_count && at->prompt_count != desk->lazy_prompt; i++) {
             struct choice *choice = &at->choices[i];
             uint32_t published = atomic_load_explicit(&choice->published, memory_order_acquire);
             atomic_store_explicit(&choice->consumed, published, memory_order_release);
@@ -312,7 +312,7 @@ START_TEST(a_reader_that_stalls_pauses_its_choice)
     struct desk desk;
     desk_open(&desk, 60, 16, 128, true);
     mutex_lock(&desk.lock);
-    desk.lazy = true;
+    desk.lazy_prompt = 20;
     mutex_unlock(&desk.lock);
     struct order order = {.prompt = 20, .answer = 100, .choices = 1, .family = 1, .seed = 5, .ignore_eos = true};
     struct generation *generation = order_new(&desk, &order);
@@ -320,13 +320,15 @@ START_TEST(a_reader_that_stalls_pauses_its_choice)
     mutex_lock(&desk.lock);
     while (atomic_load(&choice->published) < 20 + RESULTS_HELD)
         ck_assert(condition_wait_until(&desk.changed, &desk.lock, monotonic_ms() + 20000));
-    desk.lazy = false;
     mutex_unlock(&desk.lock);
-    struct order other = {.prompt = 20, .answer = 50, .choices = 1, .family = 2, .seed = 6};
+    struct order other = {.prompt = 21, .answer = 50, .choices = 1, .family = 2, .seed = 6};
     struct generation *second = order_new(&desk, &other);
     wait_released(&desk, 1);
     must_equal_alone(second, &other);
     ck_assert_uint_eq(atomic_load(&choice->published), 20 + RESULTS_HELD);
+    mutex_lock(&desk.lock);
+    desk.lazy_prompt = 0;
+    mutex_unlock(&desk.lock);
     atomic_store_explicit(&choice->consumed, 20 + RESULTS_HELD, memory_order_release);
     engine_nudge(desk.engine, generation);
     wait_released(&desk, 2);
@@ -343,7 +345,7 @@ START_TEST(a_dropped_choice_leaves_its_siblings)
     struct desk desk;
     desk_open(&desk, 60, 16, 128, true);
     mutex_lock(&desk.lock);
-    desk.lazy = true; /* so that it cannot run to its end first */
+    desk.lazy_prompt = 20; /* so that it cannot run to its end first */
     mutex_unlock(&desk.lock);
     struct order order = {.prompt = 20, .answer = 100, .choices = 2, .family = 1, .seed = 5, .ignore_eos = true};
     struct generation *generation = order_new(&desk, &order);
@@ -351,7 +353,7 @@ START_TEST(a_dropped_choice_leaves_its_siblings)
     mutex_lock(&desk.lock);
     while (atomic_load(&cut->published) < 24)
         ck_assert(condition_wait_until(&desk.changed, &desk.lock, monotonic_ms() + 20000));
-    desk.lazy = false;
+    desk.lazy_prompt = 0;
     mutex_unlock(&desk.lock);
     atomic_store_explicit(&cut->dropped, true, memory_order_release);
     for (int i = 0; i < 2; i++)
