@@ -9,6 +9,7 @@
 #include "core/base/utf8.h"
 #include "core/control/state.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <stdatomic.h>
 #include <stddef.h>
@@ -132,7 +133,9 @@ static const struct replica *latest_replica(const struct service *service)
     const struct replica *latest = NULL;
     for (size_t i = 0; i < service->replica_count; i++) {
         const struct replica *replica = service->replicas[i];
-        bool live = replica->view.phase == REPLICA_LOADING || replica->view.phase == REPLICA_READY;
+        /* One whose channel is gone serves nobody any more, though its process may take a moment to end. */
+        bool live = (replica->view.phase == REPLICA_LOADING || replica->view.phase == REPLICA_READY) &&
+                    replica->view.closed_ms == 0;
         if (live && replica->view.revision == service->state.revision)
             latest = replica;
     }
@@ -245,6 +248,7 @@ static bool fill_view(struct service_view *view, struct snapshot_row *row, const
     view->phase = picture->phase;
     view->status = picture->phase == SERVICE_READY ? PDK_OK : PDK_UNAVAILABLE;
     row->crash_loops = picture->phase == SERVICE_BACKOFF && picture->service->state.crashes >= CRASH_LOOP;
+    assert((view->phase == SERVICE_READY) == (picture->serving != NULL));
     if (picture->serving != NULL) {
         view->channel = channel_ref(picture->serving->channel);
         row->ready = ready_box_ref(picture->serving->ready);

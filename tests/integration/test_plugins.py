@@ -6,6 +6,7 @@ import re
 import shutil
 import struct
 import subprocess
+import time
 import unittest
 
 import harness
@@ -255,6 +256,18 @@ class AtWork(PluginTest):
                     self.assertEqual(self.say(d, name, "count")[0], 200)
                     self.assert_neighbour_serves(d)
             self.assertEqual(len(before & set(d.workers())), 1, "the neighbour's worker is the one that stayed")
+
+    def test_worker_that_hung_up_and_lives_on(self):
+        """Between the end of its channel and the end of its process, requests wait or get 503; the daemon does not trip."""
+        d, names = self.act({"hang-up": ""}, stream=(False,))
+        with d:
+            name = next(iter(names))
+            self.assertIsNotNone(self.ask(d, name, "hang-up", False)[0])
+            until = time.monotonic() + 2
+            while time.monotonic() < until:
+                self.assertIn(self.say(d, name, "count")[0], (200, 503))
+                self.assert_neighbour_serves(d)
+            d.wait_ready(name, 10)
 
     def test_finishes_twice(self):
         """The first finish is the answer; the second one ends the worker."""

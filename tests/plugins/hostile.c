@@ -210,6 +210,9 @@ static void act_for_good(struct hostile *hostile, const char *act, uint64_t id, 
         (void)byte;
     } else if (strcmp(act, "exit") == 0) {
         _exit(0);
+    } else if (strcmp(act, "hang-up") == 0) {
+        close(find_socket()); /* the process lives on for a moment */
+        sleep(1);
     } /* "never": not at all */
 }
 
