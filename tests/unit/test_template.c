@@ -256,6 +256,7 @@ END_TEST
 static const struct {
     const char *source, *message;
 } refused[] = {
+    {"caf\xc3", "the template is not UTF-8 at byte 3"},
     {"{{ ''.__class__ }}", "name '__class__' starts with two underscores at line 1, column 7"},
     {"a\n  {% include 'x' %}", "statement 'include' is not supported at line 2, column 6"},
     {"{% do x %}", "statement 'do' is not supported at line 1, column 4"},

@@ -4,6 +4,7 @@
 #include "runtimes/huggingface/template/render.h"
 
 #include "core/base/json.h"
+#include "core/base/utf8.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -106,16 +107,10 @@ static bool put_string(struct json_out *json, const struct text *text)
         done = builder_put(json->out, text->data + i, end - i, json->plain);
         if (!done || end == text->length)
             break;
-        uint32_t code = (unsigned char)text->data[end];
-        size_t length = 1;
-        while (code >= 0x80 && end + length < text->length && ((unsigned char)text->data[end + length] & 0xC0) == 0x80)
-            length++;
-        if (length > 1)
-            code &= 0x7Fu >> length;
-        for (size_t k = 1; k < length; k++)
-            code = code << 6 | ((unsigned char)text->data[end + k] & 0x3Fu);
+        uint32_t code = 0xFFFD;
+        size_t length = utf8_decode(text->data + end, text->length - end, &code);
         done = put_escaped(json, code);
-        i = end + length;
+        i = end + (length != 0 ? length : 1);
     }
     return done && put(json, "\"");
 }

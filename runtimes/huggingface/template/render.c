@@ -6,6 +6,7 @@
 #include "core/base/array.h"
 #include "core/base/clock.h"
 #include "core/base/error.h"
+#include "core/base/utf8.h"
 
 #include <inttypes.h>
 #include <stdarg.h>
@@ -25,6 +26,9 @@ pdk_status template_parse(const char *source, size_t length, struct template **r
     if (length > SOURCE_MAX)
         return pdk_error_set(
             err, PDK_INVALID, "chat_template", "the template has %zu bytes; the limit is %d", length, SOURCE_MAX);
+    size_t bad;
+    if (!utf8_valid(source, length, &bad))
+        return pdk_error_set(err, PDK_INVALID, "chat_template", "the template is not UTF-8 at byte %zu", bad);
     struct template *template = calloc(1, sizeof *template);
     if (template == NULL)
         return pdk_error_set(err, PDK_NO_MEMORY, "chat_template", "out of memory");
