@@ -9,7 +9,6 @@
 #include "core/base/error.h"
 #include "core/base/file.h"
 #include "core/base/log.h"
-#include "core/control/messages.h"
 #include "core/control/metrics.h"
 #include "core/control/state.h"
 
@@ -166,18 +165,11 @@ bool control_is_draining(const struct control *control)
 
 pdk_status control_reload(struct control *control, pdk_error *err)
 {
-    pdk_error why = {0};
     mutex_lock(&control->reload_lock);
-    pdk_status status = read_all(control, &why);
+    pdk_status status = read_all(control, err);
     mutex_unlock(&control->reload_lock);
-    if (status != PDK_OK) {
-        log_event(LOG_LEVEL_ERROR, &(struct log_fields){.message_id = MESSAGE_RELOAD_REFUSED}, "nothing changed: %s",
-            why.message);
-        if (err != NULL)
-            *err = why;
+    if (status != PDK_OK)
         return status;
-    }
-    log_event(LOG_LEVEL_NOTICE, &(struct log_fields){.message_id = MESSAGE_RELOADED}, "services read again");
     supervisor_wake(control);
     /* Who lists services after a reload sees the new ones. */
     int64_t deadline = monotonic_ms() + TAKE_OVER_MS;

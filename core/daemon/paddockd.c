@@ -11,6 +11,7 @@
 #include "core/base/paths.h"
 #include "core/base/thread.h"
 #include "core/control/control.h"
+#include "core/control/messages.h"
 #include "core/gateway/gateway.h"
 #include "core/gateway/keys.h"
 #include "core/ipc/channel.h"
@@ -130,9 +131,10 @@ static pdk_status reload(void *context, pdk_error *err)
     pdk_status status = read_everything(daemon, &config, &own);
     if (status == PDK_OK) {
         log_set_level((enum log_level)config.log_level);
-        log_event(LOG_LEVEL_NOTICE, NULL, "configuration read again");
+        log_event(LOG_LEVEL_NOTICE, &(struct log_fields){.message_id = MESSAGE_RELOADED}, "configuration read again");
     } else {
-        log_event(LOG_LEVEL_ERROR, NULL, "configuration left as it was: %s", own.message);
+        log_event(LOG_LEVEL_ERROR, &(struct log_fields){.message_id = MESSAGE_RELOAD_REFUSED},
+            "configuration left as it was: %s", own.message);
         *err = own;
     }
     sd_notify(0, "READY=1");
