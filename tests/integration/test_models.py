@@ -32,14 +32,18 @@ class Fixtures(unittest.TestCase):
         self.check(["--max-num-batched-tokens=16", "--no-enable-prefix-caching"])
 
     def test_batch_equals_alone(self):
-        """32 mixed requests at once, under a cache so small that some are preempted, give what each gives alone."""
+        """48 mixed requests at once, under a cache so small that some are preempted, give what each gives alone."""
         name = "llama-gqa-tied"
         with harness.Daemon("batch", [harness.service(name, harness.fixture(f"models/{name}"), args=["--dtype=float32", "--num-gpu-blocks-override=24", "--max-model-len=256"])]) as d:
             cases = [c for c in golden.cases(harness.fixture(f"models/{name}/golden.safetensors")) if c[1]]
-            with concurrent.futures.ThreadPoolExecutor(32) as pool:
+            prompts = [[3 + k, 7] for k in range(16)]
+            alone = [greedy(d, name, p, 240) for p in prompts]  # 16 blocks each, and there are 24 for all
+            with concurrent.futures.ThreadPoolExecutor(48) as pool:
+                grown = [pool.submit(greedy, d, name, p, 240) for p in prompts]
                 jobs = [(want, pool.submit(greedy, d, name, prompt, len(want))) for prompt, want in cases * 8]
                 for want, job in jobs:
                     self.assertEqual(job.result(), want)
+                self.assertEqual([g.result() for g in grown], alone)
             self.assertGreater(d.metric("vllm:num_preemptions_total"), 0)
             d.wait_for(lambda: d.metric("vllm:kv_cache_usage_perc") == 0)
 
