@@ -6,6 +6,7 @@
 
 #include "core/base/array.h"
 #include "core/base/error.h"
+#include "core/base/utf8.h"
 #include "runtimes/huggingface/tokenizer/unicode.h"
 
 #include <stdlib.h>
@@ -17,6 +18,10 @@ pdk_status added_tokens_add(
     if (length == 0 || length > ADDED_LENGTH_MAX)
         return pdk_error_set(err, PDK_INVALID, "added_tokens", "token %u has %zu bytes; allowed are 1 to %d", token->id,
             length, ADDED_LENGTH_MAX);
+    /* A token that is half a character would cut the text around it in the middle of one. */
+    size_t bad;
+    if (!utf8_valid(text, length, &bad) || memchr(text, '\0', length) != NULL)
+        return pdk_error_set(err, PDK_INVALID, "added_tokens", "token %u is not UTF-8, or holds a NUL", token->id);
     if (tokens->count == ADDED_MAX)
         return pdk_error_set(err, PDK_INVALID, "added_tokens", "more than %d", ADDED_MAX);
     char *copy = strndup(text, length);
