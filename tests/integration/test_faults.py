@@ -80,10 +80,11 @@ class Faults(unittest.TestCase):
 
     def test_stop_finishes_what_runs(self):
         with self.start("drain") as d:
-            began = threading.Event()
             with concurrent.futures.ThreadPoolExecutor(4) as pool:
-                jobs = [pool.submit(self.long_request, d, True, began) for _ in range(4)]
-                self.assertTrue(began.wait(30))
+                began = [threading.Event() for _ in range(4)]
+                jobs = [pool.submit(self.long_request, d, True, b) for b in began]
+                for b in began:
+                    self.assertTrue(b.wait(30))
                 self.assertEqual(d.stop(60), 0)
                 for j in jobs:
                     status, text, _ = j.result()
