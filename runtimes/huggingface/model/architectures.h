@@ -4,6 +4,7 @@
 
 #include <paddock/draft/ops.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 /* What a tensor is for. Those from ROLE_ATTENTION_NORM on come once a layer. */
@@ -33,7 +34,7 @@ enum role {
     ROLE_COUNT
 };
 
-#define ROLE_BIT(role) (1u << (role))
+#define ROLE_BIT(role) (UINT64_C(1) << (role))
 
 enum positions { POSITIONS_ROPE, POSITIONS_LEARNED };
 
@@ -44,8 +45,8 @@ struct architecture {
     /* Names in safetensors, without ".weight" and ".bias", '%' for the layer; NULL: the family has no such tensor. */
     const char *const *names;
     const char *prefix;       /* that older files leave out of every name, or NULL */
-    uint32_t biases;          /* ROLE_BITs that have a bias always */
-    uint32_t optional_biases; /* and that may */
+    uint64_t biases;          /* ROLE_BITs that have a bias always */
+    uint64_t optional_biases; /* and that may */
     int32_t norm;             /* PDK_NORM_… */
     double norm_epsilon;      /* where the configuration does not say */
     bool norm_plus_one;       /* safetensors hold the norms' weights less 1 */
@@ -73,6 +74,10 @@ const struct architecture *architecture_find(const char *class_name, const char 
 const struct architecture *architecture_find_gguf(const char *name);
 /* "a, b, c": what is known, for messages. */
 void architectures_list(bool gguf, char *text, size_t room);
+
+/* The rows, by kind of family. */
+extern const struct architecture families_rope[];
+extern const size_t families_rope_count;
 
 /* The names in GGUF, the same for all families. */
 extern const char *const gguf_names[ROLE_COUNT];

@@ -38,6 +38,17 @@ typedef struct pdk_tokenize {
     pdk_status (*submit)(void *self, const pdk_request *request, pdk_response *response, pdk_error *err);
 } pdk_tokenize;
 
+#define PDK_EXT_POOL "paddock.pool/1"
+
+typedef struct pdk_pool {
+    uint32_t size;
+    uint32_t reserved;
+    /* Answers PDK_KIND_POOL with one part of values. Otherwise as pdk_generate.submit; cancel and writable are those of
+     * the generate table where there is one. [main-thread] */
+    pdk_status (*submit)(void *self, const pdk_request *request, pdk_response *response, pdk_error *err);
+    void (*cancel)(void *self, uint64_t request_id); /* [main-thread] */
+} pdk_pool;
+
 #ifdef __cplusplus
 }
 #endif

@@ -39,6 +39,18 @@ typedef struct pdk_model_info {
     pdk_sampling defaults;           /* what generation_config.json sets; its has-bits tell which */
     uint64_t memory_bytes;           /* held now: weights, caches, buffers */
     const char *fingerprint;         /* 8 hex digits that change with the model's content or settings */
+    int32_t generates;               /* PDK_KIND_GENERATE works */
+    int32_t auto_tools;              /* PDK_TOOLS_AUTO works: there is a parser for the model's calls */
+    int32_t forced_tools;            /* PDK_TOOLS_REQUIRED and NAMED work */
+    int32_t parses_reasoning;        /* answers carry reasoning apart */
+    uint32_t pooling_tasks;          /* bit t: PDK_POOL_… t works; 0: PDK_KIND_POOL does not */
+    int32_t scores_pairs_by_cosine;  /* PDK_POOL_SCORE is embeddings' cosine, else a cross-encoder's value */
+    uint32_t pooled_size;            /* of an embedding */
+    uint32_t class_count;
+    const char *const *class_labels; /* [class_count], or NULL: they have none */
+    uint32_t dimension_count;        /* allowed values of `dimensions`; 0: any, if matryoshka */
+    int32_t matryoshka;              /* `dimensions` may be asked for */
+    const uint32_t *dimensions;
 } pdk_model_info;
 
 typedef struct pdk_model {

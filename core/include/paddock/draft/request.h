@@ -13,8 +13,7 @@ enum {
     PDK_KIND_TOKENIZE = 2,
     PDK_KIND_DETOKENIZE = 3,
     PDK_KIND_INFER = 4,
-    PDK_KIND_EMBED = 5,
-    PDK_KIND_SCORE = 6
+    PDK_KIND_POOL = 5 /* one vector, or one a token, out of a prompt or a pair of them: pdk_pooling */
 };
 
 /* Which fields of pdk_sampling were given; the rest come from the model's defaults, then from the field's own. */
@@ -32,7 +31,8 @@ enum {
     PDK_HAS_LOGPROBS = 1u << 10,
     PDK_HAS_PROMPT_LOGPROBS = 1u << 11,
     PDK_HAS_TRUNCATE_PROMPT = 1u << 12,
-    PDK_HAS_ALLOWED_TOKENS = 1u << 13 /* set also for an empty list */
+    PDK_HAS_ALLOWED_TOKENS = 1u << 13, /* set also for an empty list */
+    PDK_HAS_THINKING_BUDGET = 1u << 14
 };
 
 /* How tokens are chosen and when to stop, by reference semantics of vLLM's SamplingParams. */
@@ -52,8 +52,57 @@ typedef struct pdk_sampling {
     int32_t min_tokens;      /* default 0 */
     int32_t logprobs;        /* alternatives a generated token; -1: the whole vocabulary */
     int32_t prompt_logprobs; /* the same for prompt tokens */
-    uint32_t n;              /* choices, at least 1 */
+    uint32_t n;              /* choices, at least 1; the width of a beam search */
+    int32_t thinking_budget; /* tokens of reasoning before its end is forced; -1: no limit */
+    double length_penalty;   /* of a beam search; default 1 */
+    /* Ends a choice whose tail repeats a pattern of so many tokens so many times; max 0: off. */
+    uint32_t repetition_min_pattern, repetition_max_pattern, repetition_min_count;
+    uint32_t stream_interval; /* tokens of a streamed part at least; 0: the model's */
 } pdk_sampling;
+
+/* What generated text has to be. The runtime builds a token mask for each step out of it. */
+enum {
+    PDK_GUIDE_NONE = 0,
+    PDK_GUIDE_JSON_SCHEMA = 1, /* `text`: the schema */
+    PDK_GUIDE_JSON_OBJECT = 2, /* any JSON object; no text */
+    PDK_GUIDE_REGEX = 3,       /* `text`: it matches from beginning to end */
+    PDK_GUIDE_CHOICE = 4,      /* `text`: a JSON array of strings, one of which it is */
+    PDK_GUIDE_GRAMMAR = 5,     /* `text`: EBNF (GBNF's notation) or Lark's */
+    PDK_GUIDE_STRUCTURAL_TAG = 6 /* `text`: the response_format's object */
+};
+enum {
+    PDK_GUIDE_NO_WHITESPACE = 1u << 0, /* none between JSON's tokens but where `whitespace` says */
+    PDK_GUIDE_CLOSED_OBJECTS = 1u << 1 /* additionalProperties is false where a schema does not say */
+};
+typedef struct pdk_guide {
+    int32_t kind;   /* PDK_GUIDE_… */
+    uint32_t flags; /* PDK_GUIDE_… */
+    pdk_string text;
+    pdk_string whitespace; /* a regex of what may stand between JSON's tokens, or "" */
+} pdk_guide;
+
+/* Whether text is read for tool calls. The tools themselves are in tools_json. */
+enum {
+    PDK_TOOLS_NONE = 0,     /* text only */
+    PDK_TOOLS_AUTO = 1,     /* calls where the model makes them */
+    PDK_TOOLS_REQUIRED = 2, /* one at least */
+    PDK_TOOLS_NAMED = 3     /* the arguments of tool_name */
+};
+
+enum {
+    PDK_POOL_DEFAULT = 0, /* what the model is for */
+    PDK_POOL_EMBED = 1,
+    PDK_POOL_CLASSIFY = 2, /* one value a class */
+    PDK_POOL_SCORE = 3,    /* a pair's relevance: text and pair_text */
+    PDK_POOL_TOKEN_EMBED = 4,
+    PDK_POOL_TOKEN_CLASSIFY = 5
+};
+typedef struct pdk_pooling {
+    int32_t task;           /* PDK_POOL_… */
+    int32_t use_activation; /* normalise, softmax, sigmoid: -1 as the model says, 0 no, 1 yes */
+    uint32_t dimensions;    /* 0: all */
+    uint32_t max_query_tokens, max_pair_tokens; /* of the pair's halves; 0: no such limit */
+} pdk_pooling;
 
 enum {
     PDK_FLAG_IGNORE_EOS = 1u << 0,
@@ -69,7 +118,11 @@ enum {
     PDK_FLAG_TRUNCATE_RIGHT = 1u << 10,      /* keep the first tokens, not the last */
     PDK_FLAG_NO_SPACES_BETWEEN = 1u << 11,   /* no space between neighbouring special tokens */
     PDK_FLAG_TOKEN_STRINGS = 1u << 12,       /* tokenize: send the vocabulary's pieces too */
-    PDK_FLAG_STREAM = 1u << 13               /* the client reads parts as they come: send each step's */
+    PDK_FLAG_STREAM = 1u << 13,              /* the client reads parts as they come: send each step's */
+    PDK_FLAG_NO_REASONING = 1u << 14,        /* leave reasoning out of the answer, with its ids and logprobs */
+    PDK_FLAG_ONE_TOOL_CALL = 1u << 15,       /* the first call only */
+    PDK_FLAG_BEAM_SEARCH = 1u << 16,         /* n beams; the n best come, best first */
+    PDK_FLAG_TOOLS_UNSEEN = 1u << 17         /* the template does not get the tools */
 };
 
 /* One message of a conversation. `json` is the whole object as the client sent it; role and content are its plain parts
@@ -106,6 +159,16 @@ typedef struct pdk_request {
     pdk_string tools_json;         /* an array, or "" */
     pdk_string documents_json;     /* an array, or "" */
     pdk_string template_vars_json; /* an object of further template variables, or "" */
+    pdk_string template;           /* in the model's place, or "" */
+    pdk_string tool_name;          /* with PDK_TOOLS_NAMED */
+    int32_t tools;                 /* PDK_TOOLS_… */
+    int32_t reserved;
+    pdk_guide guide;
+
+    pdk_string pair_text; /* the second half of a pair; data NULL: there is none. Of ids: pair_ids */
+    const uint32_t *pair_ids;
+    size_t pair_count;
+    pdk_pooling pooling;
 
     pdk_sampling sampling;
     const pdk_string *stop;
@@ -144,8 +207,24 @@ enum {
 enum { PDK_STOP_NONE = 0, PDK_STOP_TOKEN = 1, PDK_STOP_STRING = 2 };
 
 enum {
-    PDK_PART_PROMPT = 1u << 0 /* ids, text and logprobs are the prompt's; sent once, before any other part */
+    PDK_PART_PROMPT = 1u << 0, /* ids, text and logprobs are the prompt's; sent once, before any other part */
+    PDK_PART_PARSED = 1u << 1, /* what the client sees of the text is `deltas`: reasoning and tools were looked for */
+    PDK_PART_CALLED = 1u << 2  /* with a finish: this choice made tool calls */
 };
+
+/* What a stretch of parsed text is. */
+enum {
+    PDK_DELTA_CONTENT = 0,
+    PDK_DELTA_REASONING = 1,
+    PDK_DELTA_CALL = 2,     /* a call begins; `text` is its name */
+    PDK_DELTA_ARGUMENTS = 3 /* further text of the call's arguments */
+};
+typedef struct pdk_delta {
+    int32_t kind;      /* PDK_DELTA_… */
+    uint32_t call;     /* of CALL and ARGUMENTS: 0, 1, … in this choice */
+    pdk_string text;
+    pdk_string call_id; /* of CALL: one that the model's format asks for, or "" */
+} pdk_delta;
 
 /* A piece of an answer. Everything is borrowed for the call. */
 typedef struct pdk_part {
@@ -171,10 +250,16 @@ typedef struct pdk_part {
     const pdk_string *pieces; /* tokenize with PDK_FLAG_TOKEN_STRINGS */
     size_t piece_count;
 
+    const pdk_delta *deltas;
+    size_t delta_count;
+
+    const float *values; /* PDK_KIND_POOL: [value_rows][value_columns], one row but for tasks by token */
+    uint32_t value_rows, value_columns;
+
     uint32_t prompt_tokens;     /* so far known; counts are cumulative */
     uint32_t cached_tokens;     /* of them taken from the prefix cache */
     uint32_t completion_tokens; /* of this choice, end and stop tokens included */
-    uint32_t reserved;
+    uint32_t reasoning_tokens;  /* of these, between the marks of reasoning */
 } pdk_part;
 
 typedef struct pdk_response pdk_response; /* the host's; see pdk_host.part_send and finish */
