@@ -54,10 +54,11 @@ typedef struct pdk_sampling {
     int32_t prompt_logprobs; /* the same for prompt tokens */
     uint32_t n;              /* choices, at least 1; the width of a beam search */
     int32_t thinking_budget; /* tokens of reasoning before its end is forced; -1: no limit */
-    double length_penalty;   /* of a beam search; default 1 */
     /* Ends a choice whose tail repeats a pattern of so many tokens so many times; max 0: off. */
     uint32_t repetition_min_pattern, repetition_max_pattern, repetition_min_count;
+    double length_penalty;    /* of a beam search; default 1 */
     uint32_t stream_interval; /* tokens of a streamed part at least; 0: the model's */
+    uint32_t reserved;
 } pdk_sampling;
 
 /* What generated text has to be. The runtime builds a token mask for each step out of it. */
