@@ -64,7 +64,8 @@ static bool fill(struct wire_request *fixed, const pdk_request *request)
            narrow(request->stop_count, &fixed->stops) && narrow(request->bad_word_count, &fixed->bad_words) &&
            narrow(request->adapter.length, &fixed->adapter) && narrow(request->cache_salt.length, &fixed->cache_salt) &&
            narrow_optional(&request->text, &fixed->text) && narrow_optional(&request->pair_text, &fixed->pair_text) &&
-           narrow(request->pair_count, &fixed->pair_tokens) && narrow(request->template.length, &fixed->template) &&
+           narrow(request->pair_count, &fixed->pair_tokens) &&
+           narrow(request->template_text.length, &fixed->template) &&
            narrow(request->tool_name.length, &fixed->tool_name) && narrow(request->guide.text.length, &fixed->guide) &&
            narrow(request->guide.whitespace.length, &fixed->whitespace) &&
            narrow(request->tools_json.length, &fixed->tools) &&
@@ -93,7 +94,7 @@ pdk_status wire_request_encode(struct buffer *out, const pdk_request *request, p
         return pdk_error_set(
             err, PDK_TOO_LARGE, "request", "a list or string of the request is over %d long", (int)WIRE_COUNT_MAX);
     const pdk_string strings[] = {request->adapter, request->cache_salt, request->text, request->tools_json,
-        request->documents_json, request->template_vars_json, request->template, request->tool_name,
+        request->documents_json, request->template_vars_json, request->template_text, request->tool_name,
         request->guide.text, request->guide.whitespace, request->pair_text};
     for (size_t i = 0; i < sizeof strings / sizeof strings[0]; i++)
         if (strings[i].data != NULL)
@@ -147,7 +148,7 @@ static bool take_strings_of_request(struct span *in, const struct wire_request *
               take_optional(in, fixed->text, &request->text) && take_string(in, fixed->tools, &request->tools_json) &&
               take_string(in, fixed->documents, &request->documents_json) &&
               take_string(in, fixed->template_vars, &request->template_vars_json) &&
-              take_string(in, fixed->template, &request->template) &&
+              take_string(in, fixed->template, &request->template_text) &&
               take_string(in, fixed->tool_name, &request->tool_name) &&
               take_string(in, fixed->guide, &request->guide.text) &&
               take_string(in, fixed->whitespace, &request->guide.whitespace) &&

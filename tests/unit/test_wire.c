@@ -44,7 +44,7 @@ static const pdk_request whole = {
     .tools_json = STRING("[]"),
     .documents_json = STRING("[1]"),
     .template_vars_json = STRING("{}"),
-    .template = STRING("{{ x }}"),
+    .template_text = STRING("{{ x }}"),
     .tool_name = STRING("f"),
     .tools = PDK_TOOLS_NAMED,
     .guide = {.kind = PDK_GUIDE_REGEX,
@@ -126,7 +126,7 @@ START_TEST(test_request)
     expect_string(got.tools_json, whole.tools_json);
     expect_string(got.documents_json, whole.documents_json);
     expect_string(got.template_vars_json, whole.template_vars_json);
-    expect_string(got.template, whole.template);
+    expect_string(got.template_text, whole.template_text);
     expect_string(got.tool_name, whole.tool_name);
     ck_assert_int_eq(got.tools, PDK_TOOLS_NAMED);
     ck_assert_int_eq(got.guide.kind, PDK_GUIDE_REGEX);

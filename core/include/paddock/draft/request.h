@@ -160,7 +160,7 @@ typedef struct pdk_request {
     pdk_string tools_json;         /* an array, or "" */
     pdk_string documents_json;     /* an array, or "" */
     pdk_string template_vars_json; /* an object of further template variables, or "" */
-    pdk_string template;           /* in the model's place, or "" */
+    pdk_string template_text;      /* in the model's place, or "" */
     pdk_string tool_name;          /* with PDK_TOOLS_NAMED */
     int32_t tools;                 /* PDK_TOOLS_… */
     int32_t reserved;
