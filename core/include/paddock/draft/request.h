@@ -64,11 +64,11 @@ typedef struct pdk_sampling {
 /* What generated text has to be. The runtime builds a token mask for each step out of it. */
 enum {
     PDK_GUIDE_NONE = 0,
-    PDK_GUIDE_JSON_SCHEMA = 1, /* `text`: the schema */
-    PDK_GUIDE_JSON_OBJECT = 2, /* any JSON object; no text */
-    PDK_GUIDE_REGEX = 3,       /* `text`: it matches from beginning to end */
-    PDK_GUIDE_CHOICE = 4,      /* `text`: a JSON array of strings, one of which it is */
-    PDK_GUIDE_GRAMMAR = 5,     /* `text`: EBNF (GBNF's notation) or Lark's */
+    PDK_GUIDE_JSON_SCHEMA = 1,   /* `text`: the schema */
+    PDK_GUIDE_JSON_OBJECT = 2,   /* any JSON object; no text */
+    PDK_GUIDE_REGEX = 3,         /* `text`: it matches from beginning to end */
+    PDK_GUIDE_CHOICE = 4,        /* `text`: a JSON array of strings, one of which it is */
+    PDK_GUIDE_GRAMMAR = 5,       /* `text`: EBNF (GBNF's notation) or Lark's */
     PDK_GUIDE_STRUCTURAL_TAG = 6 /* `text`: the response_format's object */
 };
 enum {
@@ -99,9 +99,9 @@ enum {
     PDK_POOL_TOKEN_CLASSIFY = 5
 };
 typedef struct pdk_pooling {
-    int32_t task;           /* PDK_POOL_… */
-    int32_t use_activation; /* normalise, softmax, sigmoid: -1 as the model says, 0 no, 1 yes */
-    uint32_t dimensions;    /* 0: all */
+    int32_t task;                               /* PDK_POOL_… */
+    int32_t use_activation;                     /* normalise, softmax, sigmoid: -1 as the model says, 0 no, 1 yes */
+    uint32_t dimensions;                        /* 0: all */
     uint32_t max_query_tokens, max_pair_tokens; /* of the pair's halves; 0: no such limit */
 } pdk_pooling;
 
@@ -221,8 +221,8 @@ enum {
     PDK_DELTA_ARGUMENTS = 3 /* further text of the call's arguments */
 };
 typedef struct pdk_delta {
-    int32_t kind;      /* PDK_DELTA_… */
-    uint32_t call;     /* of CALL and ARGUMENTS: 0, 1, … in this choice */
+    int32_t kind;  /* PDK_DELTA_… */
+    uint32_t call; /* of CALL and ARGUMENTS: 0, 1, … in this choice */
     pdk_string text;
     pdk_string call_id; /* of CALL: one that the model's format asks for, or "" */
 } pdk_delta;
