@@ -14,6 +14,10 @@
 
 enum { HEAD_COLUMNS_MAX = 1 << 20 };
 
+#define MATRIX_BITS                                                                                    \
+    (ROLE_BIT(ROLE_Q) | ROLE_BIT(ROLE_K) | ROLE_BIT(ROLE_V) | ROLE_BIT(ROLE_QKV) | ROLE_BIT(ROLE_O) | \
+        ROLE_BIT(ROLE_GATE) | ROLE_BIT(ROLE_UP) | ROLE_BIT(ROLE_DOWN))
+
 #define AT(member) offsetof(struct model_config, member)
 
 static const struct uint_field {
@@ -217,7 +221,7 @@ static pdk_status read_flags(struct config_reader *reader, struct model_config *
     config->norm_after = !before;
     config->final_norm = before && !removed;
     config->plain_norms = !affine;
-    config->without_biases = biased ? 0 : ~(uint64_t)0;
+    config->without_biases = biased ? 0 : MATRIX_BITS;
     config->positioning = alibi ? POSITIONS_ALIBI : config->row->positions;
     if (!scaled)
         config->attention_scale = 1;
