@@ -14,7 +14,7 @@
 
 enum { HEAD_COLUMNS_MAX = 1 << 20 };
 
-#define MATRIX_BITS                                                                                    \
+#define MATRIX_BITS                                                                                   \
     (ROLE_BIT(ROLE_Q) | ROLE_BIT(ROLE_K) | ROLE_BIT(ROLE_V) | ROLE_BIT(ROLE_QKV) | ROLE_BIT(ROLE_O) | \
         ROLE_BIT(ROLE_GATE) | ROLE_BIT(ROLE_UP) | ROLE_BIT(ROLE_DOWN))
 
