@@ -14,7 +14,9 @@
                 [WEIGHT_Q4_1] = linear_q4_1_##isa,                                                                    \
             },                                                                                                        \
         .finish = finish_##isa, .norm_rms = norm_rms_##isa, .norm_layer = norm_layer_##isa, .rope = rope_##isa,       \
-        .attend_f32 = attend_f32_##isa, .attend_bf16 = attend_bf16_##isa, .largest = largest_##isa,                   \
+        .attend_f32 = attend_f32_##isa, .attend_bf16 = attend_bf16_##isa,                                             \
+        .attend_latent_f32 = attend_latent_f32_##isa, .attend_latent_bf16 = attend_latent_bf16_##isa,                 \
+        .route = route_##isa, .largest = largest_##isa,                   \
         .mass = mass_##isa, .mass_from = mass_from_##isa, .count_above = count_above_##isa, .collect = collect_##isa, \
         .draw = draw_##isa,                                                                                           \
     }
