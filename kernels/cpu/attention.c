@@ -1,6 +1,6 @@
-/* Paged attention of one row and up to four query heads of one key head, a block of 16 tokens at a time. Keys lie with 16 tokens in the lanes, so that scores need no
- * horizontal sum; each key and value vector is used for all heads of the group. What a row does not see is never read
- * as a value: a block may hold anything there. */
+/* Paged attention of one row and up to four query heads of one key head, a block of 16 tokens at a time. Keys lie with
+ * 16 tokens in the lanes, so that scores need no horizontal sum; each key and value vector is used for all heads of the
+ * group. What a row does not see is never read as a value: a block may hold anything there. */
 #include "kernels/cpu/partial.h"
 
 /* scores[g] = q[g] . k of 16 tokens */
@@ -62,7 +62,8 @@ LANES_INLINE void attend_block(
     }
     uint32_t from = first > start ? first - start : 0;
     uint32_t to = task->position - start < LANES ? task->position - start : LANES - 1;
-    add_values(block + task->head_dim * BLOCK_TOKENS * (bfloat ? 2 : 4), bfloat, wide, wide, from, to, p, group, partial);
+    add_values(
+        block + task->head_dim * BLOCK_TOKENS * (bfloat ? 2 : 4), bfloat, wide, wide, from, to, p, group, partial);
 }
 
 /* out = o / l, after the sink has joined */

@@ -91,7 +91,8 @@ static inline size_t latent_block_bytes(size_t width, bool bfloat)
 
 void latent_put(uint8_t *block, size_t place, size_t width, bool bfloat, const float *vector);
 
-/* One row and at most GROUP_MAX heads: out[g] = softmax(scale * q[g] . vector) * vector[0..rank), in splits as above. */
+/* One row and at most GROUP_MAX heads: out[g] = softmax(scale * q[g] . vector) * vector[0..rank), in splits as above.
+ */
 struct attend_latent {
     const float *query;   /* [group][wide], zeros past the vector's width */
     float *out;           /* [group][out_stride], written in whole sixteens */

@@ -1,5 +1,5 @@
-/* kernels/cpu/partial.h: a softmax under way, with the running maximum of Milakov and Gimelshein (2018), for the kernels
- * of attention. */
+/* kernels/cpu/partial.h: a softmax under way, with the running maximum of Milakov and Gimelshein (2018), for the
+ * kernels of attention. */
 #pragma once
 
 #include "kernels/cpu/kernels.h"
@@ -30,7 +30,8 @@ static inline float ratio(float a, float b)
     return e[0];
 }
 
-/* Sixteen scores of head g join; p gets their weights relative to the largest score. What they weigh is the caller's. */
+/* Sixteen scores of head g join; p gets their weights relative to the largest score. What they weigh is the caller's.
+ */
 LANES_INLINE void partial_join(struct partial *partial, int g, size_t wide, lanes score, float *p)
 {
     float largest = fmaxf(partial->largest[g], lanes_largest(score));

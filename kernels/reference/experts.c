@@ -29,8 +29,8 @@ void reference_expert_up(const struct reference_experts *task, size_t expert, co
     }
 }
 
-void reference_experts_down(
-    const struct reference_matrix *downs, const float *bias, size_t chosen, const float *route, const float *x, float *out)
+void reference_experts_down(const struct reference_matrix *downs, const float *bias, size_t chosen, const float *route,
+    const float *x, float *out)
 {
     size_t columns = downs[0].columns, rows = downs[0].rows;
     for (size_t n = 0; n < rows; n++) {

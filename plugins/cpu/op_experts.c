@@ -1,5 +1,5 @@
-/* Mixture of experts. Rows are sorted by expert when an op begins; then an item is a strip of an expert's panels for all
- * rows that go to it (the first half), or a strip of all experts' panels for all rows (the second): so no two items
+/* Mixture of experts. Rows are sorted by expert when an op begins; then an item is a strip of an expert's panels for
+ * all rows that go to it (the first half), or a strip of all experts' panels for all rows (the second): so no two items
  * write the same number, and a row's sum runs over its experts from the lowest to the highest. Rows are copied together
  * EXPERT_ROWS at a time. */
 #include "config.h"
@@ -51,8 +51,8 @@ static void need_experts(
     room->experts = room->experts < experts + 1 ? experts + 1 : room->experts;
 }
 
-/* entries[starts[e] .. starts[e + 1]) are row * chosen + choice of those that go to expert e, in order; active[] are the
- * experts that have any. */
+/* entries[starts[e] .. starts[e + 1]) are row * chosen + choice of those that go to expert e, in order; active[] are
+ * the experts that have any. */
 static void group_rows(pdk_queue *queue, const pdk_rows *route, uint32_t experts, uint32_t chosen)
 {
     uint32_t *starts = queue->expert_starts, *fill = queue->active, rows = queue->batch->row_count, at = 0;
@@ -86,15 +86,14 @@ static void cut_strips(pdk_queue *queue, const pdk_weight *weight, uint32_t entr
     double strip = by_time < by_threads ? by_time : by_threads;
     queue->strip = strip < 1 ? 1 : strip > (double)panels ? (uint32_t)panels : (uint32_t)strip;
     queue->strips = (uint32_t)((panels + queue->strip - 1) / queue->strip);
-    *ret_cut = (struct cut){.items = entries == 0 ? 0 : queue->strips * each,
-        .grain = 1,
-        .nanoseconds = (double)panels * panel_ns};
+    *ret_cut = (struct cut){
+        .items = entries == 0 ? 0 : queue->strips * each, .grain = 1, .nanoseconds = (double)panels * panel_ns};
 }
 
 /* Where `count` entries' inputs lie one after the other: in place where they do, else copied. `share`: entries of one
  * row of `in`. */
-static const float *inputs_of(const pdk_rows *in, const uint32_t *entries, uint32_t count, uint32_t share,
-    size_t width, struct scratch *scratch, size_t *ret_stride)
+static const float *inputs_of(const pdk_rows *in, const uint32_t *entries, uint32_t count, uint32_t share, size_t width,
+    struct scratch *scratch, size_t *ret_stride)
 {
     if (entries[count - 1] / share - entries[0] / share == count - 1) {
         *ret_stride = in->stride;

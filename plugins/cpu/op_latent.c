@@ -95,14 +95,14 @@ static void cut_attention(pdk_queue *queue, const struct op *any, struct cut *re
 }
 
 /* One head's matrix times rows that lie `stride` apart. out[r][0..outputs) go `out_stride` apart. */
-static void multiply_head(const pdk_queue *queue, const pdk_weight *weight, const float *x, size_t stride, uint32_t rows,
-    float *out, size_t out_stride, struct scratch *scratch)
+static void multiply_head(const pdk_queue *queue, const pdk_weight *weight, const float *x, size_t stride,
+    uint32_t rows, float *out, size_t out_stride, struct scratch *scratch)
 {
     linear_kernel *multiply = queue->backend->kernels->linear[weight->type];
     for (size_t p = 0, n = 0; n < weight->outputs; p++, n += PANEL_ROWS) {
         size_t width = weight->outputs - n < PANEL_ROWS ? weight->outputs - n : PANEL_ROWS;
-        multiply(weight->panels + p * weight->panel_bytes, weight->cells, x, stride, rows, scratch->unpacked,
-            scratch->sums);
+        multiply(
+            weight->panels + p * weight->panel_bytes, weight->cells, x, stride, rows, scratch->unpacked, scratch->sums);
         for (uint32_t r = 0; r < rows; r++)
             memcpy(out + r * out_stride + n, scratch->sums + (size_t)r * PANEL_ROWS, width * sizeof *out);
     }

@@ -420,7 +420,7 @@ START_TEST(copied_blocks_answer_the_same)
     struct random random = {300};
     struct plain_batch plain;
     pdk_kv *kv = NULL;
-    ck_assert_int_eq(rig.ops->kv_new(rig.self, &(pdk_kv_shape){3, 1, DIM, PDK_TYPE_BF16}, 4, &kv, NULL), PDK_OK);
+    ck_assert_int_eq(rig.ops->kv_new(rig.self, &(pdk_kv_shape){3, 1, DIM, PDK_TYPE_BF16, 0}, 4, &kv, NULL), PDK_OK);
     float *qkv = random_floats(&random, 10 * COLUMNS, 1), found[2][10 * DIM];
     uint32_t tables[2] = {2, 3};
     plain_batch_set(&plain, &rig.batch, 10);

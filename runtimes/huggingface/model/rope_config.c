@@ -163,14 +163,15 @@ pdk_status rope_config_read(struct config_reader *reader, struct model_config *c
         status = read_theta(reader, object, &rope.theta, err);
     if (status != PDK_OK)
         return status;
-    rope.dims = (uint32_t)(config->head_dim * partial);
+    uint32_t head = config->latent.rank != 0 ? config->latent.rope : config->head_dim;
+    rope.dims = (uint32_t)(head * partial);
     status = config_uint(reader, &dims_field, &rope.dims, NULL, err);
     if (status != PDK_OK)
         return status;
-    if (rope.dims < 2 || rope.dims % 2 != 0 || rope.dims > config->head_dim)
+    if (rope.dims < 2 || rope.dims % 2 != 0 || rope.dims > head)
         return pdk_error_set(err, PDK_INVALID, "rope",
             "%" PRIu32 " of a head's %" PRIu32 " numbers are turned; it must be an even share of them", rope.dims,
-            config->head_dim);
+            head);
     if (rope.original_context == 0 && rope.type == ROPE_YARN)
         rope.original_context = config->context;
     status = check(&rope, err);

@@ -256,7 +256,7 @@ typedef struct pdk_experts_up {
 /* out[r] = residual[r] + scale * sum over row r's experts of weight * (in[r * chosen + c] * down^T + bias), from the
  * lowest expert to the highest. out may be `residual`. */
 typedef struct pdk_experts_down {
-    const pdk_rows *in;               /* as `experts_up` leaves it */
+    const pdk_rows *in; /* as `experts_up` leaves it */
     const pdk_rows *route;
     const pdk_weight *const *weights; /* [experts] PDK_WEIGHT_LINEAR, of equal shape */
     const pdk_vector *bias;           /* [experts][columns of out], or NULL */
