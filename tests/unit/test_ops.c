@@ -151,12 +151,14 @@ static void check_norm(struct rig *rig, struct random *random)
     uint32_t skipped = grouped ? 5 : 0, columns = grouped ? skipped + group * groups : group;
     float *in = random_floats(random, (size_t)rows * columns, 2),
           *add = random_floats(random, (size_t)rows * columns, 1);
-    float *weight = random_floats(random, group, 1), *bias = random_floats(random, group, 1);
+    bool own = grouped && random_below(random, 2) != 0; /* each group has weights of its own */
+    uint32_t numbers = own ? group * groups : group;
+    float *weight = random_floats(random, numbers, 1), *bias = random_floats(random, numbers, 1);
     float *found = random_floats(random, (size_t)rows * columns, 0),
           *sums = random_floats(random, (size_t)rows * columns, 0);
     pdk_rows *in_rows = rig_rows(rig, rows, columns, in), *add_rows = rig_rows(rig, rows, columns, add);
     pdk_rows *out = grouped ? in_rows : rig_rows(rig, rows, columns, NULL);
-    pdk_vector *weights = rig_vector(rig, weight, group), *biases = rig_vector(rig, bias, group);
+    pdk_vector *weights = rig_vector(rig, weight, numbers), *biases = rig_vector(rig, bias, numbers);
     bool has_bias = random_below(random, 2) != 0, has_weight = random_below(random, 4) != 0;
     plain_batch_set(&plain, &rig->batch, rows);
     rig_begin(rig);
@@ -169,7 +171,8 @@ static void check_norm(struct rig *rig, struct random *random)
                                    .epsilon = 1e-5f,
                                    .group = grouped ? group : 0,
                                    .first = skipped,
-                                   .count = group * groups});
+                                   .count = group * groups,
+                                   .each_group = own});
     rig_run(rig);
     rig->ops->rows_read(rig->self, out, 0, rows, found);
     rig->ops->rows_read(rig->self, in_rows, 0, rows, sums);
@@ -177,9 +180,11 @@ static void check_norm(struct rig *rig, struct random *random)
     float *expected = random_floats(random, (size_t)rows * columns, 0);
     for (size_t r = 0; r < rows; r++) {
         memcpy(expected + r * columns, in + r * columns, skipped * sizeof(float));
-        for (size_t at = r * columns + skipped; at < (r + 1) * columns; at += group)
+        for (size_t at = r * columns + skipped; at < (r + 1) * columns; at += group) {
+            size_t from = own ? at - r * columns - skipped : 0;
             (layer ? reference_norm_layer : reference_norm_rms)(in + at, adds ? add + at : NULL,
-                has_weight ? weight : NULL, has_bias ? bias : NULL, group, 1e-5f, expected + at);
+                has_weight ? weight + from : NULL, has_bias ? bias + from : NULL, group, 1e-5f, expected + at);
+        }
     }
     assert_near(found, expected, (size_t)rows * columns, 1e-5, layer ? "layer norm" : "rms norm");
     if (!grouped)

@@ -8,10 +8,13 @@
 
 const char *const gguf_names[ROLE_COUNT] = {
     [ROLE_EMBEDDING] = "token_embd",
+    [ROLE_EMBEDDING_NORM] = "token_embd_norm",
     [ROLE_POSITIONS] = "position_embd",
     [ROLE_FINAL_NORM] = "output_norm",
     [ROLE_HEAD] = "output",
     [ROLE_ROPE_FACTORS] = "rope_freqs",
+    [ROLE_ROPE_LONG] = "rope_factors_long",
+    [ROLE_ROPE_SHORT] = "rope_factors_short",
     [ROLE_ATTENTION_NORM] = "blk.%.attn_norm",
     [ROLE_Q] = "blk.%.attn_q",
     [ROLE_K] = "blk.%.attn_k",
@@ -24,6 +27,7 @@ const char *const gguf_names[ROLE_COUNT] = {
     [ROLE_MLP_NORM] = "blk.%.ffn_norm",
     [ROLE_GATE] = "blk.%.ffn_gate",
     [ROLE_UP] = "blk.%.ffn_up",
+    [ROLE_GATE_UP] = "blk.%.ffn_up",
     [ROLE_DOWN] = "blk.%.ffn_down",
     [ROLE_MLP_OUT_NORM] = "blk.%.post_ffw_norm",
     [ROLE_SINKS] = "blk.%.attn_sinks",
@@ -56,6 +60,7 @@ static const struct {
 } groups[] = {
     {families_rope, &families_rope_count},
     {families_moe, &families_moe_count},
+    {families_gpt, &families_gpt_count},
 };
 
 /* NULL: there are no more. */

@@ -9,7 +9,6 @@
 
 #include <inttypes.h>
 #include <stddef.h>
-#include <stdio.h>
 #include <string.h>
 
 #define AT(member) offsetof(struct experts_config, member)
@@ -115,17 +114,10 @@ static pdk_status read_normalise(
     struct config_reader *reader, const struct expert_rules *rules, struct experts_config *experts, pdk_error *err)
 {
     experts->normalise = rules->normalise == NORMALISE_ALWAYS;
-    char key[128];
-    if (reader->gguf == NULL && rules->normalise == NORMALISE_BY_FILE) {
-        experts->normalise = rules->normalise_default;
-        return config_flag(reader, "norm_topk_prob", &experts->normalise, err);
-    }
-    if (reader->gguf == NULL || rules->normalise == NORMALISE_ALWAYS)
+    if (rules->normalise == NORMALISE_ALWAYS || (reader->gguf == NULL && rules->normalise == NORMALISE_NEVER))
         return PDK_OK;
-    experts->normalise = rules->gguf_normalises;
-    snprintf(key, sizeof key, "%s.expert_weights_norm", reader->prefix);
-    gguf_bool(reader->gguf, key, &experts->normalise);
-    return PDK_OK;
+    experts->normalise = reader->gguf != NULL ? rules->gguf_normalises : rules->normalise_default;
+    return config_flag_or_key(reader, "norm_topk_prob", "expert_weights_norm", &experts->normalise, err);
 }
 
 static pdk_status check(const struct experts_config *experts, pdk_error *err)

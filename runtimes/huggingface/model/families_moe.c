@@ -17,17 +17,18 @@
     [ROLE_KV_A] = LAYER "self_attn.kv_a_proj_with_mqa", [ROLE_KV_A_NORM] = LAYER "self_attn.kv_a_layernorm", \
     [ROLE_KV_B] = LAYER "self_attn.kv_b_proj", [ROLE_O] = LAYER "self_attn.o_proj"
 
-#define MIXTRAL LAYER "block_sparse_moe."
+/* Releases and transformers' own tensors differ in a word. */
+#define MIXTRAL(name) LAYER "block_sparse_moe." name "|" LAYER "mlp." name
 static const char *const mixtral_names[ROLE_COUNT] = {
     ENDS,
     ATTENTION,
     NORMS,
-    [ROLE_ROUTER] = MIXTRAL "gate",
-    [ROLE_EXPERT_GATE] = MIXTRAL "experts.#.w1",
-    [ROLE_EXPERT_UP] = MIXTRAL "experts.#.w3",
-    [ROLE_EXPERT_DOWN] = MIXTRAL "experts.#.w2",
-    [ROLE_EXPERTS_GATE_UP] = MIXTRAL "experts.gate_up_proj",
-    [ROLE_EXPERTS_DOWN] = MIXTRAL "experts.down_proj",
+    [ROLE_ROUTER] = MIXTRAL("gate"),
+    [ROLE_EXPERT_GATE] = MIXTRAL("experts.#.w1"),
+    [ROLE_EXPERT_UP] = MIXTRAL("experts.#.w3"),
+    [ROLE_EXPERT_DOWN] = MIXTRAL("experts.#.w2"),
+    [ROLE_EXPERTS_GATE_UP] = MIXTRAL("experts.gate_up_proj"),
+    [ROLE_EXPERTS_DOWN] = MIXTRAL("experts.down_proj"),
 };
 static const char *const qwen2_moe_names[ROLE_COUNT] = {ENDS, ATTENTION, NORMS, GATED_MLP, EXPERTS,
     SHARED("shared_expert"), [ROLE_SHARED_ROUTER] = LAYER "mlp.shared_expert_gate"};
@@ -40,6 +41,24 @@ static const char *const gpt_oss_names[ROLE_COUNT] = {
     [ROLE_ROUTER] = LAYER "mlp.router",
     [ROLE_EXPERTS_GATE_UP] = LAYER "mlp.experts.gate_up_proj",
     [ROLE_EXPERTS_DOWN] = LAYER "mlp.experts.down_proj",
+};
+/* The norm behind attention's residual bears in GGUF the name that other families have for attention's output. */
+static const char *const gpt_oss_gguf_names[ROLE_COUNT] = {
+    [ROLE_EMBEDDING] = "token_embd",
+    [ROLE_FINAL_NORM] = "output_norm",
+    [ROLE_HEAD] = "output",
+    [ROLE_ATTENTION_NORM] = "blk.%.attn_norm",
+    [ROLE_Q] = "blk.%.attn_q",
+    [ROLE_K] = "blk.%.attn_k",
+    [ROLE_V] = "blk.%.attn_v",
+    [ROLE_O] = "blk.%.attn_output",
+    [ROLE_SINKS] = "blk.%.attn_sinks",
+    [ROLE_MLP_NORM] = "blk.%.post_attention_norm|blk.%.ffn_norm",
+    [ROLE_ROUTER] = "blk.%.ffn_gate_inp",
+    [ROLE_EXPERTS_GATE] = "blk.%.ffn_gate_exps",
+    [ROLE_EXPERTS_UP] = "blk.%.ffn_up_exps",
+    [ROLE_EXPERTS_GATE_UP] = "blk.%.ffn_gate_up_exps",
+    [ROLE_EXPERTS_DOWN] = "blk.%.ffn_down_exps",
 };
 static const char *const deepseek_names[ROLE_COUNT] = {ENDS, LATENT, NORMS, GATED_MLP, EXPERTS,
     SHARED("shared_experts"), [ROLE_CORRECTION] = LAYER "mlp.gate.e_score_correction_bias"};
@@ -65,7 +84,7 @@ const struct architecture families_moe[] = {
         .gated = true,
         .activation = PDK_ACT_SILU,
         .gguf_rope_order = PDK_ROPE_PAIRS,
-        .rope_theta = 1000000,
+        .defaults = {.rope_theta = 1000000},
         .experts = &mixtral_rules,
     },
     {
@@ -79,7 +98,7 @@ const struct architecture families_moe[] = {
         .gated = true,
         .window_switch = true,
         .activation = PDK_ACT_SILU,
-        .rope_theta = 10000,
+        .defaults = {.rope_theta = 10000},
         .experts = &qwen2_rules,
     },
     {
@@ -93,21 +112,23 @@ const struct architecture families_moe[] = {
         .gated = true,
         .window_switch = true,
         .activation = PDK_ACT_SILU,
-        .rope_theta = 10000,
+        .defaults = {.rope_theta = 10000},
         .experts = &qwen3_rules,
     },
     {
         .class_name = "GptOssForCausalLM",
         .model_type = "gpt_oss",
+        .gguf_name = "gpt-oss",
         .names = gpt_oss_names,
+        .gguf_names = gpt_oss_gguf_names,
         .biases = ROLE_BIT(ROLE_ROUTER),
         .optional_biases = QKV_BITS | ROLE_BIT(ROLE_O),
         .norm = PDK_NORM_RMS,
         .norm_epsilon = 1e-5,
         .gated = true,
-        .alternate_windows = true,
+        .window_pattern = 2,
         .activation = PDK_ACT_SILU,
-        .rope_theta = 150000,
+        .defaults = {.rope_theta = 150000},
         .experts = &gpt_oss_rules,
     },
     {
@@ -122,7 +143,7 @@ const struct architecture families_moe[] = {
         .activation = PDK_ACT_SILU,
         .rope_order = PDK_ROPE_PAIRS,
         .gguf_rope_order = PDK_ROPE_PAIRS,
-        .rope_theta = 10000,
+        .defaults = {.rope_theta = 10000},
         .experts = &deepseek2_rules,
     },
     {
@@ -135,7 +156,7 @@ const struct architecture families_moe[] = {
         .gated = true,
         .activation = PDK_ACT_SILU,
         .rope_order = PDK_ROPE_PAIRS,
-        .rope_theta = 10000,
+        .defaults = {.rope_theta = 10000},
         .experts = &deepseek3_rules,
     },
 };

@@ -125,14 +125,14 @@ void record_latent(const struct step *s, const struct latent_layer *layer, uint3
         .queries = rows->qkv,
         .latent = rows->latent,
         .kv = model->kv,
-        .frequencies = model->decoder.frequencies,
+        .frequencies = model->decoder.rope.frequencies,
         .layer = index,
         .heads = model->config.heads,
         .nope_dims = latent->nope,
         .rope_dims = latent->rope,
         .rank = latent->rank,
         .order = model->config.rope_order,
-        .magnitude = model->decoder.magnitude,
+        .magnitude = model->decoder.rope.magnitude,
     };
     model->ops->latent_kv(s->queue, &kv);
     const pdk_latent_attention attention = {

@@ -89,6 +89,7 @@ static pdk_status read_config(struct model *model, const struct model_request *r
     struct config_reader reader;
     status =
         config_reader_init(&reader, config, model->source.gguf, overrides != NULL ? json_root(overrides) : NULL, err);
+    reader.wanted_context = request->context_length;
     if (status == PDK_OK)
         status = model_config_read(&reader, &model->config, err);
     if (status == PDK_OK)

@@ -9,7 +9,7 @@ struct planner {
     const struct model_config *config;
     const struct tensors *tensors;
     const char *const *names;
-    uint32_t layer, expert; /* what '%' and '#' of a name are */
+    uint32_t layer, head, expert; /* what '%', a second one and '#' of a name are */
     pdk_error *err;
 };
 

@@ -4,6 +4,7 @@
 
 #include "runtimes/huggingface/model/decoder.h"
 #include "runtimes/huggingface/model/gather.h"
+#include "runtimes/huggingface/model/layout.h"
 
 enum { PLAN_PARTS_MAX = 3 };
 
@@ -16,18 +17,22 @@ struct planned_weight {
         const struct tensor *tensor;
         uint64_t first_row;
         uint32_t rows, columns;
+        enum layout layout;
         struct gather gather; /* of kind GATHER_NONE: rows stand one after the other from first_row on */
     } parts[PLAN_PARTS_MAX];
+};
+
+struct vector_part {
+    const struct tensor *tensor; /* NULL: zeros */
+    uint32_t count;
+    enum layout layout;
 };
 
 struct planned_vector {
     pdk_vector **slot;
     float plus; /* added to every value */
     uint32_t part_count;
-    struct {
-        const struct tensor *tensor; /* NULL: zeros */
-        uint32_t count;
-    } parts[PLAN_PARTS_MAX];
+    struct vector_part *parts;
 };
 
 /* Biases of all experts of a layer, which become [experts][gate, then up] and [experts][hidden]. */
@@ -47,6 +52,7 @@ struct weight_plan {
     size_t bias_count, bias_room;
     const struct tensor *rope_factors; /* or NULL */
     bool has_extra_layer;              /* the file has layers that predict further tokens */
+    size_t ignored;                    /* tensors that the row says a decoder does not need */
 };
 
 /* Fills `ret_plan` (weight_plan_done, also after a failure). Tensors that no role asks for are refused by name. */
