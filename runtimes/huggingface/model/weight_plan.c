@@ -86,7 +86,7 @@ static pdk_status find(const struct planner *p, enum role role, const char *endi
     tensor->used = true;
     if (tensor->type == 0)
         return pdk_error_set(p->err, PDK_UNSUPPORTED, name,
-            "%s is of type %s; known are F32, F16, BF16, Q8_0, Q4_0 and Q4_1", name, tensor->type_name);
+            "%s is of type %s; known are F32, F16, BF16 and GGUF's block types", name, tensor->type_name);
     *ret_tensor = tensor;
     return check_shape(p, tensor, want, name);
 }
@@ -138,7 +138,6 @@ static void add_part(struct planned_weight *weight, const struct tensor *tensor,
     weight->parts[i].first_row = first_row;
     weight->parts[i].rows = rows;
     weight->parts[i].columns = (uint32_t)tensor->shape[1];
-    weight->type = i == 0 || weight->type == tensor->type ? tensor->type : PDK_TYPE_F32;
 }
 
 /* One weight of several matrices, each of `rows[i]` outputs, and their biases as one vector (zeros where one has none).

@@ -27,7 +27,7 @@ static void make_matrices(const struct planned_weight *weight, pdk_matrix matric
 {
     for (uint32_t i = 0; i < weight->part_count; i++) {
         const struct tensor *tensor = weight->parts[i].tensor;
-        matrices[i] = (pdk_matrix){.type = weight->type,
+        matrices[i] = (pdk_matrix){.type = tensor->type,
             .rows = weight->parts[i].rows,
             .columns = weight->parts[i].columns,
             .data = tensor->data + weight->parts[i].first_row * row_bytes(tensor, weight->parts[i].columns)};
@@ -66,33 +66,29 @@ static pdk_status check_budget(uint64_t bytes, uint64_t limit, pdk_error *err)
     return pdk_error_set(err, PDK_NO_MEMORY, "memory", "the weights need %s, limit %s", needs, has);
 }
 
-/* Copies the parts into one buffer of the type to pack, where they differ in type or lie at an odd address. */
-static pdk_status convert(
+/* Copies parts that lie at an odd address, as a safetensors file's may: backends read at even ones. */
+static pdk_status align(
     const struct planned_weight *weight, pdk_matrix matrices[PLAN_PARTS_MAX], void **ret_buffer, pdk_error *err)
 {
-    bool needed = false;
-    size_t total = 0;
+    size_t total = 0, bytes[PLAN_PARTS_MAX] = {0};
     for (uint32_t i = 0; i < weight->part_count; i++) {
-        needed |= weight->parts[i].tensor->type != weight->type || (uintptr_t)matrices[i].data % 2 != 0;
-        size_t bytes = (size_t)matrices[i].columns / number_block(weight->type) * number_block_bytes(weight->type);
-        if (__builtin_mul_overflow(bytes, matrices[i].rows, &bytes) || __builtin_add_overflow(total, bytes, &total))
-            return pdk_error_set(err, PDK_NO_MEMORY, "model", "a weight is too large to convert");
+        if ((uintptr_t)matrices[i].data % 2 == 0)
+            continue;
+        if (__builtin_mul_overflow(
+                row_bytes(weight->parts[i].tensor, matrices[i].columns), matrices[i].rows, &bytes[i]) ||
+            __builtin_add_overflow(total, bytes[i], &total))
+            return pdk_error_set(err, PDK_NO_MEMORY, "model", "a weight is too large to copy");
     }
-    if (!needed)
+    if (total == 0)
         return PDK_OK;
     uint8_t *buffer = malloc(total), *to = buffer;
     if (buffer == NULL)
-        return pdk_error_set(err, PDK_NO_MEMORY, "model", "no memory for %zu bytes of converted weights", total);
-    for (uint32_t i = 0; i < weight->part_count; i++) {
-        int32_t from = weight->parts[i].tensor->type;
-        size_t count = (size_t)matrices[i].rows * matrices[i].columns;
-        size_t bytes = count / number_block(weight->type) * number_block_bytes(weight->type);
-        if (from == weight->type)
-            memcpy(to, matrices[i].data, bytes);
-        else
-            numbers_to_floats(from, matrices[i].data, count, (float *)(void *)to);
+        return pdk_error_set(err, PDK_NO_MEMORY, "model", "no memory for %zu bytes of weights", total);
+    for (uint32_t i = 0; i < weight->part_count; to += bytes[i], i++) {
+        if (bytes[i] == 0)
+            continue;
+        memcpy(to, matrices[i].data, bytes[i]);
         matrices[i].data = to;
-        to += bytes;
     }
     *ret_buffer = buffer;
     return PDK_OK;
@@ -103,7 +99,7 @@ static pdk_status load_weight(struct model *model, const struct planned_weight *
     pdk_matrix matrices[PLAN_PARTS_MAX];
     make_matrices(weight, matrices);
     PDK_AUTO_FREE void *buffer = NULL;
-    pdk_status status = convert(weight, matrices, &buffer, err);
+    pdk_status status = align(weight, matrices, &buffer, err);
     if (status == PDK_OK)
         status = model->ops->weight_load(model->compute, matrices, weight->part_count, weight->use, weight->slot, err);
     const struct tensor *first = weight->parts[0].tensor;
@@ -125,6 +121,10 @@ static pdk_status load_vector(struct model *model, const struct planned_vector *
         return pdk_error_set(err, PDK_NO_MEMORY, "model", "no memory for a vector of %zu numbers", total);
     for (uint32_t i = 0; i < vector->part_count; i++) {
         const struct tensor *tensor = vector->parts[i].tensor;
+        if (tensor != NULL && !number_is_plain(tensor->type))
+            return pdk_error_set(err, PDK_UNSUPPORTED, "tensors",
+                "%.*s, a vector, is of type %s; known are F32, F16, BF16", (int)tensor->name.length, tensor->name.data,
+                tensor->type_name);
         if (tensor != NULL)
             numbers_to_floats(tensor->type, tensor->data, vector->parts[i].count, values + at);
         at += vector->parts[i].count;
@@ -157,12 +157,12 @@ static pdk_status load_frequencies(struct model *model, const struct tensor *fac
 /* The type that most bytes are of. */
 static int32_t main_type(const struct weight_plan *plan)
 {
-    uint64_t bytes[8] = {0};
+    uint64_t bytes[PDK_TYPE_END] = {0};
     int32_t best = PDK_TYPE_F32;
     for (size_t i = 0; i < plan->weight_count; i++)
         for (uint32_t k = 0; k < plan->weights[i].part_count; k++)
-            bytes[plan->weights[i].parts[k].tensor->type & 7] += plan->weights[i].parts[k].tensor->bytes;
-    for (int32_t i = 1; i < 8; i++)
+            bytes[plan->weights[i].parts[k].tensor->type] += plan->weights[i].parts[k].tensor->bytes;
+    for (int32_t i = 1; i < PDK_TYPE_END; i++)
         if (bytes[i] > bytes[best])
             best = i;
     return best;
