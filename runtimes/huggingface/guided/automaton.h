@@ -29,6 +29,8 @@ struct state {
     uint32_t *row;     /* [class_count] → state, or NULL */
     state_id likeness; /* STATE_UNKNOWN: not asked for yet */
     void *mask;        /* whoever computes masks keeps them here */
+    uint64_t loops;    /* whoever computes masks: groups of bytes that lead back here */
+    bool looked;       /* `loops` was found */
     bool closed, ends, blank_ended, is_likeness, marked;
 };
 

@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { LARGE_SUBTREE = 6 }; /* nodes; it is worth asking whether all of it is allowed */
+
 struct mask {
     size_t bytes;
     uint32_t *open; /* of a likeness: nodes where its knowledge ends */
@@ -108,6 +110,27 @@ static bool look_for_end(struct automaton *automaton, state_id at, uint32_t node
     return true;
 }
 
+/* The groups of bytes that lead from a state back to it, as the inside of a string does. */
+static uint64_t loops_of(struct automaton *automaton, state_id id)
+{
+    struct state *state = automaton->states[id];
+    if (state->looked)
+        return state->loops;
+    uint64_t loops = UINT64_MAX;
+    for (uint32_t byte = 0; byte < 256; byte++)
+        if ((loops >> vocabulary_group((uint8_t)byte) & 1) != 0 && step(automaton, id, (uint8_t)byte) != id)
+            loops &= ~(UINT64_C(1) << vocabulary_group((uint8_t)byte));
+    state->looked = true;
+    state->loops = loops;
+    return loops;
+}
+
+static void allow_all(const struct guide_vocabulary *vocabulary, uint32_t first, uint32_t last, uint64_t *bits)
+{
+    for (uint32_t token = first; token < last; token++)
+        allow(bits, vocabulary->tokens[token]);
+}
+
 /* Allows the tokens of the nodes below `top`, at which the automaton is in `state`. */
 static bool walk(struct masks *masks, uint32_t top, state_id state, uint64_t *bits, struct open_nodes *open)
 {
@@ -124,10 +147,19 @@ static bool walk(struct masks *masks, uint32_t top, state_id state, uint64_t *bi
         }
         if (to == STATE_UNKNOWN)
             return false;
-        for (uint32_t token = node->token; token < node[1].token; token++)
-            allow(bits, vocabulary->tokens[token]);
+        uint32_t last = node[1].token;
+        bool leaf = node->end == i + 1;
+        if (!leaf && node->end - i > LARGE_SUBTREE && (vocabulary->below[i] & ~loops_of(automaton, to)) == 0) {
+            last = nodes[node->end].token;
+            leaf = true;
+        }
+        allow_all(vocabulary, node->token, last, bits);
+        if (leaf) {
+            i = node->end;
+            continue;
+        }
         masks->states[node->depth] = to;
-        if (open != NULL && node->end > i + 1 && !look_for_end(automaton, to, i, node->end, open))
+        if (open != NULL && !look_for_end(automaton, to, i, node->end, open))
             return false;
         i++;
     }

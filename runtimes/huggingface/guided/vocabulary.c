@@ -109,6 +109,12 @@ static pdk_status make_tree(struct guide_vocabulary *vocabulary, pdk_error *err)
     for (uint32_t d = 0; d <= depth; d++)
         vocabulary->nodes[path[d]].end = vocabulary->node_count;
     vocabulary->nodes[vocabulary->node_count] = (struct vocabulary_node){.token = count};
+    vocabulary->below = calloc(vocabulary->node_count, sizeof *vocabulary->below);
+    if (vocabulary->below == NULL)
+        return no_memory(err);
+    for (uint32_t i = vocabulary->node_count; i-- > 1;) /* children come behind their parents */
+        vocabulary->below[vocabulary->nodes[i].parent] |=
+            vocabulary->below[i] | UINT64_C(1) << vocabulary_group(vocabulary->nodes[i].byte);
     return PDK_OK;
 }
 
@@ -142,6 +148,7 @@ struct guide_vocabulary *guide_vocabulary_free(struct guide_vocabulary *vocabula
 {
     if (vocabulary != NULL) {
         free(vocabulary->nodes);
+        free(vocabulary->below);
         free(vocabulary->tokens);
         free(vocabulary->offsets);
         free(vocabulary->text);

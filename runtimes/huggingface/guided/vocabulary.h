@@ -18,6 +18,7 @@ struct guide_vocabulary {
     const struct tokenizer *tokenizer;
     uint32_t size, words;          /* tokens; of a mask */
     struct vocabulary_node *nodes; /* [node_count + 1]; nodes[0] is the root, the last one ends the tokens' list */
+    uint64_t *below;               /* by node: vocabulary_group of all bytes in its subtree, a bit each */
     uint32_t node_count;
     uint32_t *tokens;  /* by node */
     uint32_t *offsets; /* [size + 1] each token's bytes in `text` */
@@ -25,3 +26,23 @@ struct guide_vocabulary {
     uint32_t *eos_ids;
     uint32_t eos_count;
 };
+
+/* Bytes that mostly go together in texts have one number, below 64. */
+static inline uint32_t vocabulary_group(uint8_t byte)
+{
+    enum { DIGITS = 48, CAPITALS, LETTERS, CONTROLS, CONTINUING, BEGINNING };
+    if (byte >= 0x80)
+        return byte < 0xC0 ? CONTINUING : BEGINNING;
+    if (byte >= 'a' && byte <= 'z')
+        return LETTERS;
+    if (byte >= 'A' && byte <= 'Z')
+        return CAPITALS;
+    if (byte >= '0' && byte <= '9')
+        return DIGITS;
+    if (byte < 0x20)
+        return CONTROLS;
+    return byte < '0'   ? byte - 0x20u
+           : byte < 'A' ? 16u + (byte - ':')
+           : byte < 'a' ? 23u + (byte - '[')
+                        : 29u + (byte - '{');
+}
