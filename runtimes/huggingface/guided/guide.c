@@ -37,7 +37,7 @@ struct guide_walker {
     struct guide *guide;
     struct guide_walker *previous, *next; /* under the guide's lock */
     state_id state;                       /* likewise */
-    bool ended, complete;
+    bool ended, may_end, complete;
     uint64_t *mask; /* [words] */
 };
 
@@ -148,6 +148,7 @@ pdk_status guide_walker_new(struct guide *guide, struct guide_walker **ret_walke
     guide->references++;
     guide->walker_count++;
     walker->state = guide->automaton->start;
+    walker->may_end = automaton_ends(guide->automaton, walker->state);
     walker->complete = automaton_must_end(guide->automaton, walker->state);
     walker->next = guide->walkers;
     if (walker->next != NULL)
@@ -244,9 +245,15 @@ static state_id follow(const struct guide *guide, state_id state, uint32_t token
     return state;
 }
 
-static pdk_status refuse(const struct guide_walker *walker, uint32_t token, pdk_error *err)
+static void arrive(struct guide_walker *walker, state_id at)
 {
-    (void)walker;
+    walker->state = at;
+    walker->may_end = automaton_ends(walker->guide->automaton, at);
+    walker->complete = automaton_must_end(walker->guide->automaton, at);
+}
+
+static pdk_status refuse(uint32_t token, pdk_error *err)
+{
     return pdk_error_set(err, PDK_INVALID, NULL, "token %u is not among those that may come", (unsigned)token);
 }
 
@@ -254,28 +261,67 @@ pdk_status guide_walker_add(struct guide_walker *walker, uint32_t token, pdk_err
 {
     struct guide *guide = walker->guide;
     if (walker->ended || token >= guide->vocabulary->size)
-        return refuse(walker, token, err);
+        return refuse(token, err);
+    if (walker->may_end && is_end(guide->vocabulary, token)) {
+        walker->ended = walker->complete = true;
+        return PDK_OK;
+    }
     mutex_lock(&guide->lock);
     guide->bank_us = guide->bank_us + TOKEN_US > BANK_US ? BANK_US : guide->bank_us + TOKEN_US;
     int64_t started_us = start_work(guide);
-    bool closed = automaton_close(guide->automaton, walker->state);
-    if (closed && is_end(guide->vocabulary, token) && automaton_ends(guide->automaton, walker->state)) {
-        walker->ended = walker->complete = true;
-        mutex_unlock(&guide->lock);
-        return PDK_OK;
-    }
-    state_id to = closed ? follow(guide, walker->state, token) : STATE_UNKNOWN;
-    if (to > STATE_DEAD && automaton_close(guide->automaton, to)) {
-        walker->state = to;
-        walker->complete = automaton_must_end(guide->automaton, to);
-    }
+    state_id to = follow(guide, walker->state, token);
+    if (to > STATE_DEAD && automaton_close(guide->automaton, to))
+        arrive(walker, to);
     end_work(guide, started_us);
     pdk_status status = automaton_error(guide->automaton, err);
     mutex_unlock(&guide->lock);
-    return status == PDK_OK && to == STATE_DEAD ? refuse(walker, token, err) : status;
+    return status == PDK_OK && to == STATE_DEAD ? refuse(token, err) : status;
+}
+
+/* The closed state behind the token's bytes, if all steps are known. */
+static state_id follow_quick(const struct guide *guide, state_id state, uint32_t token)
+{
+    const struct guide_vocabulary *vocabulary = guide->vocabulary;
+    const struct automaton *automaton = guide->automaton;
+    uint32_t at = vocabulary->offsets[token], end = vocabulary->offsets[token + 1];
+    for (; at < end && state > STATE_DEAD; at++) {
+        const uint32_t *row = automaton->states[state]->row;
+        state = row == NULL ? STATE_UNKNOWN : row[automaton->program->classes[(uint8_t)vocabulary->text[at]]];
+    }
+    return state > STATE_DEAD && automaton->states[state]->closed ? state : STATE_UNKNOWN;
+}
+
+bool guide_walker_add_quick(struct guide_walker *walker, uint32_t token, const uint64_t **ret_mask)
+{
+    struct guide *guide = walker->guide;
+    const struct guide_vocabulary *vocabulary = guide->vocabulary;
+    if (walker->ended || token >= vocabulary->size || vocabulary->offsets[token] == vocabulary->offsets[token + 1] ||
+        !mutex_try(&guide->lock))
+        return false;
+    state_id to = guide->automaton->status == PDK_OK ? follow_quick(guide, walker->state, token) : STATE_UNKNOWN;
+    const uint64_t *mask = to == STATE_UNKNOWN ? NULL : masks_known(&guide->masks, to);
+    if (mask != NULL) {
+        memcpy(walker->mask, mask, vocabulary->words * sizeof *mask);
+        guide->bank_us = guide->bank_us + TOKEN_US > BANK_US ? BANK_US : guide->bank_us + TOKEN_US;
+        arrive(walker, to);
+    }
+    mutex_unlock(&guide->lock);
+    if (mask != NULL)
+        *ret_mask = walker->mask;
+    return mask != NULL;
+}
+
+bool guide_walker_may_end(const struct guide_walker *walker)
+{
+    return walker->may_end;
 }
 
 bool guide_walker_complete(const struct guide_walker *walker)
 {
     return walker->complete;
+}
+
+bool guide_walker_ended(const struct guide_walker *walker)
+{
+    return walker->ended;
 }

@@ -218,11 +218,17 @@ static state_id state_at(struct masks *masks, state_id state, uint32_t node)
     return state;
 }
 
+const uint64_t *masks_known(const struct masks *masks, state_id id)
+{
+    const struct mask *mask = masks->automaton->states[id]->mask;
+    return mask == NULL ? NULL : mask->bits;
+}
+
 const uint64_t *masks_of(struct masks *masks, state_id id)
 {
     struct automaton *automaton = masks->automaton;
-    if (automaton->states[id]->mask != NULL)
-        return ((struct mask *)automaton->states[id]->mask)->bits;
+    if (masks_known(masks, id) != NULL)
+        return masks_known(masks, id);
     state_id likeness = automaton_likeness(automaton, id);
     const struct mask *like = likeness == STATE_UNKNOWN ? NULL : likeness_mask(masks, likeness);
     struct mask *mask = like == NULL ? NULL : new_mask(masks, like);

@@ -18,5 +18,7 @@ pdk_status masks_init(
 void masks_done(struct masks *masks); /* before the automaton goes; of a zeroed one too */
 /* The mask of `state`; borrowed until the next call. NULL: the automaton has failed. */
 const uint64_t *masks_of(struct masks *masks, state_id state);
+/* The same if it is known already, else NULL. */
+const uint64_t *masks_known(const struct masks *masks, state_id state);
 /* Makes room when more than three quarters of the memory are taken; keeps what the states `keep` need. */
 void masks_tidy(struct masks *masks, const state_id *keep, size_t count);
