@@ -30,15 +30,3 @@ __attribute__((weak)) grammar_node regular_node(struct grammar *grammar, const s
 {
     return GRAMMAR_FAILED;
 }
-#include "runtimes/huggingface/guided/readers.h"
-#include "runtimes/huggingface/guided/rule_names.h"
-__attribute__((weak)) pdk_status lark_read(
-    struct grammar *grammar, const char *text, size_t length, grammar_node *ret_node, pdk_error *err)
-{
-    return pdk_error_set(err, PDK_UNSUPPORTED, NULL, "not built");
-}
-__attribute__((weak)) pdk_status read_structural_tag(
-    struct grammar *grammar, const pdk_guide *what, grammar_node *ret_node, pdk_error *err)
-{
-    return pdk_error_set(err, PDK_UNSUPPORTED, NULL, "not built");
-}

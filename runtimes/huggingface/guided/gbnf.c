@@ -12,24 +12,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct nodes {
-    grammar_node *list;
-    size_t count, room;
-};
-
-static void nodes_done(struct nodes *nodes)
-{
-    free(nodes->list);
-}
-
-static pdk_status keep(struct nodes *nodes, grammar_node node, pdk_error *err)
-{
-    if (!array_grow(&nodes->list, &nodes->room, nodes->count + 1))
-        return pdk_error_set(err, PDK_NO_MEMORY, NULL, "no memory for the grammar");
-    nodes->list[nodes->count++] = node;
-    return PDK_OK;
-}
-
 static void skip_space(struct grammar_text *text)
 {
     while (text->at < text->end) {
@@ -262,38 +244,38 @@ static pdk_status read_item(struct grammar_text *text, uint32_t depth, grammar_n
 
 static pdk_status read_sequence(struct grammar_text *text, uint32_t depth, grammar_node *ret_node, pdk_error *err)
 {
-    PDK_CLEANUP(nodes_done) struct nodes nodes = {0};
+    PDK_CLEANUP(node_list_done) struct node_list nodes = {0};
     for (skip_space(text); text->at < text->end; skip_space(text)) {
         grammar_node node = GRAMMAR_FAILED;
         if (*text->at == '|' || *text->at == ')' || (depth == 0 && rule_begins(text)))
             break;
         pdk_status status = read_item(text, depth, &node, err);
         if (status == PDK_OK)
-            status = keep(&nodes, node, err);
+            status = node_list_add(&nodes, node, err);
         if (status == PDK_OK && nodes.count % 1024 == 0)
             status = grammar_status(text->rules.grammar, err);
         if (status != PDK_OK)
             return status;
     }
-    *ret_node = grammar_sequence(text->rules.grammar, nodes.list, nodes.count);
+    *ret_node = grammar_sequence(text->rules.grammar, nodes.nodes, nodes.count);
     return PDK_OK;
 }
 
 static pdk_status read_either(struct grammar_text *text, uint32_t depth, grammar_node *ret_node, pdk_error *err)
 {
-    PDK_CLEANUP(nodes_done) struct nodes nodes = {0};
+    PDK_CLEANUP(node_list_done) struct node_list nodes = {0};
     for (;;) {
         grammar_node node = GRAMMAR_FAILED;
         pdk_status status = read_sequence(text, depth, &node, err);
         if (status == PDK_OK)
-            status = keep(&nodes, node, err);
+            status = node_list_add(&nodes, node, err);
         if (status != PDK_OK)
             return status;
         if (text->at == text->end || *text->at != '|')
             break;
         text->at++;
     }
-    *ret_node = grammar_either(text->rules.grammar, nodes.list, nodes.count);
+    *ret_node = grammar_either(text->rules.grammar, nodes.nodes, nodes.count);
     return PDK_OK;
 }
 

@@ -6,7 +6,7 @@
 #include "runtimes/huggingface/guided/json_schema.h"
 #include "runtimes/huggingface/guided/readers.h"
 
-static struct json_style style_of(const pdk_guide *what)
+struct json_style json_style_of(const pdk_guide *what)
 {
     return (struct json_style){
         .no_whitespace = (what->flags & PDK_GUIDE_NO_WHITESPACE) != 0,
@@ -21,13 +21,13 @@ pdk_status read_json_schema(struct grammar *grammar, const pdk_guide *what, gram
     struct json_limits limits = json_limits_default;
     limits.allow_nul = true;
     PDK_CLEANUP(json_document_freep) struct json_document *document = NULL;
-    struct json_style style = style_of(what);
+    struct json_style style = json_style_of(what);
     pdk_status status = json_read(what->text.data, what->text.length, &limits, &document, err);
     return status == PDK_OK ? json_schema_node(grammar, json_root(document), &style, ret_node, err) : status;
 }
 
 pdk_status read_json_object(struct grammar *grammar, const pdk_guide *what, grammar_node *ret_node, pdk_error *err)
 {
-    struct json_style style = style_of(what);
+    struct json_style style = json_style_of(what);
     return json_object_node(grammar, &style, ret_node, err);
 }

@@ -165,3 +165,16 @@ pdk_status grammar_text_number(struct grammar_text *text, uint32_t *ret_number, 
     *ret_number = (uint32_t)number;
     return PDK_OK;
 }
+
+void node_list_done(struct node_list *list)
+{
+    free(list->nodes);
+}
+
+pdk_status node_list_add(struct node_list *list, grammar_node node, pdk_error *err)
+{
+    if (!array_grow(&list->nodes, &list->room, list->count + 1))
+        return pdk_error_set(err, PDK_NO_MEMORY, NULL, "no memory for the grammar");
+    list->nodes[list->count++] = node;
+    return PDK_OK;
+}

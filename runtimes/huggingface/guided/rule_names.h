@@ -22,6 +22,11 @@ struct rule_names {
     uint32_t *table; /* open addressing: index + 1 */
 };
 
+struct node_list {
+    grammar_node *nodes;
+    size_t count, room;
+};
+
 struct grammar_text {
     const char *start, *at, *end;
     struct rule_names rules;
@@ -44,6 +49,9 @@ pdk_status rule_names_check(const struct grammar_text *text, const char *root, g
 pdk_status grammar_text_character(struct grammar_text *text, uint32_t *ret_code, pdk_error *err);
 /* {m}, {m,} or {m,n} behind the brace. */
 pdk_status grammar_text_number(struct grammar_text *text, uint32_t *ret_number, pdk_error *err);
+
+void node_list_done(struct node_list *list);
+pdk_status node_list_add(struct node_list *list, grammar_node node, pdk_error *err);
 
 /* The two notations. */
 pdk_status gbnf_read(struct grammar *grammar, const char *text, size_t length, grammar_node *ret_node, pdk_error *err);
