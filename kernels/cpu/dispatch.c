@@ -12,6 +12,29 @@
                 [WEIGHT_Q8_0] = linear_q8_0_##isa,                                                              \
                 [WEIGHT_Q4_0] = linear_q4_0_##isa,                                                              \
                 [WEIGHT_Q4_1] = linear_q4_1_##isa,                                                              \
+                [WEIGHT_Q5_0] = linear_q5_0_##isa,                                                              \
+                [WEIGHT_Q5_1] = linear_q5_1_##isa,                                                              \
+                [WEIGHT_Q2_K] = linear_q2_k_##isa,                                                              \
+                [WEIGHT_Q3_K] = linear_q3_k_##isa,                                                              \
+                [WEIGHT_Q4_K] = linear_q4_k_##isa,                                                              \
+                [WEIGHT_Q5_K] = linear_q5_k_##isa,                                                              \
+                [WEIGHT_Q6_K] = linear_q6_k_##isa,                                                              \
+                [WEIGHT_IQ1_S] = linear_iq1_##isa,                                                              \
+                [WEIGHT_IQ1_M] = linear_iq1_m_##isa,                                                            \
+                [WEIGHT_IQ2_XXS] = linear_iq2_xxs_##isa,                                                        \
+                [WEIGHT_IQ2_XS] = linear_iq2_##isa,                                                             \
+                [WEIGHT_IQ2_S] = linear_iq2_##isa,                                                              \
+                [WEIGHT_IQ3_XXS] = linear_iq3_xxs_##isa,                                                        \
+                [WEIGHT_IQ3_S] = linear_iq3_s_##isa,                                                            \
+                [WEIGHT_IQ4_NL] = linear_iq4_nl_##isa,                                                          \
+                [WEIGHT_IQ4_XS] = linear_iq4_xs_##isa,                                                          \
+                [WEIGHT_TQ1_0] = linear_q2_k_##isa,                                                             \
+                [WEIGHT_TQ2_0] = linear_q2_k_##isa,                                                             \
+                [WEIGHT_MXFP4] = linear_mxfp4_##isa,                                                            \
+                [WEIGHT_NVFP4] = linear_nvfp4_##isa,                                                            \
+                [WEIGHT_U4] = linear_u4_##isa,                                                                  \
+                [WEIGHT_S8] = linear_s8_##isa,                                                                  \
+                [WEIGHT_F8] = linear_f8_##isa,                                                                  \
             },                                                                                                  \
         .finish = finish_##isa, .norm_rms = norm_rms_##isa, .norm_layer = norm_layer_##isa, .rope = rope_##isa, \
         .attend_f32 = attend_f32_##isa, .attend_bf16 = attend_bf16_##isa,                                       \

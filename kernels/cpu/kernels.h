@@ -159,7 +159,11 @@ bool kernels_isa_named(const char *name, enum kernel_isa *ret_isa);
 
 #define KERNELS_DECLARE(isa)                                                                                   \
     linear_kernel linear_f32_##isa, linear_f16_##isa, linear_bf16_##isa, linear_q8_0_##isa, linear_q4_0_##isa, \
-        linear_q4_1_##isa;                                                                                     \
+        linear_q4_1_##isa, linear_q5_0_##isa, linear_q5_1_##isa, linear_q2_k_##isa, linear_q3_k_##isa,         \
+        linear_q4_k_##isa, linear_q5_k_##isa, linear_q6_k_##isa, linear_iq1_##isa, linear_iq1_m_##isa,         \
+        linear_iq2_xxs_##isa, linear_iq2_##isa, linear_iq3_xxs_##isa, linear_iq3_s_##isa, linear_iq4_nl_##isa, \
+        linear_iq4_xs_##isa, linear_mxfp4_##isa, linear_nvfp4_##isa, linear_u4_##isa, linear_s8_##isa,         \
+        linear_f8_##isa;                                                                                       \
     finish_kernel finish_##isa;                                                                                \
     norm_kernel norm_rms_##isa, norm_layer_##isa;                                                              \
     rope_kernel rope_##isa;                                                                                    \

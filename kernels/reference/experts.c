@@ -18,7 +18,7 @@ void reference_expert_up(const struct reference_experts *task, size_t expert, co
         return;
     }
     for (size_t n = 0; n < gate->rows; n++) {
-        struct reference_matrix row = {gate->type, 1, gate->columns, NULL};
+        struct reference_matrix row = {.type = gate->type, .rows = 1, .columns = gate->columns};
         float g, u;
         size_t offset = n * weight_row_bytes(gate->type, gate->columns);
         row.data = (const uint8_t *)gate->data + offset;
@@ -37,8 +37,8 @@ void reference_experts_down(const struct reference_matrix *downs, const float *b
         double sum = 0;
         for (size_t c = 0; c < chosen; c++) {
             size_t expert = (size_t)route[c];
-            struct reference_matrix row = {downs[expert].type, 1, columns,
-                (const uint8_t *)downs[expert].data + n * weight_row_bytes(downs[expert].type, columns)};
+            struct reference_matrix row = {.type = downs[expert].type, .rows = 1, .columns = columns};
+            row.data = (const uint8_t *)downs[expert].data + n * weight_row_bytes(row.type, columns);
             float value;
             reference_linear(
                 &row, &x[c * columns], bias != NULL ? &bias[expert * rows + n] : NULL, REFERENCE_NONE, 1, NULL, &value);

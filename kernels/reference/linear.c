@@ -1,7 +1,8 @@
-/* Matrix times row: linear, gated linear and the output head. Weights are dequantised a block at a time. */
+/* Matrix times row: linear, gated linear and the output head. Weights are dequantised a row at a time. */
 #include "kernels/reference/reference.h"
 
 #include <math.h>
+#include <stdlib.h>
 
 float reference_activate(int activation, float value)
 {
@@ -17,16 +18,14 @@ float reference_activate(int activation, float value)
 
 static double dot_row(const struct reference_matrix *matrix, size_t row, const float *x)
 {
-    enum { PIECE = 32 };
-    float piece[PIECE];
-    size_t block = weight_block(matrix->type);
-    const uint8_t *at = (const uint8_t *)matrix->data + row * weight_row_bytes(matrix->type, matrix->columns);
+    float *weights = malloc(matrix->columns * sizeof *weights);
     double sum = 0;
-    for (size_t k = 0; k < matrix->columns; k += block, at += weight_block_bytes(matrix->type)) {
-        reference_dequantize(matrix->type, at, block, piece);
-        for (size_t i = 0; i < block; i++)
-            sum += (double)piece[i] * x[k + i];
-    }
+    if (weights == NULL)
+        return NAN;
+    reference_row(matrix, row, weights);
+    for (size_t k = 0; k < matrix->columns; k++)
+        sum += (double)weights[k] * x[k];
+    free(weights);
     return sum;
 }
 

@@ -10,10 +10,12 @@ struct reference_matrix {
     int type; /* enum weight_type */
     size_t rows, columns;
     const void *data; /* as in a file */
+    struct weight_groups groups;
 };
 
-/* `count` weights, a multiple of the type's block. */
+/* `count` weights of a type that is not grouped, a multiple of its block. */
 void reference_dequantize(int type, const void *data, size_t count, float *out);
+/* The weights of one output, in the order of inputs. */
 void reference_row(const struct reference_matrix *matrix, size_t row, float *out);
 
 enum reference_activation { REFERENCE_NONE, REFERENCE_RELU, REFERENCE_SILU, REFERENCE_GELU, REFERENCE_GELU_TANH };

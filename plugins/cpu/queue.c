@@ -147,10 +147,10 @@ void queue_norm(pdk_queue *queue, const pdk_norm *op)
 
 void queue_linear(pdk_queue *queue, const pdk_linear *op)
 {
-    assert(op->in != op->out && op->in->columns == op->weight->columns && op->out->columns == op->weight->outputs);
+    assert(op->in != op->out && op->in->columns == op->weight->columns && op->out->columns == outputs_of(op->weight));
     assert(op->weight->use == PDK_WEIGHT_LINEAR || op->weight->use == PDK_WEIGHT_GATED);
     assert(op->bias == NULL ||
-           op->bias->count >= op->weight->outputs * (op->weight->use == PDK_WEIGHT_GATED ? (size_t)2 : 1));
+           op->bias->count >= outputs_of(op->weight) * (op->weight->use == PDK_WEIGHT_GATED ? (size_t)2 : 1));
     assert(op->residual == NULL || op->residual->columns == op->out->columns);
     record(queue, OP_LINEAR)->linear = *op;
 }
@@ -174,7 +174,7 @@ void queue_attention(pdk_queue *queue, const pdk_attention *op)
 
 void queue_head(pdk_queue *queue, const pdk_head *op)
 {
-    assert(op->in->columns == op->weight->columns && op->logits->columns == op->weight->outputs);
+    assert(op->in->columns == op->weight->columns && op->logits->columns == outputs_of(op->weight));
     assert(op->weight->use == PDK_WEIGHT_LINEAR || op->weight->use == PDK_WEIGHT_TIED);
     assert(op->logits->max_rows >= queue->batch->output_count);
     record(queue, OP_HEAD)->head = *op;

@@ -80,7 +80,7 @@ struct pdk_queue {
     uint32_t next_op;
     const struct op *op;
     uint32_t strip;     /* panels of an item of a linear or head */
-    const float *input; /* of a head: its rows, one after the other */
+    const float *input; /* of a linear or head: its rows, one after the other */
     size_t input_stride;
     const float *row_turns; /* of a rope_kv or latent_kv, or NULL */
     uint32_t strips;        /* of an expert's panels, or of latent attention's heads */

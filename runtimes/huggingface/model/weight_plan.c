@@ -110,7 +110,7 @@ static pdk_status find(const struct planner *p, enum role role, const char *endi
     tensor->used = true;
     if (tensor->type == 0)
         return pdk_error_set(p->err, PDK_UNSUPPORTED, name,
-            "%s is of type %s; known are F32, F16, BF16, Q8_0, Q4_0 and Q4_1", name, tensor->type_name);
+            "%s is of type %s; known are F32, F16, BF16 and GGUF's block types", name, tensor->type_name);
     *ret_tensor = tensor;
     return check_shape(p, tensor, want, name);
 }
@@ -189,7 +189,6 @@ static void add_part(
     weight->parts[i].first_row = first_row;
     weight->parts[i].rows = rows;
     weight->parts[i].columns = (uint32_t)tensor->shape[layout == LAYOUT_TRANSPOSED ? 0 : 1];
-    weight->type = i == 0 || weight->type == tensor->type ? tensor->type : PDK_TYPE_F32;
 }
 
 /* One weight of several matrices, each of `rows[i]` outputs, and their biases as one vector (zeros where one has none).
@@ -585,27 +584,25 @@ struct planned_weight *planner_weight(const struct planner *p, pdk_weight **slot
     return add_weight(p, slot, use);
 }
 
-static void add_planned(
-    struct planned_weight *weight, const struct tensor *tensor, int32_t type, uint32_t rows, uint32_t columns)
+static void add_planned(struct planned_weight *weight, const struct tensor *tensor, uint32_t rows, uint32_t columns)
 {
     uint32_t i = weight->part_count++;
     weight->parts[i].tensor = tensor;
     weight->parts[i].rows = rows;
     weight->parts[i].columns = columns;
-    weight->type = i == 0 || weight->type == type ? type : PDK_TYPE_F32;
 }
 
 void planner_part(
     struct planned_weight *weight, const struct tensor *tensor, uint64_t first_row, uint32_t rows, uint32_t columns)
 {
-    add_planned(weight, tensor, tensor->type, rows, columns);
+    add_planned(weight, tensor, rows, columns);
     weight->parts[weight->part_count - 1].first_row = first_row;
 }
 
 void planner_gather(struct planned_weight *weight, const struct tensor *tensor, const struct gather *gather,
     uint32_t rows, uint32_t columns)
 {
-    add_planned(weight, tensor, gather_type(tensor, gather), rows, columns);
+    add_planned(weight, tensor, rows, columns);
     weight->parts[weight->part_count - 1].gather = *gather;
 }
 

@@ -10,8 +10,7 @@ enum { PLAN_PARTS_MAX = 3 };
 
 struct planned_weight {
     pdk_weight **slot;
-    int32_t use;  /* PDK_WEIGHT_… */
-    int32_t type; /* PDK_TYPE_… to pack: the parts' own, or float32 where they differ */
+    int32_t use; /* PDK_WEIGHT_…; each part is packed in its own type */
     uint32_t part_count;
     struct {
         const struct tensor *tensor;

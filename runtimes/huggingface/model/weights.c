@@ -38,11 +38,19 @@ static pdk_string part_bytes(const struct planned_weight *weight, uint32_t i)
     return (pdk_string){(const char *)tensor->data + first, bytes};
 }
 
+/* The type that a part is packed in. */
+static int32_t part_type(const struct planned_weight *weight, uint32_t i)
+{
+    const struct tensor *tensor = weight->parts[i].tensor;
+    bool gathered = weight->parts[i].gather.kind != GATHER_NONE;
+    return gathered ? gather_type(tensor, &weight->parts[i].gather) : tensor->type;
+}
+
 /* The parts as the backend takes them; data still in the file. */
 static void make_matrices(const struct planned_weight *weight, pdk_matrix matrices[PLAN_PARTS_MAX])
 {
     for (uint32_t i = 0; i < weight->part_count; i++) {
-        matrices[i] = (pdk_matrix){.type = weight->type,
+        matrices[i] = (pdk_matrix){.type = part_type(weight, i),
             .rows = weight->parts[i].rows,
             .columns = weight->parts[i].columns,
             .data = part_bytes(weight, i).data};
@@ -84,47 +92,47 @@ static pdk_status check_budget(uint64_t bytes, uint64_t limit, pdk_error *err)
     return pdk_error_set(err, PDK_NO_MEMORY, "memory", "the weights need %s, limit %s", needs, has);
 }
 
-/* Copies the parts into one buffer of the type to pack, where they differ in type or layout or lie at an odd address.
- */
+static pdk_status copy_part(const struct model *model, const struct planned_weight *weight, uint32_t i,
+    const pdk_matrix *matrix, void *to, pdk_error *err)
+{
+    const struct gather *gather = &weight->parts[i].gather;
+    if (gather->kind != GATHER_NONE)
+        return gather_rows(weight->parts[i].tensor, gather, matrix->rows, matrix->columns, to, err);
+    layout_copy(weight->parts[i].layout, &model->config, matrix->data, matrix->rows,
+        matrix->columns / number_block(matrix->type), number_block_bytes(matrix->type), to);
+    return PDK_OK;
+}
+
+/* Copies parts that a backend does not take as they lie: in another layout or form, or at an odd address, as a
+ * safetensors file's may. */
 static pdk_status convert(const struct model *model, const struct planned_weight *weight,
     pdk_matrix matrices[PLAN_PARTS_MAX], void **ret_buffer, pdk_error *err)
 {
-    bool needed = false;
-    size_t total = 0;
+    size_t total = 0, bytes[PLAN_PARTS_MAX] = {0};
     for (uint32_t i = 0; i < weight->part_count; i++) {
-        needed |= weight->parts[i].tensor->type != weight->type || weight->parts[i].layout != LAYOUT_ROWS ||
-                  weight->parts[i].gather.kind != GATHER_NONE || (uintptr_t)matrices[i].data % 2 != 0;
-        size_t bytes = (size_t)matrices[i].columns / number_block(weight->type) * number_block_bytes(weight->type);
-        if (__builtin_mul_overflow(bytes, matrices[i].rows, &bytes) || __builtin_add_overflow(total, bytes, &total))
-            return pdk_error_set(err, PDK_NO_MEMORY, "model", "a weight is too large to convert");
+        if (weight->parts[i].layout == LAYOUT_ROWS && weight->parts[i].gather.kind == GATHER_NONE &&
+            (uintptr_t)matrices[i].data % 2 == 0)
+            continue;
+        size_t row =
+            (size_t)matrices[i].columns / number_block(matrices[i].type) * number_block_bytes(matrices[i].type);
+        if (__builtin_mul_overflow(row, matrices[i].rows, &bytes[i]) || bytes[i] > SIZE_MAX - 1 ||
+            __builtin_add_overflow(total, bytes[i] + bytes[i] % 2, &total))
+            return pdk_error_set(err, PDK_NO_MEMORY, "model", "a weight is too large to copy");
     }
-    if (!needed)
+    if (total == 0)
         return PDK_OK;
     uint8_t *buffer = malloc(total), *to = buffer;
     if (buffer == NULL)
-        return pdk_error_set(err, PDK_NO_MEMORY, "model", "no memory for %zu bytes of converted weights", total);
-    for (uint32_t i = 0; i < weight->part_count; i++) {
-        int32_t from = weight->parts[i].tensor->type;
-        size_t count = (size_t)matrices[i].rows * matrices[i].columns;
-        size_t bytes = count / number_block(weight->type) * number_block_bytes(weight->type);
-        uint32_t block = number_block(weight->type);
-        pdk_status status = PDK_OK;
-        if (weight->parts[i].gather.kind != GATHER_NONE)
-            status = gather_rows(weight->parts[i].tensor, &weight->parts[i].gather, matrices[i].rows,
-                matrices[i].columns, weight->type, to, err);
-        else if (from == weight->type)
-            layout_copy(weight->parts[i].layout, &model->config, matrices[i].data, matrices[i].rows,
-                matrices[i].columns / block, number_block_bytes(weight->type), to);
-        else
-            numbers_to_floats(from, matrices[i].data, count, (float *)(void *)to);
-        if (status != PDK_OK) {
-            free(buffer);
-            return status;
-        }
-        matrices[i].data = to;
-        to += bytes;
-    }
+        return pdk_error_set(err, PDK_NO_MEMORY, "model", "no memory for %zu bytes of weights", total);
     *ret_buffer = buffer;
+    for (uint32_t i = 0; i < weight->part_count; to += bytes[i] + bytes[i] % 2, i++) {
+        if (bytes[i] == 0)
+            continue;
+        pdk_status status = copy_part(model, weight, i, &matrices[i], to, err);
+        if (status != PDK_OK)
+            return status;
+        matrices[i].data = to;
+    }
     return PDK_OK;
 }
 
@@ -169,6 +177,10 @@ static pdk_status load_vector(struct model *model, const struct planned_vector *
         return pdk_error_set(err, PDK_NO_MEMORY, "model", "no memory for a vector of %zu numbers", total);
     for (uint32_t i = 0; i < vector->part_count; i++) {
         const struct vector_part *part = &vector->parts[i];
+        if (part->tensor != NULL && !number_is_plain(part->tensor->type))
+            return pdk_error_set(err, PDK_UNSUPPORTED, "tensors",
+                "%.*s, a vector, is of type %s; known are F32, F16, BF16", (int)part->tensor->name.length,
+                part->tensor->name.data, part->tensor->type_name);
         if (part->tensor != NULL && !read_part(model, part, values + at))
             return pdk_error_set(err, PDK_NO_MEMORY, "model", "no memory for a vector of %zu numbers", total);
         at += part->count;
@@ -230,12 +242,12 @@ static pdk_status load_positions(struct model *model, const struct tensor *facto
 /* The type that most bytes are of. */
 static int32_t main_type(const struct weight_plan *plan)
 {
-    uint64_t bytes[8] = {0};
+    uint64_t bytes[PDK_TYPE_END] = {0};
     int32_t best = PDK_TYPE_F32;
     for (size_t i = 0; i < plan->weight_count; i++)
         for (uint32_t k = 0; k < plan->weights[i].part_count; k++)
-            bytes[plan->weights[i].parts[k].tensor->type & 7] += part_bytes(&plan->weights[i], k).length;
-    for (int32_t i = 1; i < 8; i++)
+            bytes[part_type(&plan->weights[i], k)] += part_bytes(&plan->weights[i], k).length;
+    for (int32_t i = 1; i < PDK_TYPE_END; i++)
         if (bytes[i] > bytes[best])
             best = i;
     return best;

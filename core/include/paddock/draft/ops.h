@@ -17,14 +17,40 @@ extern "C" {
 
 #define PDK_EXT_OPS "paddock.ops/1"
 
-/* How numbers lie in a file. Block types are GGUF's, 32 or 256 weights a block. */
+/* How numbers lie in a file. Block types are GGUF's, of 32, 64 or 256 weights; kernels/types.h and kernels/blocks say
+ * what their bytes are. */
 enum {
     PDK_TYPE_F32 = 1,
     PDK_TYPE_F16 = 2,
     PDK_TYPE_BF16 = 3,
     PDK_TYPE_Q8_0 = 4, /* f16 d, s8 q[32]: d*q */
     PDK_TYPE_Q4_0 = 5, /* f16 d, u4 q[32], low nibbles first: d*(q-8) */
-    PDK_TYPE_Q4_1 = 6  /* f16 d, f16 m, u4 q[32]: d*q + m */
+    PDK_TYPE_Q4_1 = 6, /* f16 d, f16 m, u4 q[32]: d*q + m */
+    PDK_TYPE_Q5_0 = 7,
+    PDK_TYPE_Q5_1 = 8,
+    PDK_TYPE_Q2_K = 9,
+    PDK_TYPE_Q3_K = 10,
+    PDK_TYPE_Q4_K = 11,
+    PDK_TYPE_Q5_K = 12,
+    PDK_TYPE_Q6_K = 13,
+    PDK_TYPE_IQ1_S = 14,
+    PDK_TYPE_IQ1_M = 15,
+    PDK_TYPE_IQ2_XXS = 16,
+    PDK_TYPE_IQ2_XS = 17,
+    PDK_TYPE_IQ2_S = 18,
+    PDK_TYPE_IQ3_XXS = 19,
+    PDK_TYPE_IQ3_S = 20,
+    PDK_TYPE_IQ4_NL = 21,
+    PDK_TYPE_IQ4_XS = 22,
+    PDK_TYPE_TQ1_0 = 23,
+    PDK_TYPE_TQ2_0 = 24,
+    PDK_TYPE_MXFP4 = 25, /* e8m0 d, e2m1 q[32], element i in the low half of byte i, i + 16 in the high one: d*q */
+    PDK_TYPE_NVFP4 = 26,
+    /* The scales of these stand apart, one for each `group` columns of a row: scale * (q - zero). */
+    PDK_TYPE_U4 = 27, /* u4 q, column 2i in the low half of byte i */
+    PDK_TYPE_S8 = 28, /* s8 q */
+    PDK_TYPE_F8 = 29, /* e4m3 q, no infinities; none may be a NaN */
+    PDK_TYPE_END = 30
 };
 
 enum { PDK_KV_BLOCK_TOKENS = 16 };
@@ -42,6 +68,14 @@ typedef struct pdk_matrix {
     uint32_t columns; /* a multiple of the type's block */
     uint32_t reserved;
     const void *data; /* rows of columns, without padding; aligned to 2 bytes at least */
+
+    /* Of PDK_TYPE_U4, PDK_TYPE_S8, PDK_TYPE_F8; for all others these are 0. Scales and zeros are [rows][groups], groups
+     * being columns / group, rounded up. */
+    const void *scales;
+    const int16_t *zeros;   /* or NULL: none */
+    const uint32_t *inputs; /* [columns], a permutation: which input each column multiplies; NULL: its own */
+    uint32_t group;         /* columns of a scale; `columns` or more: one for a row */
+    int32_t scale_type;     /* PDK_TYPE_F32, PDK_TYPE_F16 or PDK_TYPE_BF16 */
 } pdk_matrix;
 
 enum {
@@ -316,8 +350,8 @@ typedef struct pdk_ops {
 
     /* Bytes that weight_load would hold for these matrices. [any-thread] */
     uint64_t (*weight_bytes)(void *self, const pdk_matrix *matrices, size_t count, int32_t use);
-    /* Packs matrices of one type and width, borrowed for the call. Gives `ret_weight`. PDK_UNSUPPORTED: a type it
-     * lacks, named. [main-thread] */
+    /* Packs matrices of one width, borrowed for the call; their types may differ. Gives `ret_weight`. PDK_UNSUPPORTED:
+     * a type it lacks, named. [main-thread] */
     pdk_status (*weight_load)(
         void *self, const pdk_matrix *matrices, size_t count, int32_t use, pdk_weight **ret_weight, pdk_error *err);
     void (*weight_free)(void *self, pdk_weight *weight); /* takes NULL */
