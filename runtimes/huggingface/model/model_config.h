@@ -4,6 +4,7 @@
 
 #include "runtimes/huggingface/model/architectures.h"
 #include "runtimes/huggingface/model/config_reader.h"
+#include "runtimes/huggingface/model/quantisation.h"
 
 enum { MODEL_LAYERS_MAX = 1024, MODEL_STOPS_MAX = 64 };
 
@@ -37,6 +38,7 @@ struct model_config {
     bool norm_after, final_norm, parallel, tied;
     int32_t rope_order;
     struct rope_config rope;
+    struct quantisation quantisation;
     int64_t bos_id, pad_id; /* -1: none */
     uint32_t eos_ids[MODEL_STOPS_MAX];
     uint32_t eos_count;

@@ -9,6 +9,7 @@
 #include "runtimes/huggingface/model/gguf_tokens.h"
 #include "runtimes/huggingface/model/mapping.h"
 #include "runtimes/huggingface/model/numbers.h"
+#include "runtimes/huggingface/model/quantised.h"
 #include "runtimes/huggingface/model/rope.h"
 
 #include <inttypes.h>
@@ -27,10 +28,13 @@ static void make_matrices(const struct planned_weight *weight, pdk_matrix matric
 {
     for (uint32_t i = 0; i < weight->part_count; i++) {
         const struct tensor *tensor = weight->parts[i].tensor;
-        matrices[i] = (pdk_matrix){.type = tensor->type,
-            .rows = weight->parts[i].rows,
-            .columns = weight->parts[i].columns,
-            .data = tensor->data + weight->parts[i].first_row * row_bytes(tensor, weight->parts[i].columns)};
+        if (tensor->quantised != NULL)
+            matrices[i] = quantised_shape(tensor, weight->parts[i].rows);
+        else
+            matrices[i] = (pdk_matrix){.type = tensor->type,
+                .rows = weight->parts[i].rows,
+                .columns = weight->parts[i].columns,
+                .data = tensor->data + weight->parts[i].first_row * row_bytes(tensor, weight->parts[i].columns)};
     }
 }
 
@@ -72,7 +76,7 @@ static pdk_status align(
 {
     size_t total = 0, bytes[PLAN_PARTS_MAX] = {0};
     for (uint32_t i = 0; i < weight->part_count; i++) {
-        if ((uintptr_t)matrices[i].data % 2 == 0)
+        if ((uintptr_t)matrices[i].data % 2 == 0 || weight->parts[i].tensor->quantised != NULL)
             continue;
         if (__builtin_mul_overflow(
                 row_bytes(weight->parts[i].tensor, matrices[i].columns), matrices[i].rows, &bytes[i]) ||
@@ -97,11 +101,18 @@ static pdk_status align(
 static pdk_status load_weight(struct model *model, const struct planned_weight *weight, pdk_error *err)
 {
     pdk_matrix matrices[PLAN_PARTS_MAX];
+    void *unpacked[PLAN_PARTS_MAX] = {NULL};
     make_matrices(weight, matrices);
     PDK_AUTO_FREE void *buffer = NULL;
     pdk_status status = align(weight, matrices, &buffer, err);
+    for (uint32_t i = 0; i < weight->part_count && status == PDK_OK; i++)
+        if (weight->parts[i].tensor->quantised != NULL)
+            status = quantised_unpack(weight->parts[i].tensor, weight->parts[i].first_row, weight->parts[i].rows,
+                &matrices[i], &unpacked[i], err);
     if (status == PDK_OK)
         status = model->ops->weight_load(model->compute, matrices, weight->part_count, weight->use, weight->slot, err);
+    for (uint32_t i = 0; i < weight->part_count; i++)
+        free(unpacked[i]);
     const struct tensor *first = weight->parts[0].tensor;
     if (status != PDK_OK)
         return pdk_error_wrap(
