@@ -60,6 +60,15 @@ static pdk_status unknown(const char *name, bool gguf, pdk_error *err)
         "architecture '%s' is not known; known are %s", printable(name).text, known);
 }
 
+/* A GGUF of experts may bear the name of the dense family that it grew from. */
+static bool has_experts(const struct config_reader *reader)
+{
+    char key[96];
+    uint64_t count;
+    snprintf(key, sizeof key, "%s.expert_count", reader->prefix);
+    return gguf_uint(reader->gguf, key, &count) && count != 0;
+}
+
 static pdk_status find_row(struct config_reader *reader, const struct architecture **ret_row, pdk_error *err)
 {
     if (reader->gguf != NULL) {
@@ -67,7 +76,7 @@ static pdk_status find_row(struct config_reader *reader, const struct architectu
         if (!gguf_string(reader->gguf, "general.architecture", &name))
             return pdk_error_set(err, PDK_INVALID, "general.architecture", "the GGUF has no general.architecture");
         snprintf(reader->prefix, sizeof reader->prefix, "%.*s", (int)(name.length < 64 ? name.length : 63), name.data);
-        *ret_row = architecture_find_gguf(reader->prefix);
+        *ret_row = architecture_find_gguf(reader->prefix, has_experts(reader));
         return *ret_row != NULL ? PDK_OK : unknown(reader->prefix, true, err);
     }
     const char *class_name = NULL, *model_type = NULL;
@@ -271,6 +280,8 @@ static pdk_status read_one_key_head(struct config_reader *reader, struct model_c
 
 static pdk_status derive_heads(struct config_reader *reader, struct model_config *config, pdk_error *err)
 {
+    if (config->row->names[ROLE_KV_A] != NULL)
+        return latent_config_read(reader, config, err);
     pdk_status status = read_one_key_head(reader, config, err);
     if (status != PDK_OK)
         return status;
@@ -365,8 +376,8 @@ static pdk_status read_ids(struct config_reader *reader, struct model_config *co
 pdk_status model_config_read(struct config_reader *reader, struct model_config *ret_config, pdk_error *err)
 {
     struct model_config config = {.from_gguf = reader->gguf != NULL};
-    static pdk_status (*const steps[])(struct config_reader *, struct model_config *, pdk_error *) = {
-        read_uints, derive_heads, read_reals, read_flags, read_activation, layer_kinds_read, read_ids};
+    static pdk_status (*const steps[])(struct config_reader *, struct model_config *, pdk_error *) = {read_uints,
+        derive_heads, read_reals, read_flags, read_activation, experts_config_read, layer_kinds_read, read_ids};
     pdk_status status = find_row(reader, &config.row, err);
     if (status == PDK_OK)
         status = refuse_quantised(reader, err);
@@ -380,6 +391,7 @@ pdk_status model_config_read(struct config_reader *reader, struct model_config *
     config.rope_order = config.from_gguf ? config.row->gguf_rope_order : config.row->rope_order;
     if (config.positioning == POSITIONS_ROPE)
         status = rope_config_read(reader, &config, err);
+    latent_config_finish(&config);
     if (status == PDK_OK)
         *ret_config = config;
     return status;

@@ -200,14 +200,14 @@ static pdk_status check(const struct rope_config *rope, pdk_error *err)
 static pdk_status find_dims(
     struct config_reader *reader, const struct model_config *config, double partial, uint32_t *ret_dims, pdk_error *err)
 {
-    uint32_t dims = (uint32_t)(config->head_dim * partial);
+    uint32_t head = config->latent.rank != 0 ? config->latent.rope : config->head_dim;
+    uint32_t dims = (uint32_t)(head * partial);
     pdk_status status = config_uint(reader, &dims_field, &dims, NULL, err);
     if (status != PDK_OK)
         return status;
-    if (dims < 2 || dims % 2 != 0 || dims > config->head_dim)
+    if (dims < 2 || dims % 2 != 0 || dims > head)
         return pdk_error_set(err, PDK_INVALID, "rope",
-            "%" PRIu32 " of a head's %" PRIu32 " numbers are turned; it must be an even share of them", dims,
-            config->head_dim);
+            "%" PRIu32 " of a head's %" PRIu32 " numbers are turned; it must be an even share of them", dims, head);
     *ret_dims = dims;
     return PDK_OK;
 }
