@@ -21,6 +21,8 @@ void reference_row(const struct reference_matrix *matrix, size_t row, float *out
 enum reference_activation { REFERENCE_NONE, REFERENCE_RELU, REFERENCE_SILU, REFERENCE_GELU, REFERENCE_GELU_TANH };
 float reference_activate(int activation, float value);
 
+/* Of one row of the matrix with x; NaN without memory. */
+double reference_dot(const struct reference_matrix *matrix, size_t row, const float *x);
 /* out[n] = activation(x * matrix^T + bias) * scale + residual. bias and residual may be NULL. */
 void reference_linear(const struct reference_matrix *matrix, const float *x, const float *bias, int activation,
     float scale, const float *residual, float *out);

@@ -149,6 +149,7 @@ static void fill_served(struct loaded *loaded, const pdk_host *host)
     served->wants_parts = settings->wants_parts;
     if (!settings->wants_parts_given && loaded->template != NULL)
         served->wants_parts = template_wants_parts(loaded->template);
+    served->guide_vocabulary = loaded->guide_vocabulary;
     served->template_vars = settings->template_vars;
     served->sampling.vocabulary = model_facts(loaded->model)->vocabulary_size;
     served->sampling.eos_ids = loaded->eos_ids;
@@ -257,6 +258,11 @@ pdk_status load_all(struct loaded *loaded, const pdk_host *host, const pdk_model
     if (status != PDK_OK)
         return status;
     find_eos(loaded);
+    if (loaded->tokenizer != NULL)
+        status = guide_vocabulary_new(loaded->tokenizer, model_facts(loaded->model)->vocabulary_size, loaded->eos_ids,
+            loaded->eos_count, &loaded->guide_vocabulary, err);
+    if (status != PDK_OK)
+        return status;
     fill_served(loaded, host);
     status = load_info(loaded, err);
     if (status != PDK_OK)
@@ -279,6 +285,7 @@ void loaded_done(struct loaded *loaded)
     loaded->front = front_stop(loaded->front);
     loaded->served.metrics = metrics_free(loaded->served.metrics);
     buffer_done(&loaded->tokenizer_info);
+    loaded->guide_vocabulary = guide_vocabulary_free(loaded->guide_vocabulary);
     loaded->template = template_free(loaded->template);
     loaded->tokenizer = tokenizer_free(loaded->tokenizer);
     loaded->model = model_free(loaded->model);

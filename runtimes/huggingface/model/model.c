@@ -8,6 +8,7 @@
 #include "core/base/error.h"
 #include "core/base/siphash.h"
 #include "runtimes/huggingface/model/generation_config.h"
+#include "runtimes/huggingface/model/rope.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -146,8 +147,11 @@ static void hash_content(struct model *model)
     const struct model_config *config = &model->config;
     const double numbers[] = {config->epsilon, config->embedding_scale, config->residual_scale, config->attention_scale,
         config->logit_scale, config->attention_cap, config->logit_cap, config->rope.theta, config->rope.factor,
-        config->window, config->rope.type, config->experts.chosen, config->experts.groups_chosen, config->experts.score,
-        config->experts.normalise, config->experts.scale, config->experts.limit};
+        config->window, config->rope.type, config->rope.dims, config->rope.original_context,
+        (double)rope_magnitude(&config->rope), config->rope.wanted_context, config->local_rope.theta,
+        config->positioning, config->parallel, config->scale_by_depth, config->residual_of_norm, config->experts.chosen,
+        config->experts.groups_chosen, config->experts.score, config->experts.normalise, config->experts.scale,
+        config->experts.limit};
     model->facts.content_hash = siphash64(&key, numbers, sizeof numbers);
 }
 

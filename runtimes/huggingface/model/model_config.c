@@ -95,7 +95,7 @@ static pdk_status find_row(struct config_reader *reader, const struct architectu
         return unknown(class_name != NULL ? class_name : model_type, false, err);
     if (!(*ret_row)->text_config)
         return PDK_OK;
-    const struct json *text = config_find(reader, "text_config");
+    const struct json *text = json_get(reader->file, "text_config"); /* overrides are of its members */
     if (text == NULL || text->type != JSON_OBJECT)
         return pdk_error_set(err, PDK_INVALID, "text_config", "text_config must be an object");
     reader->outer = reader->file;

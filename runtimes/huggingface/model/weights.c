@@ -38,12 +38,11 @@ static pdk_string part_bytes(const struct planned_weight *weight, uint32_t i)
     return (pdk_string){(const char *)tensor->data + first, bytes};
 }
 
-/* The type that a part is packed in. */
 static int32_t part_type(const struct planned_weight *weight, uint32_t i)
 {
+    const struct gather *gather = &weight->parts[i].gather;
     const struct tensor *tensor = weight->parts[i].tensor;
-    bool gathered = weight->parts[i].gather.kind != GATHER_NONE;
-    return gathered ? gather_type(tensor, &weight->parts[i].gather) : tensor->type;
+    return gather->kind != GATHER_NONE ? gather_type(tensor, gather) : tensor->type;
 }
 
 /* The parts as the backend takes them; data still in the file. */
@@ -92,43 +91,42 @@ static pdk_status check_budget(uint64_t bytes, uint64_t limit, pdk_error *err)
     return pdk_error_set(err, PDK_NO_MEMORY, "memory", "the weights need %s, limit %s", needs, has);
 }
 
-static pdk_status copy_part(const struct model *model, const struct planned_weight *weight, uint32_t i,
-    const pdk_matrix *matrix, void *to, pdk_error *err)
+/* Whether a part's bytes cannot be handed over where they lie: backends want rows of blocks at even addresses. */
+static bool wants_copy(const struct planned_weight *weight, uint32_t i, const pdk_matrix *matrix)
 {
-    const struct gather *gather = &weight->parts[i].gather;
-    if (gather->kind != GATHER_NONE)
-        return gather_rows(weight->parts[i].tensor, gather, matrix->rows, matrix->columns, to, err);
-    layout_copy(weight->parts[i].layout, &model->config, matrix->data, matrix->rows,
-        matrix->columns / number_block(matrix->type), number_block_bytes(matrix->type), to);
-    return PDK_OK;
+    return weight->parts[i].layout != LAYOUT_ROWS || weight->parts[i].gather.kind != GATHER_NONE ||
+           (uintptr_t)matrix->data % 2 != 0;
 }
 
-/* Copies parts that a backend does not take as they lie: in another layout or form, or at an odd address, as a
- * safetensors file's may. */
+/* Copies those parts into one buffer, in the order of a weight. */
 static pdk_status convert(const struct model *model, const struct planned_weight *weight,
     pdk_matrix matrices[PLAN_PARTS_MAX], void **ret_buffer, pdk_error *err)
 {
     size_t total = 0, bytes[PLAN_PARTS_MAX] = {0};
     for (uint32_t i = 0; i < weight->part_count; i++) {
-        if (weight->parts[i].layout == LAYOUT_ROWS && weight->parts[i].gather.kind == GATHER_NONE &&
-            (uintptr_t)matrices[i].data % 2 == 0)
+        if (!wants_copy(weight, i, &matrices[i]))
             continue;
         size_t row =
-            (size_t)matrices[i].columns / number_block(matrices[i].type) * number_block_bytes(matrices[i].type);
-        if (__builtin_mul_overflow(row, matrices[i].rows, &bytes[i]) || bytes[i] > SIZE_MAX - 1 ||
-            __builtin_add_overflow(total, bytes[i] + bytes[i] % 2, &total))
-            return pdk_error_set(err, PDK_NO_MEMORY, "model", "a weight is too large to copy");
+            matrices[i].columns / number_block(matrices[i].type) * (size_t)number_block_bytes(matrices[i].type);
+        if (__builtin_mul_overflow(row, matrices[i].rows, &bytes[i]) || __builtin_add_overflow(total, bytes[i], &total))
+            return pdk_error_set(err, PDK_NO_MEMORY, "model", "a weight is too large to convert");
     }
     if (total == 0)
         return PDK_OK;
     uint8_t *buffer = malloc(total), *to = buffer;
     if (buffer == NULL)
-        return pdk_error_set(err, PDK_NO_MEMORY, "model", "no memory for %zu bytes of weights", total);
+        return pdk_error_set(err, PDK_NO_MEMORY, "model", "no memory for %zu bytes of converted weights", total);
     *ret_buffer = buffer;
-    for (uint32_t i = 0; i < weight->part_count; to += bytes[i] + bytes[i] % 2, i++) {
+    for (uint32_t i = 0; i < weight->part_count; to += bytes[i], i++) {
         if (bytes[i] == 0)
             continue;
-        pdk_status status = copy_part(model, weight, i, &matrices[i], to, err);
+        pdk_status status = PDK_OK;
+        if (weight->parts[i].gather.kind != GATHER_NONE)
+            status = gather_rows(weight->parts[i].tensor, &weight->parts[i].gather, matrices[i].rows,
+                matrices[i].columns, matrices[i].type, to, err);
+        else
+            layout_copy(weight->parts[i].layout, &model->config, matrices[i].data, matrices[i].rows,
+                matrices[i].columns / number_block(matrices[i].type), number_block_bytes(matrices[i].type), to);
         if (status != PDK_OK)
             return status;
         matrices[i].data = to;
@@ -177,11 +175,12 @@ static pdk_status load_vector(struct model *model, const struct planned_vector *
         return pdk_error_set(err, PDK_NO_MEMORY, "model", "no memory for a vector of %zu numbers", total);
     for (uint32_t i = 0; i < vector->part_count; i++) {
         const struct vector_part *part = &vector->parts[i];
-        if (part->tensor != NULL && !number_is_plain(part->tensor->type))
+        const struct tensor *tensor = part->tensor;
+        if (tensor != NULL && !number_is_plain(tensor->type))
             return pdk_error_set(err, PDK_UNSUPPORTED, "tensors",
-                "%.*s, a vector, is of type %s; known are F32, F16, BF16", (int)part->tensor->name.length,
-                part->tensor->name.data, part->tensor->type_name);
-        if (part->tensor != NULL && !read_part(model, part, values + at))
+                "%.*s, a vector, is of type %s; known are F32, F16, BF16", (int)tensor->name.length, tensor->name.data,
+                tensor->type_name);
+        if (tensor != NULL && !read_part(model, part, values + at))
             return pdk_error_set(err, PDK_NO_MEMORY, "model", "no memory for a vector of %zu numbers", total);
         at += part->count;
     }
@@ -246,7 +245,7 @@ static int32_t main_type(const struct weight_plan *plan)
     int32_t best = PDK_TYPE_F32;
     for (size_t i = 0; i < plan->weight_count; i++)
         for (uint32_t k = 0; k < plan->weights[i].part_count; k++)
-            bytes[part_type(&plan->weights[i], k)] += part_bytes(&plan->weights[i], k).length;
+            bytes[plan->weights[i].parts[k].tensor->type] += part_bytes(&plan->weights[i], k).length;
     for (int32_t i = 1; i < PDK_TYPE_END; i++)
         if (bytes[i] > bytes[best])
             best = i;
