@@ -47,6 +47,11 @@ pdk_status grammar_status(const struct grammar *grammar, pdk_error *err)
     return PDK_OK;
 }
 
+int64_t grammar_deadline_ms(const struct grammar *grammar)
+{
+    return grammar->budget.deadline_ms;
+}
+
 static grammar_node fail(struct grammar *grammar, pdk_status status)
 {
     if (grammar->status == PDK_OK)
