@@ -63,6 +63,14 @@ static pdk_status load_weights(struct loaded *loaded, const pdk_host *host, cons
     return model_load(&request, &loaded->model, err);
 }
 
+/* Whether the method that was asked for, by its name or that of a kernel for it, is the file's. */
+static bool is_stored_so(const char *asked, const char *stored)
+{
+    size_t length = stored != NULL ? strlen(stored) : 0;
+    return stored != NULL && strncmp(asked, stored, length) == 0 &&
+           (asked[length] == '\0' || strcmp(asked + length, "_marlin") == 0);
+}
+
 /* --load-format and --quantization say what the files should be; they do not change how they are read. */
 static pdk_status check_formats(const struct loaded *loaded, pdk_error *err)
 {
@@ -73,10 +81,13 @@ static pdk_status check_formats(const struct loaded *loaded, pdk_error *err)
         return pdk_error_value(err, PDK_INVALID, "--load-format", format,
             "--load-format: %s was asked for, and the model is %s", format, is);
     const char *quantization = options_text(options, options_given(options, "q") ? "q" : "quantization");
-    if (quantization == NULL || strcmp(quantization, "none") == 0 || strcmp(quantization, is) == 0)
+    const char *stored = model_gguf(loaded->model) != NULL ? "gguf" : model_facts(loaded->model)->quantisation;
+    if (quantization == NULL || strcmp(quantization, "none") == 0 || is_stored_so(quantization, stored))
         return PDK_OK;
     return pdk_error_value(err, PDK_UNSUPPORTED, "--quantization", quantization,
-        "--quantization: '%.64s' is not how this model (%s) is stored; supported: gguf, none", quantization, is);
+        "--quantization: '%.64s' is not how this model (%s) is stored; supported: awq, gptq, fp8, compressed-tensors, "
+        "mxfp4, gguf, none",
+        quantization, stored != NULL ? stored : "not quantized");
 }
 
 /* Puts what `json` sets over the defaults, and its max_new_tokens over the server's cap: unlike the model's own file,
@@ -149,6 +160,7 @@ static void fill_served(struct loaded *loaded, const pdk_host *host)
     served->wants_parts = settings->wants_parts;
     if (!settings->wants_parts_given && loaded->template != NULL)
         served->wants_parts = template_wants_parts(loaded->template);
+    served->guide_vocabulary = loaded->guide_vocabulary;
     served->template_vars = settings->template_vars;
     served->sampling.vocabulary = model_facts(loaded->model)->vocabulary_size;
     served->sampling.eos_ids = loaded->eos_ids;
@@ -257,6 +269,11 @@ pdk_status load_all(struct loaded *loaded, const pdk_host *host, const pdk_model
     if (status != PDK_OK)
         return status;
     find_eos(loaded);
+    if (loaded->tokenizer != NULL)
+        status = guide_vocabulary_new(loaded->tokenizer, model_facts(loaded->model)->vocabulary_size, loaded->eos_ids,
+            loaded->eos_count, &loaded->guide_vocabulary, err);
+    if (status != PDK_OK)
+        return status;
     fill_served(loaded, host);
     status = load_info(loaded, err);
     if (status != PDK_OK)
@@ -279,6 +296,7 @@ void loaded_done(struct loaded *loaded)
     loaded->front = front_stop(loaded->front);
     loaded->served.metrics = metrics_free(loaded->served.metrics);
     buffer_done(&loaded->tokenizer_info);
+    loaded->guide_vocabulary = guide_vocabulary_free(loaded->guide_vocabulary);
     loaded->template = template_free(loaded->template);
     loaded->tokenizer = tokenizer_free(loaded->tokenizer);
     loaded->model = model_free(loaded->model);

@@ -14,6 +14,7 @@ struct loaded {
     struct tokenizer *tokenizer;
     struct template *template;
     struct buffer tokenizer_info;
+    struct guide_vocabulary *guide_vocabulary;
     struct served served;
     struct front *front;
     uint32_t eos_ids[MODEL_EOS_MAX + 1]; /* "the" end of sequence first */

@@ -125,6 +125,21 @@ static pdk_status find_limit(struct job *job, uint32_t *ret_limit, pdk_error *er
     return engine_fits(served->engine, limit, err);
 }
 
+/* What the answer has to be. The client's fault, whatever is wrong with it. */
+static pdk_status make_guide(const struct job *job, struct guide **ret_guide, pdk_error *err)
+{
+    const struct guide_vocabulary *vocabulary = job->served->guide_vocabulary;
+    const pdk_guide *what = &job->request->guide;
+    if (what->kind == PDK_GUIDE_NONE || (job->request->flags & PDK_FLAG_BEAM_SEARCH) != 0)
+        return PDK_OK;
+    if (vocabulary == NULL)
+        return pdk_error_set(err, PDK_INVALID, NULL, "structured output needs a tokenizer, which this model has not");
+    pdk_status status = guide_new(vocabulary, what, ret_guide, err);
+    if (status == PDK_UNSUPPORTED || status == PDK_TOO_LARGE)
+        return err->status = PDK_INVALID;
+    return status;
+}
+
 static pdk_status make_generation(struct job *job, uint64_t seed, pdk_error *err)
 {
     const pdk_request *request = job->request;
@@ -133,8 +148,11 @@ static pdk_status make_generation(struct job *job, uint64_t seed, pdk_error *err
     if (status == PDK_OK)
         status = bad_words_resolve(job->served->tokenizer, request, &generation->rules, err);
     uint32_t limit = 0;
+    struct guide *guide = NULL;
     if (status == PDK_OK)
         status = find_limit(job, &limit, err);
+    if (status == PDK_OK)
+        status = make_guide(job, &guide, err);
     if (status != PDK_OK)
         return status;
     struct generation_spec spec = {
@@ -148,8 +166,11 @@ static pdk_status make_generation(struct job *job, uint64_t seed, pdk_error *err
         .tenant = request->tenant,
         .priority = request->priority,
         .salt = engine_salt(job->served->engine, request->tenant, request->adapter, request->cache_salt),
+        .guide = guide,
     };
-    return generation_init(generation, &spec, err);
+    status = generation_init(generation, &spec, err);
+    guide_release(guide); /* each choice has its own count */
+    return status;
 }
 
 static pdk_status make_answers(struct job *job, pdk_error *err)
