@@ -4,7 +4,7 @@
 #include "core/base/buffer.h"
 #include "core/base/json.h"
 
-#include <paddock/draft/request.h>
+#include <paddock/draft/model.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -34,6 +34,10 @@ struct ready_info {
     char *sandbox;     /* what of it is in force, or what is missing */
     uint64_t memory_bytes;
     pdk_sampling defaults;
+    bool generates, auto_tools, forced_tools, parses_reasoning, scores_pairs_by_cosine, matryoshka;
+    uint32_t pooling_tasks, pooled_size, class_count, dimension_count, serving;
+    char **class_labels;
+    uint32_t *dimensions;
 };
 
 /* Reads the payload of a ready frame. Gives `ret_info`. PDK_INVALID names the field. */

@@ -35,6 +35,7 @@ void fake_init(struct exchange *exchange, const char *path, const char *body)
             .name_count = 1,
             .has_tokenizer = true,
             .has_template = true,
+            .generates = true,
             .names = {(char *)"m"},
             .root = (char *)"/models/smollm2",
             .fingerprint = (char *)"97fbed86"},
@@ -52,6 +53,8 @@ void fake_done(struct exchange *exchange)
 {
     buffer_done(&exchange->reply);
     buffer_done(&exchange->warnings);
+    buffer_done(&exchange->headers);
+    buffer_done(&exchange->seen);
 }
 
 const char *exchange_method(const struct exchange *exchange)
@@ -144,6 +147,11 @@ void exchange_warn(struct exchange *exchange, const char *format, ...)
     buffer_putc(&exchange->warnings, '\n');
 }
 
+void exchange_add_header(struct exchange *exchange, const char *name, const char *value)
+{
+    buffer_printf(&exchange->headers, "%s: %s\n", name, value);
+}
+
 void exchange_reply(struct exchange *exchange, int status, const char *content_type, const void *body, size_t length)
 {
     exchange->replies++;
@@ -233,6 +241,33 @@ struct answers *answers_free(struct answers *answers)
     return NULL;
 }
 
+static void note(struct buffer *seen, const char *name, pdk_string text)
+{
+    if (text.length != 0)
+        buffer_printf(seen, " %s=%.*s", name, (int)text.length, text.data);
+}
+
+/* What a test may look for of a request, which is gone when the handler returns. */
+static void note_request(struct buffer *seen, const pdk_request *request)
+{
+    buffer_printf(seen, "kind=%d", request->kind);
+    note(seen, "text", request->text);
+    note(seen, "pair", request->pair_text);
+    for (size_t i = 0; i < request->message_count; i++)
+        note(seen, "message", request->messages[i].json);
+    note(seen, "tools", request->tools_json);
+    note(seen, "vars", request->template_vars_json);
+    note(seen, "template", request->template);
+    buffer_printf(seen, " choice=%d", request->tools);
+    note(seen, "tool", request->tool_name);
+    buffer_printf(seen, " guide=%d/%u", request->guide.kind, request->guide.flags);
+    note(seen, "guided", request->guide.text);
+    note(seen, "whitespace", request->guide.whitespace);
+    buffer_printf(seen, " pool=%d/%d/%u/%u/%u", request->pooling.task, request->pooling.use_activation,
+        request->pooling.dimensions, request->pooling.max_query_tokens, request->pooling.max_pair_tokens);
+    buffer_puts(seen, "\n");
+}
+
 pdk_status answers_add(
     struct answers *answers, struct channel *channel, const pdk_request *request, uint32_t queue_limit, pdk_error *err)
 {
@@ -246,6 +281,7 @@ pdk_status answers_add(
     exchange->stop_count = request->stop_count;
     exchange->bias_count = request->bias_count;
     exchange->message_count = request->message_count;
+    note_request(&exchange->seen, request);
     return PDK_OK;
 }
 

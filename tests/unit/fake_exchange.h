@@ -30,8 +30,9 @@ struct exchange {
     /* What came. */
     int status;
     char type[64];
-    struct buffer reply, warnings;
-    unsigned replies; /* answers begun: exactly 1 is right */
+    struct buffer reply, warnings, headers;
+    struct buffer seen; /* a line a request: what of it is text */
+    unsigned replies;   /* answers begun: exactly 1 is right */
     bool streamed, ended;
     size_t events_used, added, freed;
     uint32_t flags; /* of the last request added */

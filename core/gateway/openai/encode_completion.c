@@ -18,7 +18,7 @@ static void write_start(struct json_writer *writer, const struct answer *answer,
     json_write_key(writer, "text");
     json_write_text(writer, choice->text.length == 0 ? "" : choice->text.data, choice->text.length);
     encode_logprobs(writer, answer, choice);
-    encode_finish(writer, choice);
+    encode_finish(writer, answer, choice);
     encode_stop_reason(writer, choice);
 }
 

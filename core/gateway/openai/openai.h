@@ -8,6 +8,7 @@ void openai_models(struct exchange *exchange);           /* GET /v1/models */
 void openai_model(struct exchange *exchange);            /* GET /v1/models/NAME; a NAME may hold slashes */
 void openai_completions(struct exchange *exchange);      /* POST /v1/completions */
 void openai_chat_completions(struct exchange *exchange); /* POST /v1/chat/completions */
+void openai_chat_batch(struct exchange *exchange);       /* POST /v1/chat/completions/batch */
 void openai_tokenize(struct exchange *exchange);         /* POST /tokenize */
 void openai_detokenize(struct exchange *exchange);       /* POST /detokenize */
 void openai_version(struct exchange *exchange);          /* GET /version */

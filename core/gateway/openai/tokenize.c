@@ -73,8 +73,8 @@ static pdk_status set_tokenize(struct call *call, const struct ready_info *ready
     pdk_status status = call_check_messages(call, ready, ready->names[0], err);
     if (status != PDK_OK)
         return status;
-    request->messages = call->messages;
-    request->message_count = call->message_count;
+    request->messages = call->requests->messages;
+    request->message_count = call->requests->message_count;
     request->flags |= special.value ? PDK_FLAG_ADD_SPECIAL_TOKENS : 0;
     request->flags |= fields->continue_final_message.value ? PDK_FLAG_CONTINUE_FINAL : 0;
     if (fields->continue_final_message.value || (opening.set && !opening.value))
@@ -171,7 +171,7 @@ static pdk_status convert(struct exchange *exchange, struct call *call, struct b
 static void answer_tokens(struct exchange *exchange, enum endpoint endpoint)
 {
     pdk_error err = {0};
-    PDK_CLEANUP(call_freep) struct call *call = body_open(exchange, endpoint);
+    PDK_CLEANUP(call_freep) struct call *call = body_open(exchange, endpoint, false);
     PDK_CLEANUP(buffer_done) struct buffer out = {0};
     if (call == NULL)
         return;

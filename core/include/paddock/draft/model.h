@@ -23,6 +23,15 @@ typedef struct pdk_model_spec {
     const char *const *environment; /* what the document sets, nothing of the daemon's */
 } pdk_model_spec;
 
+/* What a model's arguments ask of the host that answers for it. */
+enum {
+    PDK_SERVING_PROMPT_DETAILS = 1u << 0,   /* usage tells of cached prompt tokens */
+    PDK_SERVING_FORCED_USAGE = 1u << 1,     /* every stream tells its usage, asked or not */
+    PDK_SERVING_TOKENS_AS_IDS = 1u << 2,    /* tokens of logprobs as token_id:N where a request does not say */
+    PDK_SERVING_TRUSTED_TEMPLATE = 1u << 3, /* a request may bring its own template */
+    PDK_SERVING_STORE = 1u << 4             /* the host may keep answers for requests that go on from them */
+};
+
 /* What was loaded. Strings and arrays live until `unload`. */
 typedef struct pdk_model_info {
     uint32_t size;
@@ -51,6 +60,8 @@ typedef struct pdk_model_info {
     uint32_t dimension_count;        /* allowed values of `dimensions`; 0: any, if matryoshka */
     int32_t matryoshka;              /* `dimensions` may be asked for */
     const uint32_t *dimensions;
+    uint32_t serving; /* PDK_SERVING_… */
+    uint32_t reserved;
 } pdk_model_info;
 
 typedef struct pdk_model {
