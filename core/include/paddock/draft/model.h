@@ -48,7 +48,7 @@ typedef struct pdk_model_info {
     pdk_sampling defaults;           /* what generation_config.json sets; its has-bits tell which */
     uint64_t memory_bytes;           /* held now: weights, caches, buffers */
     const char *fingerprint;         /* 8 hex digits that change with the model's content or settings */
-    int32_t generates;               /* PDK_KIND_GENERATE works */
+    int32_t pooling_only;            /* PDK_KIND_GENERATE does not work, though the runtime has its table */
     int32_t auto_tools;              /* PDK_TOOLS_AUTO works: there is a parser for the model's calls */
     int32_t forced_tools;            /* PDK_TOOLS_REQUIRED and NAMED work */
     int32_t parses_reasoning;        /* answers carry reasoning apart */
