@@ -27,6 +27,7 @@ struct ready_info {
     bool has_tokenizer, has_template;
     bool auto_tools, forced_tools, parses_reasoning;
     bool scores_pairs_by_cosine, matryoshka;
+    uint32_t serving;       /* PDK_SERVING_… */
     uint32_t pooling_tasks; /* bit t: PDK_POOL_… t */
     uint32_t pooled_size, class_count, dimension_count;
     uint32_t dimensions[READY_DIMENSIONS_MAX];
@@ -39,10 +40,6 @@ struct ready_info {
     char *sandbox;     /* what of it is in force, or what is missing */
     uint64_t memory_bytes;
     pdk_sampling defaults;
-    bool generates, auto_tools, forced_tools, parses_reasoning, scores_pairs_by_cosine, matryoshka;
-    uint32_t pooling_tasks, pooled_size, class_count, dimension_count, serving;
-    char **class_labels;
-    uint32_t *dimensions;
 };
 
 /* Reads the payload of a ready frame. Gives `ret_info`. PDK_INVALID names the field. */

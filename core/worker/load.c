@@ -61,6 +61,7 @@ static void describe_model(struct worker *worker, const pdk_model_info *model, c
         .parses_reasoning = model->parses_reasoning != 0,
         .scores_pairs_by_cosine = model->scores_pairs_by_cosine != 0,
         .matryoshka = model->matryoshka != 0,
+        .serving = model->serving,
         .pooling_tasks = model->pooling_tasks,
         .pooled_size = model->pooled_size,
         .class_count = model->class_count,

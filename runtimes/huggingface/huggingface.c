@@ -53,6 +53,7 @@ static pdk_status describe(void *self, pdk_model_info *ret_info, pdk_error *err)
         .defaults = loaded->served.sampling.defaults,
         .memory_bytes = facts->weight_bytes + loaded->kv_bytes + loaded->activation_bytes,
         .fingerprint = loaded->fingerprint,
+        .serving = loaded->settings.serving,
     };
     size_t room = ret_info->size < sizeof info ? ret_info->size : sizeof info;
     info.size = (uint32_t)room;

@@ -172,6 +172,25 @@ static void read_texts(struct settings *settings)
     settings->seed = (uint64_t)options_integer(options, "seed");
 }
 
+/* What the host that answers for the model is to know. */
+static void read_serving(struct settings *settings, const pdk_model_spec *spec)
+{
+    static const struct {
+        const char *option;
+        uint32_t bit;
+    } flags[] = {
+        {"enable-prompt-tokens-details", PDK_SERVING_PROMPT_DETAILS},
+        {"enable-force-include-usage", PDK_SERVING_FORCED_USAGE},
+        {"return-tokens-as-token-ids", PDK_SERVING_TOKENS_AS_IDS},
+    };
+    const char *store = environment(spec, "VLLM_ENABLE_RESPONSES_API_STORE");
+    for (size_t i = 0; i < sizeof flags / sizeof flags[0]; i++)
+        if (options_flag(settings->options, flags[i].option))
+            settings->serving |= flags[i].bit;
+    if (store != NULL && strcmp(store, "1") == 0)
+        settings->serving |= PDK_SERVING_STORE;
+}
+
 pdk_status settings_read(struct settings *settings, const pdk_model_spec *spec, pdk_error *err)
 {
     pdk_status status =
@@ -185,6 +204,7 @@ pdk_status settings_read(struct settings *settings, const pdk_model_spec *spec, 
     read_names(settings, spec);
     read_texts(settings);
     read_logprobs(settings);
+    read_serving(settings, spec);
     status = read_kv_type(settings, err);
     if (status == PDK_OK)
         status = read_kv_size(settings, spec, err);

@@ -32,6 +32,7 @@ struct settings {
     uint64_t kv_bytes;  /* 0: by the machine */
     uint32_t kv_blocks; /* 0: by bytes */
     uint64_t seed;
+    uint32_t serving; /* PDK_SERVING_… */
     int64_t queued_requests_max, queued_tokens_max; /* -1: none */
 };
 

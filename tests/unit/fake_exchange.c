@@ -35,7 +35,6 @@ void fake_init(struct exchange *exchange, const char *path, const char *body)
             .name_count = 1,
             .has_tokenizer = true,
             .has_template = true,
-            .generates = true,
             .names = {(char *)"m"},
             .root = (char *)"/models/smollm2",
             .fingerprint = (char *)"97fbed86"},
@@ -257,7 +256,7 @@ static void note_request(struct buffer *seen, const pdk_request *request)
         note(seen, "message", request->messages[i].json);
     note(seen, "tools", request->tools_json);
     note(seen, "vars", request->template_vars_json);
-    note(seen, "template", request->template);
+    note(seen, "template", request->template_text);
     buffer_printf(seen, " choice=%d", request->tools);
     note(seen, "tool", request->tool_name);
     buffer_printf(seen, " guide=%d/%u", request->guide.kind, request->guide.flags);

@@ -254,7 +254,7 @@ pdk_status call_set_template(struct call *call, pdk_request *request, pdk_error 
     const struct json *own = fields->chat_template;
     pdk_status status = PDK_OK;
     if (own != NULL)
-        request->template = (pdk_string){own->text, own->length};
+        request->template_text = (pdk_string){own->text, own->length};
     if (fields->tools != NULL)
         status = print_into(call, fields->tools, &request->tools_json, err);
     if (status == PDK_OK && fields->documents != NULL)
