@@ -142,6 +142,8 @@ pdk_status call_read(struct call *call, pdk_error *err)
         status = call_read_messages(call, err);
     else if (call->endpoint == ENDPOINT_COMPLETIONS)
         status = call_read_prompts(call, fields->prompt, "prompt", limit_get(LIMIT_PROMPTS), err);
+    else if (fields->input != NULL)
+        status = call_read_prompts(call, fields->input, "input", limit_get(LIMIT_POOL_INPUTS), err);
     else if (call->endpoint == ENDPOINT_TOKENIZE)
         status = coerce_type(fields->prompt, JSON_STRING, "body.prompt", err);
     return status == PDK_OK ? guide_read(call, err) : status;

@@ -58,6 +58,8 @@ pdk_status call_read_prompts(
 pdk_status call_check_prompts(const struct call *call, const struct ready_info *ready, pdk_error *err);
 pdk_status call_read_messages(struct call *call, pdk_error *err); /* messages.c */
 pdk_status call_check_messages(struct call *call, const struct ready_info *ready, const char *model, pdk_error *err);
+/* A template of the client's is run only where the administrator trusts it. */
+pdk_status call_check_template(const struct call *call, const struct ready_info *ready, pdk_error *err);
 /* What the template gets beside the messages: documents, variables. */
 pdk_status call_set_template(struct call *call, pdk_request *request, pdk_error *err);
 /* priority, cache_salt: what every request has. call.c */

@@ -15,8 +15,7 @@
 
 #include <string.h>
 
-/* X-Vllm-Priority: an integer, else it is not there. */
-static void take_priority_header(struct call *call, const struct exchange *exchange)
+void generate_take_priority(struct call *call, const struct exchange *exchange)
 {
     const char *text = exchange_header(exchange, "X-Vllm-Priority");
     int64_t priority;
@@ -62,7 +61,7 @@ pdk_status generate_prepare(struct exchange *exchange, struct call *call, const 
 {
     const char *model = call->fields.model == NULL ? NULL : call->fields.model->text;
     const struct service_view *service = NULL;
-    take_priority_header(call, exchange);
+    generate_take_priority(call, exchange);
     pdk_status status = exchange_route(exchange, model, READY_GENERATE, &service, err);
     if (status == PDK_UNSUPPORTED)
         return pdk_error_set(err, PDK_UNSUPPORTED, NULL, "The model does not support %s API", api);

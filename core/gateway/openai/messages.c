@@ -186,8 +186,7 @@ pdk_status call_read_messages(struct call *call, pdk_error *err)
     return status == PDK_OK ? read_documents(call->fields.documents, err) : status;
 }
 
-/* A template of the client's is run only where the administrator trusts it. */
-static pdk_status check_template(const struct call *call, const struct ready_info *ready, pdk_error *err)
+pdk_status call_check_template(const struct call *call, const struct ready_info *ready, pdk_error *err)
 {
     const struct fields *fields = &call->fields;
     bool brought =
@@ -202,7 +201,7 @@ static pdk_status check_template(const struct call *call, const struct ready_inf
 
 pdk_status call_check_messages(struct call *call, const struct ready_info *ready, const char *model, pdk_error *err)
 {
-    pdk_status status = check_template(call, ready, err);
+    pdk_status status = call_check_template(call, ready, err);
     if (status != PDK_OK)
         return status;
     if (call->part_type != NULL)
@@ -230,6 +229,10 @@ static void write_variables(struct buffer *out, const struct fields *fields)
     if (effort != NULL && json_get(given, "enable_thinking") == NULL) {
         json_write_key(&writer, "enable_thinking");
         json_write_bool(&writer, strcmp(effort->text, "none") != 0);
+    }
+    if (fields->instruction != NULL && json_get(given, "instruction") == NULL) {
+        json_write_key(&writer, "instruction");
+        json_write_text(&writer, fields->instruction->text, fields->instruction->length);
     }
     for (const struct json *member = given == NULL ? NULL : given->child; member != NULL; member = member->next) {
         PDK_CLEANUP(buffer_done) struct buffer value = {0};
@@ -259,7 +262,9 @@ pdk_status call_set_template(struct call *call, pdk_request *request, pdk_error 
         status = print_into(call, fields->tools, &request->tools_json, err);
     if (status == PDK_OK && fields->documents != NULL)
         status = print_into(call, fields->documents, &request->documents_json, err);
-    if (status == PDK_OK && (fields->chat_template_kwargs != NULL || fields->reasoning_effort != NULL)) {
+    bool variables =
+        fields->chat_template_kwargs != NULL || fields->reasoning_effort != NULL || fields->instruction != NULL;
+    if (status == PDK_OK && variables) {
         struct buffer out = {0};
         write_variables(&out, fields);
         status = call_keep(call, &out, &request->template_vars_json, err);
