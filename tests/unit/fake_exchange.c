@@ -95,6 +95,27 @@ uint64_t exchange_tenant(const struct exchange *exchange)
     return 0;
 }
 
+const char *exchange_segment(const struct exchange *exchange, const char *name)
+{
+    (void)name;
+    return exchange->segment;
+}
+
+bool exchange_parameter(const struct exchange *exchange, const char *name, char *value, size_t room)
+{
+    const char *at = strstr(exchange->path, "?");
+    size_t length = strlen(name);
+    if (at == NULL || strncmp(at + 1, name, length) != 0 || at[1 + length] != '=')
+        return false;
+    snprintf(value, room, "%s", at + length + 2);
+    return true;
+}
+
+struct response_store *exchange_responses(const struct exchange *exchange)
+{
+    return exchange->responses;
+}
+
 int exchange_client_fd(const struct exchange *exchange)
 {
     (void)exchange;
@@ -167,7 +188,10 @@ void exchange_error_object(struct buffer *out, int status, const char *type, con
 void exchange_fail_as(struct exchange *exchange, int status, const char *type, const pdk_error *err)
 {
     struct buffer out = {0};
-    exchange_error_object(&out, status, type, err);
+    if (strstr(exchange->path, "/v1/messages") != NULL && strcmp(type, "Bad Request") != 0)
+        status_anthropic(&out, status, err);
+    else
+        exchange_error_object(&out, status, type, err);
     exchange_reply(exchange, status, "application/json", out.data, out.length);
     buffer_done(&out);
 }

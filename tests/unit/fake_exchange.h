@@ -26,6 +26,8 @@ struct exchange {
     pdk_status route_status, add_status;
     const struct fake_event *events;
     size_t event_count;
+    const char *segment; /* of the path, whatever its name */
+    struct response_store *responses;
     size_t writes_left; /* the client leaves after so many */
     /* What came. */
     int status;

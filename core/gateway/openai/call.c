@@ -138,6 +138,8 @@ pdk_status call_read(struct call *call, pdk_error *err)
     call->continuous_usage = call->include_usage && fields->continuous_usage_stats.value;
     call->echo = fields->echo.value;
     call->n = 1;
+    if (((int)call->endpoint & ENDPOINTS_TRANSLATED) != 0)
+        return PDK_OK; /* what it says becomes a chat's first */
     if (fields->messages != NULL)
         status = call_read_messages(call, err);
     else if (call->endpoint == ENDPOINT_COMPLETIONS)

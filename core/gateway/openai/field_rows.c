@@ -120,7 +120,7 @@ static const struct field_row rows[] = {
     {"instruction", S | R, S | R, STRING, .class = USED, TO(instruction)},
 
     /* Read where the body is put into a chat's words; here only their types. */
-    {"input", O, 0, ANY, .class = HARMLESS},
+    {"input", O, 0, ANY, .class = USED, TO(input)},
     {"instructions", O, O, STRING, .class = HARMLESS},
     {"max_output_tokens", O, O, INT, .class = HARMLESS},
     {"previous_response_id", O, O, STRING, .class = HARMLESS},

@@ -161,8 +161,8 @@ static pdk_status read_required(const struct fields *fields, enum endpoint endpo
     case ENDPOINT_COUNT_TOKENS:
         missing = fields->model == NULL ? "body.model" : fields->messages == NULL ? "body.messages" : missing;
         break;
-    case ENDPOINT_COMPLETIONS:
-    case ENDPOINT_RESPONSES: break;
+    case ENDPOINT_RESPONSES: missing = fields->input == NULL ? "body.input" : NULL; break;
+    case ENDPOINT_COMPLETIONS: break;
     }
     return missing == NULL ? PDK_OK : refuse_type(err, missing, "missing", "Field required");
 }

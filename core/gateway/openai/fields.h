@@ -24,7 +24,9 @@ enum endpoint {
     ENDPOINT_COUNT_TOKENS = 1 << 11
 };
 enum {
-    ENDPOINTS_POOLING = ENDPOINT_EMBEDDINGS | ENDPOINT_SCORE | ENDPOINT_RERANK | ENDPOINT_CLASSIFY | ENDPOINT_POOLING
+    ENDPOINTS_POOLING = ENDPOINT_EMBEDDINGS | ENDPOINT_SCORE | ENDPOINT_RERANK | ENDPOINT_CLASSIFY | ENDPOINT_POOLING,
+    /* Their bodies become those of chats, which are read then. */
+    ENDPOINTS_TRANSLATED = ENDPOINT_RESPONSES | ENDPOINT_MESSAGES | ENDPOINT_COUNT_TOKENS
 };
 
 /* A value that may be absent or null, which is the same here: `set` is false then. */

@@ -16,6 +16,7 @@ void openai_health(struct exchange *exchange);           /* GET /health */
 void openai_ping(struct exchange *exchange);             /* GET, POST /ping */
 void openai_load(struct exchange *exchange);             /* GET /load */
 
-/* Known, and not served: 501 in the shape that the API's clients read. */
-void openai_refuse_responses(struct exchange *exchange); /* /v1/responses and below */
-void openai_refuse_messages(struct exchange *exchange);  /* /v1/messages and below */
+void openai_invocations(struct exchange *exchange); /* POST /invocations */
+
+/* An operation that is known and not served: 501, which names it. */
+void openai_refuse_operation(struct exchange *exchange);

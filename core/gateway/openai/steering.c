@@ -50,15 +50,18 @@ static pdk_status check_repetition(const struct json *given, pdk_sampling *to, p
     return PDK_OK;
 }
 
+/* Clients of other protocols send a budget to every model; where nothing is read for reasoning it bounds nothing. */
 static pdk_status check_thinking(
-    const struct fields *fields, const struct ready_info *ready, pdk_sampling *to, pdk_error *err)
+    const struct call *call, const struct ready_info *ready, pdk_sampling *to, pdk_error *err)
 {
-    struct given_int budget = fields->thinking_token_budget;
+    struct given_int budget = call->fields.thinking_token_budget;
     if (!budget.set || budget.value == -1)
         return PDK_OK;
     if (budget.value < -1)
         return refuse(err, "thinking_token_budget", NULL,
             "thinking_token_budget must be -1 (no limit) or at least 0, got %" PRId64 ".", budget.value);
+    if (!ready->parses_reasoning && call->translated)
+        return PDK_OK;
     if (!ready->parses_reasoning)
         return refuse(err, "thinking_token_budget", NULL,
             "thinking_token_budget is set, but this model has no reasoning parser; set --reasoning-parser.");
@@ -80,7 +83,7 @@ pdk_status call_check_steering(struct call *call, const struct ready_info *ready
     if (fields->stream_interval.set)
         to->stream_interval =
             fields->stream_interval.value > INT32_MAX ? INT32_MAX : (uint32_t)fields->stream_interval.value;
-    pdk_status status = check_thinking(fields, ready, to, err);
+    pdk_status status = check_thinking(call, ready, to, err);
     if (status == PDK_OK && fields->repetition_detection != NULL)
         status = check_repetition(fields->repetition_detection, to, err);
     return status;
