@@ -122,9 +122,15 @@ static void put_done(struct buffer *out, struct response_events *events)
     if (call)
         write_text(&writer, "name", item->name.data, item->name.length);
     write_index(&writer, events);
-    if (!call)
-        write_text(&writer, "text", item->text.data, item->text.length);
-    event_end(out, &writer, events, types[item->kind]);
+    if (call) {
+        event_end(out, &writer, events, types[item->kind]);
+        return;
+    }
+    write_sequence(&writer, events);
+    write_text(&writer, "text", item->text.data, item->text.length);
+    write_string(&writer, "type", types[item->kind]);
+    json_write_end_object(&writer);
+    buffer_puts(out, "\n\n");
 }
 
 static void close_item(struct buffer *out, struct response_events *events)
