@@ -34,10 +34,16 @@ static void write_text(struct json_writer *writer, const char *key, const char *
     json_write_text(writer, length == 0 ? "" : text, length);
 }
 
-static void event_end(struct buffer *out, struct json_writer *writer, struct response_events *events, const char *type)
+static void write_sequence(struct json_writer *writer, struct response_events *events)
 {
     json_write_key(writer, "sequence_number");
     json_write_uint(writer, events->sequence++);
+}
+
+/* Keys come in the order of the alphabet, so that hardly one stands behind these two. */
+static void event_end(struct buffer *out, struct json_writer *writer, struct response_events *events, const char *type)
+{
+    write_sequence(writer, events);
     write_string(writer, "type", type);
     json_write_end_object(writer);
     buffer_puts(out, "\n\n");
