@@ -34,6 +34,9 @@ struct ready_info {
     char **class_labels;          /* [class_count], or NULL */
     char *names[READY_NAMES_MAX]; /* served names; the first is shown in answers */
     uint32_t eos_ids[READY_EOS_MAX];
+    uint32_t api_flags; /* PDK_API_… */
+    uint32_t fingerprint_mode, keep_alive_ms;
+    char *fingerprint_text, *response_role; /* "" where there is none */
     char *root;
     char *fingerprint; /* 8 hex digits */
     char *runtime;     /* the plugin's name */

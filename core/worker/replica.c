@@ -100,6 +100,7 @@ static pdk_status submit(struct worker *worker, const pdk_request *request, pdk_
         break;
     case PDK_KIND_TOKENIZE:
     case PDK_KIND_DETOKENIZE:
+    case PDK_KIND_TOKENIZER_INFO:
         if (worker->tokenize != NULL)
             return worker->tokenize->submit(worker->self, request, response, err);
         break;

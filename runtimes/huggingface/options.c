@@ -73,9 +73,22 @@ static const pdk_option rows[] = {
     CHOICE("chat-template-content-format", "auto", "auto|string|openai", "whether messages' parts reach the template"),
     USED(TEXT, "default-chat-template-kwargs", "{}", 0, 0, "JSON of template variables; requests' come over them"),
 
+<<<<<<< HEAD
     USED(FLAG, "enable-prompt-tokens-details", "false", 0, 0, "usage tells of cached prompt tokens"),
     USED(FLAG, "enable-force-include-usage", "false", 0, 0, "every stream tells its usage"),
     USED(FLAG, "return-tokens-as-token-ids", "false", 0, 0, "tokens of logprobs are token_id:N"),
+=======
+    USED(FLAG, "trust-request-chat-template", "false", 0, 0, "requests may bring a chat template"),
+    USED(TEXT, "response-role", "assistant", 0, 0, "role of the answer's messages"),
+    USED(FLAG, "return-tokens-as-token-ids", "false", 0, 0, "log probabilities name tokens as token_id:N"),
+    USED(FLAG, "enable-prompt-tokens-details", "false", 0, 0, "usage tells the cached prompt tokens"),
+    USED(FLAG, "enable-force-include-usage", "false", 0, 0, "streams carry usage whether asked for or not"),
+    USED(FLAG, "enable-tokenizer-info-endpoint", "false", 0, 0, "answer GET /tokenizer_info"),
+    USED(NUMBER, "sse-keep-alive-interval", "0", 0, 86399, "seconds between comments in a silent stream; 0: none"),
+    CHOICE("fingerprint-mode", "full", "full|hash|custom|none", "what system_fingerprint tells"),
+    USED(TEXT, "fingerprint-value", NULL, 0, 0, "the text of --fingerprint-mode=custom"),
+
+>>>>>>> main
     NOTED(FLAG, "trust-remote-code", "false", "no checkpoint code is ever run"),
     NOTED(TEXT, "allowed-local-media-path", NULL, "text only"),
     NOTED(TEXT, "allowed-media-domains", NULL, "text only"),
@@ -192,15 +205,17 @@ static const pdk_option rows[] = {
     NOTED(INTEGER, "max-log-len", NULL, "prompts are never logged"),
     NOTED(FLAG, "enable-per-request-metrics", "false", "not supported in this release"),
     NOTED(FLAG, "enable-server-load-tracking", "false", "always counted"),
+<<<<<<< HEAD
     NOTED(NUMBER, "sse-keep-alive-interval", "0", "the gateway decides"),
     NOTED(FLAG, "enable-tokenizer-info-endpoint", "false", "not supported in this release"),
+=======
+>>>>>>> main
     NOTED(FLAG, "enable-log-outputs", "false", "answers are never logged"),
     NOTED(FLAG, "enable-log-deltas", "true", "answers are never logged"),
     NOTED(FLAG, "cohere-is-reasoning-model", "true", NULL),
     NOTED(TEXT, "cohere-format", "cmd4", NULL),
     NOTED(TEXT, "anthropic-disabled-thinking-effort", "auto", "not supported in this release"),
     NOTED(FLAG, "log-error-stack", "false", NULL),
-    NOTED(TEXT, "fingerprint-mode", "full", "the fingerprint is always of model and settings"),
     NOTED(TEXT, "host", NULL, "the daemon's listen addresses serve all models"),
     NOTED(INTEGER, "port", "8000", "the daemon's listen addresses serve all models"),
     NOTED(INTEGER, "grpc-port", "8081", "gRPC is not supported in this release"),
@@ -318,9 +333,11 @@ static const pdk_option rows[] = {
     REFUSED(TEXT, "weight-transfer-config", NULL, "not supported"),
     REFUSED(FLAG, "fail-on-environ-validation", "false", "not supported in this release"),
     REFUSED(LIST, "lora-modules", NULL, "adapters are not supported in this release"),
-    REFUSED(FLAG, "trust-request-chat-template", "false", "templates in requests are not supported in this release"),
     REFUSED(TEXT, "reasoning-effort-map", "{}", "not supported in this release"),
+<<<<<<< HEAD
     REFUSED(TEXT, "response-role", "assistant", "not supported in this release"),
+=======
+>>>>>>> main
     REFUSED(FLAG, "enable-auto-tool-choice", "false", "tool calls are not supported in this release"),
     REFUSED(FLAG, "exclude-tools-when-tool-choice-none", "false", "tool calls are not supported in this release"),
     REFUSED(TEXT, "tool-call-parser", NULL, "tool calls are not supported in this release"),
@@ -329,7 +346,6 @@ static const pdk_option rows[] = {
     REFUSED(TEXT, "tool-server", NULL, "not supported"),
     REFUSED(FLAG, "tokens-only", "false", "not supported"),
     REFUSED(FLAG, "enable-scale-out", "false", "not supported"),
-    REFUSED(TEXT, "fingerprint-value", NULL, "not supported in this release"),
     REFUSED(TEXT, "uds", NULL, "set listen in paddock.conf"),
     REFUSED(FLAG, "allow-credentials", "false", "browsers of other origins are refused"),
     REFUSED(LIST, "allowed-origins", NULL, "browsers of other origins are refused"),

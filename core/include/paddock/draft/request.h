@@ -13,7 +13,8 @@ enum {
     PDK_KIND_TOKENIZE = 2,
     PDK_KIND_DETOKENIZE = 3,
     PDK_KIND_INFER = 4,
-    PDK_KIND_POOL = 5 /* one vector, or one a token, out of a prompt or a pair of them: pdk_pooling */
+    PDK_KIND_TOKENIZER_INFO = 6, /* the tokenizer's configuration as JSON, as a part's text */
+    PDK_KIND_POOL = 5            /* one vector, or one a token, out of a prompt or a pair of them: pdk_pooling */
 };
 
 /* Which fields of pdk_sampling were given; the rest come from the model's defaults, then from the field's own. */
