@@ -264,15 +264,11 @@ pdk_status ready_info_read(const struct json *payload, struct ready_info **ret_i
     read_u64(&reading, "memory_bytes", &info->memory_bytes);
     for (size_t i = 0; i < COUNT(switches); i++)
         read_bool(&reading, switches[i].name, (bool *)((char *)info + switches[i].offset));
-<<<<<<< HEAD
-    read_u32(&reading, "serving", &info->serving);
-=======
     read_u32(&reading, "api_flags", &info->api_flags);
     read_u32(&reading, "fingerprint_mode", &info->fingerprint_mode);
     read_u32(&reading, "keep_alive_ms", &info->keep_alive_ms);
     read_string(&reading, "fingerprint_text", &info->fingerprint_text);
     read_string(&reading, "response_role", &info->response_role);
->>>>>>> main
     read_u32(&reading, "pooling_tasks", &info->pooling_tasks);
     read_u32(&reading, "pooled_size", &info->pooled_size);
     read_u32(&reading, "class_count", &info->class_count);
@@ -355,15 +351,11 @@ void ready_info_write(struct buffer *out, const struct ready_info *info)
     json_write_end_array(&writer);
     write_ids(&writer, "eos_ids", info->eos_ids, info->eos_count);
     write_ids(&writer, "dimensions", info->dimensions, info->dimension_count);
-<<<<<<< HEAD
-    write_uint(&writer, "serving", info->serving);
-=======
     write_uint(&writer, "api_flags", info->api_flags);
     write_uint(&writer, "fingerprint_mode", info->fingerprint_mode);
     write_uint(&writer, "keep_alive_ms", info->keep_alive_ms);
     write_string(&writer, "fingerprint_text", info->fingerprint_text);
     write_string(&writer, "response_role", info->response_role);
->>>>>>> main
     write_uint(&writer, "pooling_tasks", info->pooling_tasks);
     write_uint(&writer, "pooled_size", info->pooled_size);
     write_uint(&writer, "class_count", info->class_count);

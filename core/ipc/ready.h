@@ -27,7 +27,6 @@ struct ready_info {
     bool has_tokenizer, has_template;
     bool auto_tools, forced_tools, parses_reasoning;
     bool scores_pairs_by_cosine, matryoshka;
-    uint32_t serving;       /* PDK_SERVING_… */
     uint32_t pooling_tasks; /* bit t: PDK_POOL_… t */
     uint32_t pooled_size, class_count, dimension_count;
     uint32_t dimensions[READY_DIMENSIONS_MAX];

@@ -61,16 +61,12 @@ static void describe_model(struct worker *worker, const pdk_model_info *model, c
         .parses_reasoning = model->parses_reasoning != 0,
         .scores_pairs_by_cosine = model->scores_pairs_by_cosine != 0,
         .matryoshka = model->matryoshka != 0,
-<<<<<<< HEAD
-        .serving = model->serving,
-=======
         .api_flags = model->api_flags,
         .fingerprint_mode = (uint32_t)model->fingerprint_mode,
         .keep_alive_ms =
             model->keep_alive_s > 0 && model->keep_alive_s < 86400 ? (uint32_t)(1000 * model->keep_alive_s) : 0,
         .fingerprint_text = (char *)model->fingerprint_text,
         .response_role = (char *)model->response_role,
->>>>>>> main
         .pooling_tasks = model->pooling_tasks,
         .pooled_size = model->pooled_size,
         .class_count = model->class_count,

@@ -53,15 +53,11 @@ static pdk_status describe(void *self, pdk_model_info *ret_info, pdk_error *err)
         .defaults = loaded->served.sampling.defaults,
         .memory_bytes = facts->weight_bytes + loaded->kv_bytes + loaded->activation_bytes,
         .fingerprint = loaded->fingerprint,
-<<<<<<< HEAD
-        .serving = loaded->settings.serving,
-=======
         .api_flags = loaded->settings.api_flags,
         .fingerprint_mode = loaded->settings.fingerprint_mode,
         .fingerprint_text = loaded->settings.fingerprint_text,
         .response_role = loaded->settings.response_role,
         .keep_alive_s = loaded->settings.keep_alive_s,
->>>>>>> main
     };
     size_t room = ret_info->size < sizeof info ? ret_info->size : sizeof info;
     info.size = (uint32_t)room;

@@ -73,11 +73,6 @@ static const pdk_option rows[] = {
     CHOICE("chat-template-content-format", "auto", "auto|string|openai", "whether messages' parts reach the template"),
     USED(TEXT, "default-chat-template-kwargs", "{}", 0, 0, "JSON of template variables; requests' come over them"),
 
-<<<<<<< HEAD
-    USED(FLAG, "enable-prompt-tokens-details", "false", 0, 0, "usage tells of cached prompt tokens"),
-    USED(FLAG, "enable-force-include-usage", "false", 0, 0, "every stream tells its usage"),
-    USED(FLAG, "return-tokens-as-token-ids", "false", 0, 0, "tokens of logprobs are token_id:N"),
-=======
     USED(FLAG, "trust-request-chat-template", "false", 0, 0, "requests may bring a chat template"),
     USED(TEXT, "response-role", "assistant", 0, 0, "role of the answer's messages"),
     USED(FLAG, "return-tokens-as-token-ids", "false", 0, 0, "log probabilities name tokens as token_id:N"),
@@ -88,7 +83,6 @@ static const pdk_option rows[] = {
     CHOICE("fingerprint-mode", "full", "full|hash|custom|none", "what system_fingerprint tells"),
     USED(TEXT, "fingerprint-value", NULL, 0, 0, "the text of --fingerprint-mode=custom"),
 
->>>>>>> main
     NOTED(FLAG, "trust-remote-code", "false", "no checkpoint code is ever run"),
     NOTED(TEXT, "allowed-local-media-path", NULL, "text only"),
     NOTED(TEXT, "allowed-media-domains", NULL, "text only"),
@@ -205,11 +199,6 @@ static const pdk_option rows[] = {
     NOTED(INTEGER, "max-log-len", NULL, "prompts are never logged"),
     NOTED(FLAG, "enable-per-request-metrics", "false", "not supported in this release"),
     NOTED(FLAG, "enable-server-load-tracking", "false", "always counted"),
-<<<<<<< HEAD
-    NOTED(NUMBER, "sse-keep-alive-interval", "0", "the gateway decides"),
-    NOTED(FLAG, "enable-tokenizer-info-endpoint", "false", "not supported in this release"),
-=======
->>>>>>> main
     NOTED(FLAG, "enable-log-outputs", "false", "answers are never logged"),
     NOTED(FLAG, "enable-log-deltas", "true", "answers are never logged"),
     NOTED(FLAG, "cohere-is-reasoning-model", "true", NULL),
@@ -334,10 +323,6 @@ static const pdk_option rows[] = {
     REFUSED(FLAG, "fail-on-environ-validation", "false", "not supported in this release"),
     REFUSED(LIST, "lora-modules", NULL, "adapters are not supported in this release"),
     REFUSED(TEXT, "reasoning-effort-map", "{}", "not supported in this release"),
-<<<<<<< HEAD
-    REFUSED(TEXT, "response-role", "assistant", "not supported in this release"),
-=======
->>>>>>> main
     REFUSED(FLAG, "enable-auto-tool-choice", "false", "tool calls are not supported in this release"),
     REFUSED(FLAG, "exclude-tools-when-tool-choice-none", "false", "tool calls are not supported in this release"),
     REFUSED(TEXT, "tool-call-parser", NULL, "tool calls are not supported in this release"),

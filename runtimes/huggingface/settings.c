@@ -172,27 +172,8 @@ static void read_texts(struct settings *settings)
     settings->seed = (uint64_t)options_integer(options, "seed");
 }
 
-<<<<<<< HEAD
-/* What the host that answers for the model is to know. */
-static void read_serving(struct settings *settings, const pdk_model_spec *spec)
-{
-    static const struct {
-        const char *option;
-        uint32_t bit;
-    } flags[] = {
-        {"enable-prompt-tokens-details", PDK_SERVING_PROMPT_DETAILS},
-        {"enable-force-include-usage", PDK_SERVING_FORCED_USAGE},
-        {"return-tokens-as-token-ids", PDK_SERVING_TOKENS_AS_IDS},
-    };
-    const char *store = environment(spec, "VLLM_ENABLE_RESPONSES_API_STORE");
-    for (size_t i = 0; i < sizeof flags / sizeof flags[0]; i++)
-        if (options_flag(settings->options, flags[i].option))
-            settings->serving |= flags[i].bit;
-    if (store != NULL && strcmp(store, "1") == 0)
-        settings->serving |= PDK_SERVING_STORE;
-=======
 /* What shapes the answers in the host's protocols. */
-static pdk_status read_api(struct settings *settings, pdk_error *err)
+static pdk_status read_api(struct settings *settings, const pdk_model_spec *spec, pdk_error *err)
 {
     static const struct {
         const char *name;
@@ -213,6 +194,8 @@ static pdk_status read_api(struct settings *settings, pdk_error *err)
     const struct options *options = settings->options;
     for (size_t i = 0; i < sizeof flags / sizeof flags[0]; i++)
         settings->api_flags |= options_flag(options, flags[i].name) ? flags[i].flag : 0;
+    const char *store = environment(spec, "VLLM_ENABLE_RESPONSES_API_STORE");
+    settings->api_flags |= store != NULL && strcmp(store, "1") == 0 ? PDK_API_STORE : 0;
     const char *mode = options_text(options, "fingerprint-mode");
     for (size_t i = 0; i < sizeof modes / sizeof modes[0]; i++)
         if (strcmp(mode, modes[i]) == 0)
@@ -224,7 +207,6 @@ static pdk_status read_api(struct settings *settings, pdk_error *err)
         return pdk_error_set(err, PDK_INVALID, "--fingerprint-value",
             "--fingerprint-value and --fingerprint-mode=custom belong together");
     return PDK_OK;
->>>>>>> main
 }
 
 pdk_status settings_read(struct settings *settings, const pdk_model_spec *spec, pdk_error *err)
@@ -240,14 +222,9 @@ pdk_status settings_read(struct settings *settings, const pdk_model_spec *spec, 
     read_names(settings, spec);
     read_texts(settings);
     read_logprobs(settings);
-<<<<<<< HEAD
-    read_serving(settings, spec);
-    status = read_kv_type(settings, err);
-=======
-    status = read_api(settings, err);
+    status = read_api(settings, spec, err);
     if (status == PDK_OK)
         status = read_kv_type(settings, err);
->>>>>>> main
     if (status == PDK_OK)
         status = read_kv_size(settings, spec, err);
     if (status == PDK_OK)

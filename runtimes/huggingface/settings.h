@@ -32,7 +32,6 @@ struct settings {
     uint64_t kv_bytes;  /* 0: by the machine */
     uint32_t kv_blocks; /* 0: by bytes */
     uint64_t seed;
-    uint32_t serving; /* PDK_SERVING_… */
     uint32_t api_flags;       /* PDK_API_… */
     int32_t fingerprint_mode; /* PDK_FINGERPRINT_… */
     const char *fingerprint_text, *response_role;

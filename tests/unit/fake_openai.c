@@ -142,6 +142,11 @@ void openai_chat_batch(struct exchange *exchange)
     tell(exchange, "chat batch", NULL);
 }
 
+void openai_tokenizer_info(struct exchange *exchange)
+{
+    tell(exchange, "tokenizer info", NULL);
+}
+
 void openai_invocations(struct exchange *exchange)
 {
     tell(exchange, "invocations", NULL);

@@ -215,7 +215,7 @@ static void run_row(const struct run *run, const struct json *row, struct buffer
     const char *type = field(json_get(row, "headers"), "content-type");
     exchange.content_type = *type == '\0' ? NULL : type;
     exchange.ready.auto_tools = exchange.ready.forced_tools = run->tools;
-    exchange.ready.serving = run->tools ? PDK_SERVING_PROMPT_DETAILS : 0;
+    exchange.ready.api_flags = run->tools ? PDK_API_PROMPT_DETAILS : 0;
     script(row, stream, &recording);
     exchange.events = recording.events;
     exchange.event_count = recording.count;

@@ -339,7 +339,7 @@ START_TEST(tools_and_guides_arrive)
         bool chat = strstr(arrivals[i].body, "\"messages\"") != NULL;
         fake_init(&exchange, "/", arrivals[i].body);
         exchange.ready.auto_tools = exchange.ready.forced_tools = true;
-        exchange.ready.serving = PDK_SERVING_TRUSTED_TEMPLATE;
+        exchange.ready.api_flags = PDK_API_REQUEST_TEMPLATE;
         (chat ? openai_chat_completions : openai_completions)(&exchange);
         ck_assert_msg(exchange.added == 1 && strstr(exchange.seen.data, arrivals[i].holds) != NULL, "%s\n gives %s %s",
             arrivals[i].body, exchange.seen.data, exchange.reply.data);

@@ -30,7 +30,6 @@ START_TEST(test_round_trip)
         .eos_count = 2,
         .has_tokenizer = true,
         .forced_tools = true,
-        .serving = PDK_SERVING_STORE,
         .pooling_tasks = 1u << PDK_POOL_EMBED,
         .pooled_size = 384,
         .class_count = 2,
@@ -60,7 +59,6 @@ START_TEST(test_round_trip)
     ck_assert_uint_eq(got->max_logprobs, UINT32_MAX);
     ck_assert(got->has_tokenizer && !got->has_template);
     ck_assert(got->forced_tools && !got->auto_tools);
-    ck_assert_uint_eq(got->serving, PDK_SERVING_STORE);
     ck_assert_uint_eq(got->pooling_tasks, 1u << PDK_POOL_EMBED);
     ck_assert_uint_eq(got->pooled_size, 384);
     ck_assert_str_eq(got->class_labels[1], two);

@@ -41,7 +41,7 @@ static void write_usage(struct json_writer *writer, const struct answer *answer,
     json_write_uint(writer, counts.prompt);
     json_write_key(writer, "output_tokens");
     json_write_uint(writer, begun ? counts.completion : 0);
-    if ((answer->ready->serving & PDK_SERVING_PROMPT_DETAILS) != 0) {
+    if ((answer->ready->api_flags & PDK_API_PROMPT_DETAILS) != 0) {
         json_write_key(writer, "cache_read_input_tokens");
         json_write_uint(writer, counts.cached);
     }

@@ -36,6 +36,22 @@ void answer_id(const struct json *given, struct exchange *exchange, const char *
     snprintf(out, room, "%s%s", prefix, id);
 }
 
+/* "" is none. */
+static void set_fingerprint(struct answer *answer)
+{
+    const struct ready_info *ready = answer->ready;
+    const char *hash = ready->fingerprint == NULL ? "00000000" : ready->fingerprint;
+    const char *custom = ready->fingerprint_text == NULL ? "" : ready->fingerprint_text;
+    switch (ready->fingerprint_mode) {
+    case PDK_FINGERPRINT_HASH: snprintf(answer->fingerprint, sizeof answer->fingerprint, "%.64s", hash); break;
+    case PDK_FINGERPRINT_CUSTOM: snprintf(answer->fingerprint, sizeof answer->fingerprint, "%.120s", custom); break;
+    case PDK_FINGERPRINT_NONE: break;
+    default:
+        snprintf(answer->fingerprint, sizeof answer->fingerprint, "paddock-" PACKAGE_VERSION "-%.64s", hash);
+        break;
+    }
+}
+
 pdk_status answer_new(const struct call *call, struct exchange *exchange, const struct service_view *service,
     struct answer **ret_answer, pdk_error *err)
 {
@@ -57,8 +73,7 @@ pdk_status answer_new(const struct call *call, struct exchange *exchange, const 
     answer->created = wall_seconds();
     answer_id(
         call->fields.request_id, exchange, answer->form.chat ? "chatcmpl-" : "cmpl-", answer->id, sizeof answer->id);
-    snprintf(answer->fingerprint, sizeof answer->fingerprint, "paddock-" PACKAGE_VERSION "-%.64s",
-        service->ready->fingerprint == NULL ? "00000000" : service->ready->fingerprint);
+    set_fingerprint(answer);
     *ret_answer = answer;
     return PDK_OK;
 }

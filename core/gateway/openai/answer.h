@@ -48,7 +48,7 @@ struct answer {
     const char *model;
     struct logprob_form form;
     char id[256];          /* cmpl-…, chatcmpl-… */
-    char fingerprint[128]; /* paddock-VERSION-HASH8 */
+    char fingerprint[128]; /* paddock-VERSION-HASH8, or as the service's arguments say; "": null */
     int64_t created;
     size_t held; /* bytes in all buffers */
     struct prompt_answer *prompts;

@@ -205,10 +205,10 @@ pdk_status call_check(struct call *call, const struct ready_info *ready, const c
         status = chat ? call_check_messages(call, ready, model, err) : call_check_prompts(call, ready, err);
     if (status != PDK_OK)
         return status;
-    if ((ready->serving & PDK_SERVING_FORCED_USAGE) != 0 && call->stream)
+    if ((ready->api_flags & PDK_API_FORCE_USAGE) != 0 && call->stream)
         call->include_usage = call->continuous_usage = true;
     call->as_ids = fields->return_tokens_as_token_ids.set ? fields->return_tokens_as_token_ids.value
-                                                          : (ready->serving & PDK_SERVING_TOKENS_AS_IDS) != 0;
+                                                          : (ready->api_flags & PDK_API_TOKENS_AS_IDS) != 0;
     call_set_common(call, &shared);
     status = call_check_sampling(call, ready, &shared, err);
     if (status == PDK_OK)

@@ -113,7 +113,7 @@ static void write_prompt_details(
 
 static bool tells_details(const struct answer *answer)
 {
-    return (answer->ready->serving & PDK_SERVING_PROMPT_DETAILS) != 0;
+    return (answer->ready->api_flags & PDK_API_PROMPT_DETAILS) != 0;
 }
 
 static bool tells_reasoning(const struct answer *answer)
@@ -152,7 +152,7 @@ void encode_usage(struct json_writer *writer, const struct answer *answer)
 static void write_fingerprint(struct json_writer *writer, const struct answer *answer)
 {
     json_write_key(writer, "system_fingerprint");
-    json_write_string(writer, answer->fingerprint);
+    json_write_string(writer, answer->fingerprint[0] == '\0' ? NULL : answer->fingerprint);
 }
 
 void encode_chunk_tail(struct json_writer *writer, const struct answer *answer, size_t choice, bool last)

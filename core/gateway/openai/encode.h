@@ -18,8 +18,8 @@ void encode_chat_delta(
 void encode_usage_chunk(struct buffer *out, const struct answer *answer);
 
 /* The role that answers a chat, and the text that echo puts before it ("" when there is none). */
-pdk_string chat_role(const struct call *call);
-pdk_string chat_echo_text(const struct call *call);
+pdk_string chat_role(const struct answer *answer);
+pdk_string chat_echo_text(const struct answer *answer);
 
 /* prompt_token_ids and prompt_text, which stand at a chat's top. */
 void encode_chat_prompt(struct json_writer *writer, const struct answer *answer);

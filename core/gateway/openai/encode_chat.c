@@ -6,21 +6,25 @@
 
 #include <string.h>
 
-pdk_string chat_role(const struct call *call)
+pdk_string chat_role(const struct answer *answer)
 {
-    struct given_bool opening = call->fields.add_generation_prompt;
-    const pdk_request *request = call->requests;
+    const pdk_request *request = answer->call->requests;
+    struct given_bool opening = answer->call->fields.add_generation_prompt;
+    const char *own = answer->ready->response_role;
     if (opening.set && !opening.value && request->message_count != 0)
         return request->messages[request->message_count - 1].role;
-    return (pdk_string){"assistant", strlen("assistant")};
+    if (own == NULL || *own == '\0')
+        own = "assistant";
+    return (pdk_string){own, strlen(own)};
 }
 
-pdk_string chat_echo_text(const struct call *call)
+pdk_string chat_echo_text(const struct answer *answer)
 {
-    const pdk_string none = {"", 0}, role = chat_role(call);
-    if (!call->echo || call->requests->message_count == 0)
+    const pdk_string none = {"", 0}, role = chat_role(answer);
+    const pdk_request *request = answer->call->requests;
+    if (!answer->call->echo || request->message_count == 0)
         return none;
-    const pdk_message *last = &call->requests->messages[call->requests->message_count - 1];
+    const pdk_message *last = &request->messages[request->message_count - 1];
     bool same_role = last->role.length == role.length && memcmp(last->role.data, role.data, role.length) == 0;
     return same_role && last->content.data != NULL ? last->content : none;
 }
@@ -62,7 +66,7 @@ static void write_calls(struct json_writer *writer, const struct choice_answer *
 static void write_content(struct json_writer *writer, const struct answer *answer, const struct choice_answer *choice)
 {
     struct buffer text = {0};
-    pdk_string echo = chat_echo_text(answer->call);
+    pdk_string echo = chat_echo_text(answer);
     buffer_put(&text, echo.data, echo.length);
     buffer_put(&text, choice->text.data, choice->text.length);
     bool other = choice->call_count != 0 || choice->reasoning.length != 0;
@@ -86,7 +90,7 @@ static void write_message(struct json_writer *writer, const struct answer *answe
 {
     json_write_key(writer, "message");
     json_write_object(writer);
-    write_string(writer, "role", chat_role(answer->call));
+    write_string(writer, "role", chat_role(answer));
     write_content(writer, answer, choice);
     write_null(writer, "refusal");
     write_null(writer, "annotations");
@@ -136,7 +140,7 @@ void encode_chat(struct buffer *out, const struct answer *answer)
     json_write_end_array(&writer);
     write_null(&writer, "service_tier");
     json_write_key(&writer, "system_fingerprint");
-    json_write_string(&writer, answer->fingerprint);
+    json_write_string(&writer, answer->fingerprint[0] == '\0' ? NULL : answer->fingerprint);
     encode_usage(&writer, answer);
     json_write_key(&writer, "prompt_logprobs");
     if (answer->prompts->logprobs.length != 0)

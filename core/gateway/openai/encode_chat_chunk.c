@@ -40,7 +40,7 @@ void encode_chat_role(struct buffer *out, const struct answer *answer, size_t in
 {
     struct json_writer writer = {.out = out};
     write_chunk_head(&writer, answer, index);
-    write_string(&writer, "role", chat_role(answer->call));
+    write_string(&writer, "role", chat_role(answer));
     write_string(&writer, "content", (pdk_string){"", 0});
     write_bare_end(&writer);
     encode_chunk_tail(&writer, answer, index, false);
@@ -52,7 +52,7 @@ void encode_chat_echo(struct buffer *out, const struct answer *answer, size_t in
 {
     struct json_writer writer = {.out = out};
     write_chunk_head(&writer, answer, index);
-    write_string(&writer, "content", chat_echo_text(answer->call));
+    write_string(&writer, "content", chat_echo_text(answer));
     write_bare_end(&writer);
     encode_chunk_tail(&writer, answer, index, false);
     json_write_end_object(&writer);

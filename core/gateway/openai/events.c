@@ -24,7 +24,7 @@ static void begin(void *context, struct buffer *out)
         encode_chat_role(out, answer, i);
         event_end(out);
     }
-    for (size_t i = 0; answer->form.chat && i < answer->choice_count && chat_echo_text(answer->call).length != 0; i++) {
+    for (size_t i = 0; answer->form.chat && i < answer->choice_count && chat_echo_text(answer).length != 0; i++) {
         event_begin(out);
         encode_chat_echo(out, answer, i);
         event_end(out);

@@ -192,7 +192,7 @@ pdk_status call_check_template(const struct call *call, const struct ready_info 
     bool brought =
         fields->chat_template != NULL ||
         (fields->chat_template_kwargs != NULL && json_get(fields->chat_template_kwargs, "chat_template") != NULL);
-    if (brought && (ready->serving & PDK_SERVING_TRUSTED_TEMPLATE) == 0)
+    if (brought && (ready->api_flags & PDK_API_REQUEST_TEMPLATE) == 0)
         return refuse(err, NULL, NULL,
             "Chat template is passed with request, but --trust-request-chat-template is not set. Refused request with "
             "untrusted chat template.");

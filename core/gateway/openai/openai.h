@@ -11,6 +11,7 @@ void openai_chat_completions(struct exchange *exchange); /* POST /v1/chat/comple
 void openai_chat_batch(struct exchange *exchange);       /* POST /v1/chat/completions/batch */
 void openai_tokenize(struct exchange *exchange);         /* POST /tokenize */
 void openai_detokenize(struct exchange *exchange);       /* POST /detokenize */
+void openai_tokenizer_info(struct exchange *exchange);   /* GET /tokenizer_info */
 void openai_version(struct exchange *exchange);          /* GET /version */
 void openai_health(struct exchange *exchange);           /* GET /health */
 void openai_ping(struct exchange *exchange);             /* GET, POST /ping */

@@ -60,6 +60,26 @@ static pdk_status take_part(struct stream *stream, uint32_t index, const pdk_par
     return status;
 }
 
+/* The next part; a comment goes out where a client would take the silence for a broken connection. */
+static pdk_status wait_part(
+    struct stream *stream, struct answers *answers, uint32_t *ret_index, const pdk_part **ret_part, pdk_error *err)
+{
+    uint32_t wait_ms = stream->answer->ready->keep_alive_ms;
+    if (wait_ms == 0)
+        return deliver_next(answers, ret_index, ret_part, err);
+    pdk_status status = deliver_next_within(answers, wait_ms, ret_index, ret_part, err);
+    while (status == PDK_BUSY) {
+        if (stream->begun) {
+            buffer_puts(&stream->out, ": keep-alive\n\n");
+            status = write_out(stream, err);
+            if (status != PDK_OK)
+                return status;
+        }
+        status = deliver_next_within(answers, wait_ms, ret_index, ret_part, err);
+    }
+    return status;
+}
+
 /* Until all requests have ended. */
 static pdk_status pump(struct stream *stream, struct answers *answers, pdk_error *err)
 {
@@ -67,7 +87,7 @@ static pdk_status pump(struct stream *stream, struct answers *answers, pdk_error
     for (size_t left = stream->answer->call->request_count; left != 0 && status == PDK_OK;) {
         uint32_t index;
         const pdk_part *part;
-        status = deliver_next(answers, &index, &part, err);
+        status = wait_part(stream, answers, &index, &part, err);
         if (status != PDK_OK)
             break;
         if (part != NULL)

@@ -208,3 +208,25 @@ void openai_detokenize(struct exchange *exchange)
 {
     answer_tokens(exchange, ENDPOINT_DETOKENIZE);
 }
+
+void openai_tokenizer_info(struct exchange *exchange)
+{
+    pdk_error err = {0};
+    const struct service_view *service = NULL;
+    PDK_CLEANUP(tokens_done) struct tokens tokens = {0};
+    const pdk_request request = {.size = sizeof request,
+        .kind = PDK_KIND_TOKENIZER_INFO,
+        .tenant = exchange_tenant(exchange),
+        .sampling = {.size = sizeof request.sampling, .n = 1}};
+    pdk_status status = exchange_route(exchange, NULL, READY_TOKENIZE, &service, &err);
+    if (status == PDK_OK && (service->ready->api_flags & PDK_API_TOKENIZER_INFO) == 0)
+        status = pdk_error_set(
+            &err, PDK_NOT_FOUND, NULL, "/tokenizer_info is served with --enable-tokenizer-info-endpoint only");
+    if (status == PDK_OK)
+        status = ask(exchange, service, &request, &tokens, &err);
+    if (status != PDK_OK)
+        exchange_fail(exchange, &err);
+    else
+        exchange_reply(exchange, 200, "application/json", tokens.text.length == 0 ? "{}" : tokens.text.data,
+            tokens.text.length == 0 ? 2 : tokens.text.length);
+}

@@ -46,7 +46,7 @@ static void keep(struct exchange *exchange, const struct response *response, str
     const struct json *store = json_get(response->body, "store");
     PDK_CLEANUP(buffer_done) struct buffer whole = {0};
     struct json_writer writer = {.out = &whole}, turn = {.out = conversation};
-    if ((response->answer->ready->serving & PDK_SERVING_STORE) == 0 || !response->finished ||
+    if ((response->answer->ready->api_flags & PDK_API_STORE) == 0 || !response->finished ||
         (store != NULL && store->type == JSON_FALSE))
         return;
     response_write(&writer, response);

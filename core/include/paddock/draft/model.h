@@ -23,26 +23,16 @@ typedef struct pdk_model_spec {
     const char *const *environment; /* what the document sets, nothing of the daemon's */
 } pdk_model_spec;
 
-<<<<<<< HEAD
-/* What a model's arguments ask of the host that answers for it. */
-enum {
-    PDK_SERVING_PROMPT_DETAILS = 1u << 0,   /* usage tells of cached prompt tokens */
-    PDK_SERVING_FORCED_USAGE = 1u << 1,     /* every stream tells its usage, asked or not */
-    PDK_SERVING_TOKENS_AS_IDS = 1u << 2,    /* tokens of logprobs as token_id:N where a request does not say */
-    PDK_SERVING_TRUSTED_TEMPLATE = 1u << 3, /* a request may bring its own template */
-    PDK_SERVING_STORE = 1u << 4             /* the host may keep answers for requests that go on from them */
-};
-=======
 /* What a service's arguments say of the form of its answers; for the host's protocols. */
 enum {
     PDK_API_PROMPT_DETAILS = 1u << 0,   /* usage tells the cached prompt tokens */
     PDK_API_FORCE_USAGE = 1u << 1,      /* streams carry usage whether asked for or not */
     PDK_API_TOKENS_AS_IDS = 1u << 2,    /* log probabilities name tokens by id where the request does not say */
     PDK_API_REQUEST_TEMPLATE = 1u << 3, /* requests may bring a chat template */
-    PDK_API_TOKENIZER_INFO = 1u << 4    /* PDK_KIND_TOKENIZER_INFO may be asked for */
+    PDK_API_TOKENIZER_INFO = 1u << 4,   /* PDK_KIND_TOKENIZER_INFO may be asked for */
+    PDK_API_STORE = 1u << 5             /* the host may keep answers for requests that go on from them */
 };
 enum { PDK_FINGERPRINT_FULL = 0, PDK_FINGERPRINT_HASH = 1, PDK_FINGERPRINT_CUSTOM = 2, PDK_FINGERPRINT_NONE = 3 };
->>>>>>> main
 
 /* What was loaded. Strings and arrays live until `unload`. */
 typedef struct pdk_model_info {
@@ -77,8 +67,6 @@ typedef struct pdk_model_info {
     double keep_alive_s;             /* a comment in a stream that is silent for so long; 0: none */
     int32_t matryoshka;              /* `dimensions` may be asked for */
     const uint32_t *dimensions;
-    uint32_t serving; /* PDK_SERVING_… */
-    uint32_t reserved;
 } pdk_model_info;
 
 typedef struct pdk_model {
