@@ -18,20 +18,28 @@ pdk_status deliver_next_within(
     uint32_t index = UINT32_MAX;
     const pdk_part *part = NULL;
     pdk_status status = answers_next(answers, monotonic_ms() + wait_ms, &index, &part, err);
+    /* A request may end with PDK_TIMEOUT too, and then it has an index. */
+    if (status == PDK_TIMEOUT && index == UINT32_MAX)
+        status = PDK_OK;
     if (status == PDK_OK) {
         *ret_index = index;
         *ret_part = part;
     }
-    /* A request may end with PDK_TIMEOUT too, and then it has an index. */
-    return status == PDK_TIMEOUT && index == UINT32_MAX ? PDK_BUSY : status;
+    return status;
 }
 
 pdk_status deliver_next(struct answers *answers, uint32_t *ret_index, const pdk_part **ret_part, pdk_error *err)
 {
+    uint32_t index = UINT32_MAX;
+    const pdk_part *part = NULL;
     pdk_status status;
     do
-        status = deliver_next_within(answers, WAIT_MS, ret_index, ret_part, err);
-    while (status == PDK_BUSY);
+        status = deliver_next_within(answers, WAIT_MS, &index, &part, err);
+    while (status == PDK_OK && index == UINT32_MAX);
+    if (status == PDK_OK) {
+        *ret_index = index;
+        *ret_part = part;
+    }
     return status;
 }
 

@@ -68,14 +68,11 @@ static pdk_status wait_part(
     if (wait_ms == 0)
         return deliver_next(answers, ret_index, ret_part, err);
     pdk_status status = deliver_next_within(answers, wait_ms, ret_index, ret_part, err);
-    while (status == PDK_BUSY) {
-        if (stream->begun) {
-            buffer_puts(&stream->out, ": keep-alive\n\n");
-            status = write_out(stream, err);
-            if (status != PDK_OK)
-                return status;
-        }
-        status = deliver_next_within(answers, wait_ms, ret_index, ret_part, err);
+    while (status == PDK_OK && *ret_index == UINT32_MAX) {
+        buffer_puts(&stream->out, stream->begun ? ": keep-alive\n\n" : "");
+        status = write_out(stream, err);
+        if (status == PDK_OK)
+            status = deliver_next_within(answers, wait_ms, ret_index, ret_part, err);
     }
     return status;
 }
