@@ -13,6 +13,7 @@ enum {
     IN_NAME,
     IN_OPTION,
     AT_FENCE,
+    AT_ARGUMENTS,
     IN_ARGUMENTS,
     AT_FENCE_END,
     AT_CALL_END,
@@ -138,15 +139,20 @@ static enum read_end in_option(struct tool_reader *reader)
 
 static enum read_end at_fence(struct tool_reader *reader)
 {
-    struct window *window = &reader->window;
-    if (has_flag(reader, FORMAT_FENCED)) {
-        enum match match = window_match(window, (pdk_string){"```json", 7});
-        if (match != MATCH_FULL)
-            return match == MATCH_MORE ? READ_MORE : READ_BAD;
-    }
-    if (!window_blank(window))
+    if (!has_flag(reader, FORMAT_FENCED))
+        return go(reader, AT_ARGUMENTS);
+    enum match match = window_match(&reader->window, (pdk_string){"```json", 7});
+    if (match != MATCH_FULL)
+        return match == MATCH_MORE ? READ_MORE : READ_BAD;
+    return go(reader, AT_ARGUMENTS);
+}
+
+static enum read_end at_arguments(struct tool_reader *reader)
+{
+    pdk_string name = text_of(&reader->name);
+    if (!window_blank(&reader->window))
         return READ_MORE;
-    if (*window_at(window) != '{' || !tool_reader_call(reader, text_of(&reader->name).data, reader->name.length))
+    if (*window_at(&reader->window) != '{' || !tool_reader_call(reader, name.data, name.length))
         return READ_BAD;
     value_scan_init(&reader->scan, VALUE_RAW);
     return go(reader, IN_ARGUMENTS);
@@ -218,6 +224,7 @@ static enum read_end step(struct tool_reader *reader)
     case IN_NAME: return in_name(reader);
     case IN_OPTION: return in_option(reader);
     case AT_FENCE: return at_fence(reader);
+    case AT_ARGUMENTS: return at_arguments(reader);
     case IN_ARGUMENTS: return in_arguments(reader);
     case AT_FENCE_END: return at_fence_end(reader);
     case AT_CALL_END: return at_call_end(reader);

@@ -137,7 +137,7 @@ static void give_up(struct tool_reader *reader, bool at_end)
         return;
     }
     reader->broken = true;
-    reader->plain |= (flags & FORMAT_AT_START) != 0;
+    reader->plain |= (flags & FORMAT_AT_START) != 0 && reader->calls == 0;
     /* Of a call that was given the client has the beginning; the rest belongs to nothing, as text behind calls. */
     size_t rest = at_end ? window_left(window) : 0;
     if (given || (reader->calls > 0 && (flags & FORMAT_KEEP_AFTER) == 0))
