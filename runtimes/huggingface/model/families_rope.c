@@ -1,5 +1,5 @@
-/* Families of the llama kind: rope, a matrix each for query, key and value (or one plain stack of them), a dense MLP; and
- * OPT. A row stands here only if a model of its family gives the reference's logits in the tests. */
+/* Families of the llama kind: rope, a matrix each for query, key and value (or one plain stack of them), a dense MLP;
+ * and OPT. A row stands here only if a model of its family gives the reference's logits in the tests. */
 #include "config.h"
 
 #include "runtimes/huggingface/model/family_names.h"
