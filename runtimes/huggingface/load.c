@@ -250,6 +250,8 @@ pdk_status load_all(struct loaded *loaded, const pdk_host *host, const pdk_model
     if (status == PDK_OK)
         status = load_template(loaded, host, err);
     if (status == PDK_OK)
+        status = load_parsers(loaded, host, err);
+    if (status == PDK_OK)
         status = find_defaults(loaded, err);
     if (status == PDK_OK)
         status = load_sizes(loaded, host, err);
@@ -278,6 +280,8 @@ void loaded_done(struct loaded *loaded)
     loaded->front = front_stop(loaded->front);
     loaded->served.metrics = metrics_free(loaded->served.metrics);
     buffer_done(&loaded->tokenizer_info);
+    buffer_done(&loaded->template_text);
+    parsers_done(&loaded->served.parsers);
     loaded->template = template_free(loaded->template);
     loaded->tokenizer = tokenizer_free(loaded->tokenizer);
     loaded->model = model_free(loaded->model);

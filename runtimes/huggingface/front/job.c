@@ -155,9 +155,11 @@ static pdk_status make_answers(struct job *job, pdk_error *err)
     job->answers = calloc(count, sizeof *job->answers);
     if (job->answers == NULL)
         return pdk_error_set(err, PDK_NO_MEMORY, NULL, "no memory for the answer");
-    pdk_status status = PDK_OK;
+    struct parsed_plan plan;
+    pdk_string prompt = {job->prompt.text.data != NULL ? job->prompt.text.data : "", job->prompt.text.length};
+    pdk_status status = parsed_plan_make(job->served, job->request, prompt, &plan, err);
     for (; job->answer_count < count && status == PDK_OK; job->answer_count++)
-        status = answer_init(&job->answers[job->answer_count], job->served, job->request,
+        status = answer_init(&job->answers[job->answer_count], job->served, job->request, &plan,
             &job->generation.choices[job->answer_count], job->answer_count, err);
     return status;
 }
@@ -281,7 +283,10 @@ static bool send_answers(struct job *job, uint32_t *open, bool *full)
             engine_nudge(job->served->engine, &job->generation);
         while (!*full && answer_wants_part(answer)) {
             pdk_part part;
-            answer_part(answer, &part);
+            if (answer_part(answer, &part, &err) != PDK_OK) {
+                end_with(job, &err);
+                return false;
+            }
             if (!send_part(job, &part, full))
                 return false;
             answer_sent(answer);

@@ -4,6 +4,7 @@
 #include "runtimes/huggingface/engine/engine.h"
 #include "runtimes/huggingface/template/template.h"
 #include "runtimes/huggingface/tokenizer/tokenizer.h"
+#include "runtimes/huggingface/tools/reader.h"
 
 #include <paddock/draft/host.h>
 
@@ -15,6 +16,8 @@ struct served {
     const struct template *template;   /* NULL: no messages */
     bool wants_parts;                  /* messages' parts stay a list for the template */
     pdk_string tokenizer_info;         /* JSON; empty: not offered */
+    struct parsers parsers;            /* of reasoning and calls in answers */
+    bool guides;                       /* answers can be held to a schema */
     const char *template_vars;         /* JSON object of default template variables */
     struct sampling_model sampling;
     uint32_t max_model_len;

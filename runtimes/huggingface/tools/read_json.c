@@ -55,6 +55,9 @@ static enum read_end at_begin(struct tool_reader *reader)
     uint32_t flags = reader->parser->format->flags;
     if (!window_blank(window))
         return READ_MORE;
+    enum match call = window_match(window, tool_reader_word(reader, WORD_CALL));
+    if (call != MATCH_NONE)
+        return call == MATCH_FULL ? READ_DONE : READ_MORE;
     char c = *window_at(window);
     if (c == '[' && (flags & FORMAT_LIST) != 0) {
         window_skip(window, 1);

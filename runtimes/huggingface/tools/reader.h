@@ -16,6 +16,7 @@ struct parsers {
     struct reasoning_parser reasoning;
     struct harmony_parser harmony;
     bool is_harmony;
+    bool guessed;    /* the reasoning's format was read off the template: a text opens it, or the prompt */
     bool hide_tools; /* the template does not get the tools of a request that may not call them */
 };
 

@@ -74,6 +74,11 @@ enum reasoning_start reasoning_start(const struct reasoning_format *format, pdk_
     return (flags & REASONING_OPEN) != 0 ? REASONING_STARTS_INSIDE : REASONING_STARTS_OUTSIDE;
 }
 
+bool reasoning_is_open(const struct reasoning_format *format, pdk_string prompt)
+{
+    return ends_with(prompt, format->begins[0]) || ends_with(prompt, format->begins[1]);
+}
+
 void reasoning_reader_init(struct reasoning_reader *reader, const struct reasoning_parser *parser,
     enum reasoning_start start, struct deltas *out, struct buffer *content, bool keep_special)
 {

@@ -53,6 +53,9 @@ void reasoning_parser_done(struct reasoning_parser *parser);
 enum reasoning_start { REASONING_STARTS_OFF, REASONING_STARTS_OUTSIDE, REASONING_STARTS_INSIDE };
 enum reasoning_start reasoning_start(const struct reasoning_format *format, pdk_string prompt, int switched);
 
+/* Whether `prompt` ends inside reasoning. */
+bool reasoning_is_open(const struct reasoning_format *format, pdk_string prompt);
+
 /* Splits one text. Reasoning goes to `out`, the rest, still with its marks, to `content`. */
 struct reasoning_reader {
     const struct reasoning_parser *parser;
