@@ -46,7 +46,7 @@ static pdk_status describe(void *self, pdk_model_info *ret_info, pdk_error *err)
         .served_name_count = loaded->settings.name_count,
         .eos_id_count = loaded->eos_count,
         .has_tokenizer = loaded->tokenizer != NULL,
-        .has_template = loaded->template != NULL,
+        .has_template = loaded->template != NULL || loaded->served.harmony_prompts,
         .served_names = loaded->settings.names,
         .root = loaded->settings.root,
         .eos_ids = loaded->eos_ids,

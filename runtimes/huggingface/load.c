@@ -126,6 +126,16 @@ static pdk_status find_defaults(struct loaded *loaded, pdk_error *err)
     return set_defaults(served, over, strlen(over), "--override-generation-config", err);
 }
 
+static void add_eos(struct loaded *loaded, int64_t id)
+{
+    bool known = id < 0 || id >= (int64_t)model_facts(loaded->model)->vocabulary_size ||
+                 loaded->eos_count == sizeof loaded->eos_ids / sizeof loaded->eos_ids[0];
+    for (uint32_t i = 0; i < loaded->eos_count && !known; i++)
+        known = loaded->eos_ids[i] == (uint32_t)id;
+    if (!known)
+        loaded->eos_ids[loaded->eos_count++] = (uint32_t)id;
+}
+
 /* The tokenizer's end of sequence is "the" one; the model's others end a choice by name. */
 static void find_eos(struct loaded *loaded)
 {
@@ -136,6 +146,9 @@ static void find_eos(struct loaded *loaded)
     for (uint32_t i = 0; i < facts->eos_count; i++)
         if ((int64_t)facts->eos_ids[i] != own && facts->eos_ids[i] < facts->vocabulary_size)
             loaded->eos_ids[loaded->eos_count++] = facts->eos_ids[i];
+    /* The ends of an answer and of a call, where the format has its own. */
+    for (size_t i = HARMONY_RETURN; loaded->served.parsers.is_harmony && i <= HARMONY_CALL; i++)
+        add_eos(loaded, tokenizer_id(loaded->tokenizer, harmony_texts[i], strlen(harmony_texts[i])));
 }
 
 static void fill_served(struct loaded *loaded, const pdk_host *host)

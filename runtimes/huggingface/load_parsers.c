@@ -6,6 +6,20 @@
 #include "core/base/cleanup.h"
 #include "core/base/error.h"
 
+#include <ctype.h>
+#include <string.h>
+
+/* Its prompts have a writer of their own, and its answers end by marks that nothing else uses. */
+static bool is_gpt_oss(const struct loaded *loaded)
+{
+    static const char wanted[] = "gptoss";
+    size_t same = 0;
+    for (const char *at = model_facts(loaded->model)->architecture; *at != '\0' && wanted[same] != '\0'; at++)
+        if (isalnum((unsigned char)*at))
+            same = tolower((unsigned char)*at) == wanted[same] ? same + 1 : 0;
+    return wanted[same] == '\0';
+}
+
 static pdk_status find_tools(struct loaded *loaded, bool *ret_guessed, pdk_error *err)
 {
     const struct options *options = loaded->settings.options;
@@ -14,6 +28,8 @@ static pdk_status find_tools(struct loaded *loaded, bool *ret_guessed, pdk_error
     *ret_guessed = name == NULL;
     if (name == NULL && template != NULL && loaded->tokenizer != NULL)
         name = tool_format_detect(template);
+    if (name == NULL && loaded->tokenizer != NULL && is_gpt_oss(loaded))
+        name = "openai";
     if (name == NULL && options_flag(options, "enable-auto-tool-choice"))
         return pdk_error_set(err, PDK_INVALID, "--enable-auto-tool-choice",
             "Error: --enable-auto-tool-choice requires --tool-call-parser");
@@ -37,6 +53,8 @@ static pdk_status find_reasoning(struct loaded *loaded, pdk_error *err)
     const char *template = loaded->template_text.data;
     if (!given && template != NULL && loaded->tokenizer != NULL)
         name = reasoning_format_detect(template);
+    if (!given && name == NULL && loaded->tokenizer != NULL && is_gpt_oss(loaded))
+        name = "openai_gptoss";
     parsers->guessed = !given;
     if (name == NULL || name[0] == '\0')
         return PDK_OK;
@@ -64,6 +82,8 @@ pdk_status load_parsers(struct loaded *loaded, const pdk_host *host, pdk_error *
     bool wanted =
         options_given(options, "enable-auto-tool-choice") ? options_flag(options, "enable-auto-tool-choice") : guessed;
     loaded->auto_tools = wanted && parsers->tool_format != NULL && loaded->tokenizer != NULL;
+    loaded->served.harmony_prompts =
+        is_gpt_oss(loaded) && loaded->tokenizer != NULL && loaded->settings.chat_template == NULL;
     parsers->hide_tools = options_flag(options, "exclude-tools-when-tool-choice-none");
     if (parsers->tool_format != NULL || parsers->reasoning_format != NULL)
         load_log(host, PDK_LOG_INFO, "tool calls are read as %s, reasoning as %s",

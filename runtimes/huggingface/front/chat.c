@@ -368,6 +368,8 @@ static pdk_status render(const struct served *served, const pdk_request *request
     struct template_output *output, pdk_error *err)
 {
     pdk_string own = request->template_text;
+    if (served->harmony_prompts && own.length == 0)
+        return harmony_render(variables, wall_seconds(), output, err);
     if (own.length == 0)
         return template_render(served->template, variables, wall_seconds(), &template_budget_default, output, err);
     struct template *template = NULL;

@@ -17,6 +17,7 @@ struct served {
     bool wants_parts;                  /* messages' parts stay a list for the template */
     pdk_string tokenizer_info;         /* JSON; empty: not offered */
     struct parsers parsers;            /* of reasoning and calls in answers */
+    bool harmony_prompts;              /* messages are written as gpt-oss wants them, not by the template */
     bool guides;                       /* answers can be held to a schema */
     const char *template_vars;         /* JSON object of default template variables */
     struct sampling_model sampling;

@@ -82,5 +82,5 @@ void reasoning_format_list(struct buffer *out)
 {
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
         for (size_t j = 0; j < REASONING_NAMES && rows[i].names[j] != NULL; j++)
-            buffer_printf(out, "%s%s", i + j > 0 ? ", " : "", rows[i].names[j]);
+            buffer_printf(out, "%s%s", i + j > 0 ? "," : "", rows[i].names[j]);
 }

@@ -60,7 +60,7 @@ struct tool_format {
 const struct tool_format *tool_format_find(const char *name);
 /* The format that a chat template asks the model for, or NULL. */
 const char *tool_format_detect(const char *template);
-/* "a, b, c" of all names. */
+/* "a,b,c" of all names. */
 void tool_format_list(struct buffer *out);
 /* The format of a text that a guide holds to [{"name": …, "parameters": {…}}]. */
 extern const struct tool_format tool_format_forced;
