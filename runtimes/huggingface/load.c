@@ -52,6 +52,7 @@ static pdk_status load_weights(struct loaded *loaded, const pdk_host *host, cons
         .path = path,
         .overrides = loaded->settings.hf_overrides,
         .use_generation_config = loaded->settings.model_generation_config,
+        .context_length = loaded->settings.max_model_len,
         .ops = ops,
         .compute = compute->self,
         .progress = tell_progress,

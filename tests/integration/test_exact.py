@@ -7,7 +7,7 @@ import unittest
 import golden
 import harness
 
-DECODERS = ["cohere", "gemma", "gemma2", "glm4", "granite", "llama-gqa-tied", "llama-mha", "llama-yarn", "llama3-rope", "mistral", "olmo2", "opt-125m-like", "opt-350m-like",
+DECODERS = ["bloom", "cohere", "falcon-mqa", "gemma", "gemma2", "gemma3", "glm4", "gpt-neox", "gpt2", "gptj", "granite", "llama-gqa-tied", "llama-mha", "llama-yarn", "llama3-rope", "mistral", "olmo2", "opt-125m-like", "opt-350m-like",
             "phi", "phi3", "qwen2", "qwen3", "smollm3", "stablelm", "starcoder2"]
 TOLERANCE = 2e-4
 FLAGS = ["--dtype=float32", "--logprobs-mode=raw_logits", "--max-logprobs=-1"]

@@ -22,15 +22,37 @@ static size_t row_bytes(const struct tensor *tensor, uint32_t columns)
     return (size_t)columns / number_block(tensor->type) * number_block_bytes(tensor->type);
 }
 
+/* The bytes of the file that a part is made of. */
+static pdk_string part_bytes(const struct planned_weight *weight, uint32_t i)
+{
+    const struct tensor *tensor = weight->parts[i].tensor;
+    uint64_t first, bytes;
+    if (weight->parts[i].gather.kind != GATHER_NONE) {
+        gather_extent(
+            tensor, &weight->parts[i].gather, weight->parts[i].rows, weight->parts[i].columns, &first, &bytes);
+    } else {
+        uint64_t row = row_bytes(tensor, weight->parts[i].columns);
+        first = weight->parts[i].first_row * row;
+        bytes = weight->parts[i].rows * row;
+    }
+    return (pdk_string){(const char *)tensor->data + first, bytes};
+}
+
+static int32_t part_type(const struct planned_weight *weight, uint32_t i)
+{
+    const struct gather *gather = &weight->parts[i].gather;
+    const struct tensor *tensor = weight->parts[i].tensor;
+    return gather->kind != GATHER_NONE ? gather_type(tensor, gather) : tensor->type;
+}
+
 /* The parts as the backend takes them; data still in the file. */
 static void make_matrices(const struct planned_weight *weight, pdk_matrix matrices[PLAN_PARTS_MAX])
 {
     for (uint32_t i = 0; i < weight->part_count; i++) {
-        const struct tensor *tensor = weight->parts[i].tensor;
-        matrices[i] = (pdk_matrix){.type = weight->type,
+        matrices[i] = (pdk_matrix){.type = part_type(weight, i),
             .rows = weight->parts[i].rows,
             .columns = weight->parts[i].columns,
-            .data = tensor->data + weight->parts[i].first_row * row_bytes(tensor, weight->parts[i].columns)};
+            .data = part_bytes(weight, i).data};
     }
 }
 
@@ -45,6 +67,9 @@ static uint64_t count_bytes(const struct model *model, const struct weight_plan 
     for (size_t i = 0; i < plan->vector_count; i++)
         for (uint32_t k = 0; k < plan->vectors[i].part_count; k++)
             total += plan->vectors[i].parts[k].count * sizeof(float);
+    for (size_t i = 0; i < plan->bias_count; i++)
+        total += (uint64_t)plan->biases[i].experts * (2 * (uint64_t)plan->biases[i].inner + plan->biases[i].hidden) *
+                 sizeof(float);
     return total;
 }
 
@@ -66,35 +91,46 @@ static pdk_status check_budget(uint64_t bytes, uint64_t limit, pdk_error *err)
     return pdk_error_set(err, PDK_NO_MEMORY, "memory", "the weights need %s, limit %s", needs, has);
 }
 
-/* Copies the parts into one buffer of the type to pack, where they differ in type or lie at an odd address. */
-static pdk_status convert(
-    const struct planned_weight *weight, pdk_matrix matrices[PLAN_PARTS_MAX], void **ret_buffer, pdk_error *err)
+/* Whether a part's bytes cannot be handed over where they lie: backends want rows of blocks at even addresses. */
+static bool wants_copy(const struct planned_weight *weight, uint32_t i, const pdk_matrix *matrix)
 {
-    bool needed = false;
-    size_t total = 0;
+    return weight->parts[i].layout != LAYOUT_ROWS || weight->parts[i].gather.kind != GATHER_NONE ||
+           (uintptr_t)matrix->data % 2 != 0;
+}
+
+/* Copies those parts into one buffer, in the order of a weight. */
+static pdk_status convert(const struct model *model, const struct planned_weight *weight,
+    pdk_matrix matrices[PLAN_PARTS_MAX], void **ret_buffer, pdk_error *err)
+{
+    size_t total = 0, bytes[PLAN_PARTS_MAX] = {0};
     for (uint32_t i = 0; i < weight->part_count; i++) {
-        needed |= weight->parts[i].tensor->type != weight->type || (uintptr_t)matrices[i].data % 2 != 0;
-        size_t bytes = (size_t)matrices[i].columns / number_block(weight->type) * number_block_bytes(weight->type);
-        if (__builtin_mul_overflow(bytes, matrices[i].rows, &bytes) || __builtin_add_overflow(total, bytes, &total))
+        if (!wants_copy(weight, i, &matrices[i]))
+            continue;
+        size_t row =
+            matrices[i].columns / number_block(matrices[i].type) * (size_t)number_block_bytes(matrices[i].type);
+        if (__builtin_mul_overflow(row, matrices[i].rows, &bytes[i]) || __builtin_add_overflow(total, bytes[i], &total))
             return pdk_error_set(err, PDK_NO_MEMORY, "model", "a weight is too large to convert");
     }
-    if (!needed)
+    if (total == 0)
         return PDK_OK;
     uint8_t *buffer = malloc(total), *to = buffer;
     if (buffer == NULL)
         return pdk_error_set(err, PDK_NO_MEMORY, "model", "no memory for %zu bytes of converted weights", total);
-    for (uint32_t i = 0; i < weight->part_count; i++) {
-        int32_t from = weight->parts[i].tensor->type;
-        size_t count = (size_t)matrices[i].rows * matrices[i].columns;
-        size_t bytes = count / number_block(weight->type) * number_block_bytes(weight->type);
-        if (from == weight->type)
-            memcpy(to, matrices[i].data, bytes);
-        else
-            numbers_to_floats(from, matrices[i].data, count, (float *)(void *)to);
-        matrices[i].data = to;
-        to += bytes;
-    }
     *ret_buffer = buffer;
+    for (uint32_t i = 0; i < weight->part_count; to += bytes[i], i++) {
+        if (bytes[i] == 0)
+            continue;
+        pdk_status status = PDK_OK;
+        if (weight->parts[i].gather.kind != GATHER_NONE)
+            status = gather_rows(weight->parts[i].tensor, &weight->parts[i].gather, matrices[i].rows,
+                matrices[i].columns, matrices[i].type, to, err);
+        else
+            layout_copy(weight->parts[i].layout, &model->config, matrices[i].data, matrices[i].rows,
+                matrices[i].columns / number_block(matrices[i].type), number_block_bytes(matrices[i].type), to);
+        if (status != PDK_OK)
+            return status;
+        matrices[i].data = to;
+    }
     return PDK_OK;
 }
 
@@ -103,7 +139,7 @@ static pdk_status load_weight(struct model *model, const struct planned_weight *
     pdk_matrix matrices[PLAN_PARTS_MAX];
     make_matrices(weight, matrices);
     PDK_AUTO_FREE void *buffer = NULL;
-    pdk_status status = convert(weight, matrices, &buffer, err);
+    pdk_status status = convert(model, weight, matrices, &buffer, err);
     if (status == PDK_OK)
         status = model->ops->weight_load(model->compute, matrices, weight->part_count, weight->use, weight->slot, err);
     const struct tensor *first = weight->parts[0].tensor;
@@ -111,8 +147,22 @@ static pdk_status load_weight(struct model *model, const struct planned_weight *
         return pdk_error_wrap(
             err, "%.*s", (int)(first->name.length < 100 ? first->name.length : 100), first->name.data);
     for (uint32_t i = 0; i < weight->part_count; i++)
-        mapping_release(weight->parts[i].tensor->data, weight->parts[i].tensor->bytes);
+        mapping_release(part_bytes(weight, i).data, part_bytes(weight, i).length);
     return PDK_OK;
+}
+
+static bool read_part(const struct model *model, const struct vector_part *part, float *values)
+{
+    if (part->layout == LAYOUT_ROWS) {
+        numbers_to_floats(part->tensor->type, part->tensor->data, part->count, values);
+        return true;
+    }
+    PDK_AUTO_FREE float *in_file = calloc(part->count, sizeof *in_file);
+    if (in_file == NULL)
+        return false;
+    numbers_to_floats(part->tensor->type, part->tensor->data, part->count, in_file);
+    layout_copy(part->layout, &model->config, in_file, part->count, 1, sizeof *in_file, values);
+    return true;
 }
 
 static pdk_status load_vector(struct model *model, const struct planned_vector *vector, pdk_error *err)
@@ -124,21 +174,24 @@ static pdk_status load_vector(struct model *model, const struct planned_vector *
     if (values == NULL)
         return pdk_error_set(err, PDK_NO_MEMORY, "model", "no memory for a vector of %zu numbers", total);
     for (uint32_t i = 0; i < vector->part_count; i++) {
-        const struct tensor *tensor = vector->parts[i].tensor;
-        if (tensor != NULL)
-            numbers_to_floats(tensor->type, tensor->data, vector->parts[i].count, values + at);
-        at += vector->parts[i].count;
+        const struct vector_part *part = &vector->parts[i];
+        const struct tensor *tensor = part->tensor;
+        if (tensor != NULL && !number_is_plain(tensor->type))
+            return pdk_error_set(err, PDK_UNSUPPORTED, "tensors",
+                "%.*s, a vector, is of type %s; known are F32, F16, BF16", (int)tensor->name.length, tensor->name.data,
+                tensor->type_name);
+        if (tensor != NULL && !read_part(model, part, values + at))
+            return pdk_error_set(err, PDK_NO_MEMORY, "model", "no memory for a vector of %zu numbers", total);
+        at += part->count;
     }
     for (size_t i = 0; i < total; i++)
         values[i] += vector->plus;
     return model->ops->vector_load(model->compute, values, total, vector->slot, err);
 }
 
-static pdk_status load_frequencies(struct model *model, const struct tensor *factors, pdk_error *err)
+static pdk_status load_turning(struct model *model, const struct rope_config *rope, const struct tensor *factors,
+    struct turning *turning, pdk_error *err)
 {
-    const struct rope_config *rope = &model->config.rope;
-    if (model->config.row->positions != POSITIONS_ROPE)
-        return PDK_OK;
     PDK_AUTO_FREE float *values = calloc(rope->dims, sizeof *values);
     if (values == NULL)
         return pdk_error_set(err, PDK_NO_MEMORY, "model", "no memory for rope frequencies");
@@ -147,22 +200,53 @@ static pdk_status load_frequencies(struct model *model, const struct tensor *fac
         numbers_to_floats(factors->type, factors->data, rope->dims / 2, divisors);
     for (uint32_t i = 0; divisors != NULL && i < rope->dims / 2; i++)
         if (!(divisors[i] > 0) || !isfinite(divisors[i]))
-            return pdk_error_set(err, PDK_INVALID, "rope_freqs", "rope_freqs[%" PRIu32 "] is %g; it must be above 0", i,
-                (double)divisors[i]);
+            return pdk_error_set(err, PDK_INVALID, "rope_freqs", "%.*s[%" PRIu32 "] is %g; it must be above 0",
+                (int)factors->name.length, factors->name.data, i, (double)divisors[i]);
     rope_frequencies(rope, divisors, values);
-    model->decoder.magnitude = rope_magnitude(rope);
-    return model->ops->vector_load(model->compute, values, rope->dims / 2, &model->decoder.frequencies, err);
+    turning->magnitude = rope_magnitude(rope);
+    return model->ops->vector_load(model->compute, values, rope->dims / 2, &turning->frequencies, err);
+}
+
+/* ALiBi's slopes: for a power of two n of heads, 2^(-8/n) to the powers 1, 2, ... n; the heads beyond the largest such
+ * n take every other power of twice as many heads (Press et al. 2022, and its authors' code). */
+static pdk_status load_slopes(struct model *model, pdk_error *err)
+{
+    const struct model_config *config = &model->config;
+    uint32_t round = 1;
+    while (round * 2 <= config->heads)
+        round *= 2;
+    PDK_AUTO_FREE float *slopes = calloc(config->heads, sizeof *slopes);
+    if (slopes == NULL)
+        return pdk_error_set(err, PDK_NO_MEMORY, "model", "no memory for %" PRIu32 " slopes", config->heads);
+    for (uint32_t i = 0; i < config->heads; i++) {
+        double power = i < round ? 8.0 * (i + 1) / round : 4.0 * (2 * (i - round) + 1) / round;
+        slopes[i] = (float)(exp2(-power) * (config->row->scaled_slopes ? config->attention_scale : 1));
+    }
+    return model->ops->vector_load(model->compute, slopes, config->heads, &model->decoder.slopes, err);
+}
+
+static pdk_status load_positions(struct model *model, const struct tensor *factors, pdk_error *err)
+{
+    const struct model_config *config = &model->config;
+    if (config->positioning == POSITIONS_ALIBI)
+        return load_slopes(model, err);
+    if (config->positioning != POSITIONS_ROPE)
+        return PDK_OK;
+    pdk_status status = load_turning(model, &config->rope, factors, &model->decoder.rope, err);
+    if (status == PDK_OK && config->local_rope.dims != 0)
+        status = load_turning(model, &config->local_rope, NULL, &model->decoder.local_rope, err);
+    return status;
 }
 
 /* The type that most bytes are of. */
 static int32_t main_type(const struct weight_plan *plan)
 {
-    uint64_t bytes[8] = {0};
+    uint64_t bytes[PDK_TYPE_END] = {0};
     int32_t best = PDK_TYPE_F32;
     for (size_t i = 0; i < plan->weight_count; i++)
         for (uint32_t k = 0; k < plan->weights[i].part_count; k++)
-            bytes[plan->weights[i].parts[k].tensor->type & 7] += plan->weights[i].parts[k].tensor->bytes;
-    for (int32_t i = 1; i < 8; i++)
+            bytes[plan->weights[i].parts[k].tensor->type] += part_bytes(&plan->weights[i], k).length;
+    for (int32_t i = 1; i < PDK_TYPE_END; i++)
         if (bytes[i] > bytes[best])
             best = i;
     return best;
@@ -172,7 +256,7 @@ static uint64_t planned_bytes(const struct planned_weight *weight)
 {
     uint64_t total = 0;
     for (uint32_t i = 0; i < weight->part_count; i++)
-        total += weight->parts[i].tensor->bytes;
+        total += part_bytes(weight, i).length;
     return total;
 }
 
@@ -180,7 +264,7 @@ static uint64_t planned_bytes(const struct planned_weight *weight)
 static void prefetch(const struct planned_weight *weight)
 {
     for (uint32_t i = 0; i < weight->part_count; i++)
-        mapping_prefetch(weight->parts[i].tensor->data, weight->parts[i].tensor->bytes);
+        mapping_prefetch(part_bytes(weight, i).data, part_bytes(weight, i).length);
 }
 
 static pdk_status load_all(
@@ -189,9 +273,11 @@ static pdk_status load_all(
     uint64_t total = 0, done = 0;
     for (size_t i = 0; i < plan->weight_count; i++)
         total += planned_bytes(&plan->weights[i]);
-    pdk_status status = load_frequencies(model, plan->rope_factors, err);
+    pdk_status status = load_positions(model, plan->rope_factors, err);
     for (size_t i = 0; i < plan->vector_count && status == PDK_OK; i++)
         status = load_vector(model, &plan->vectors[i], err);
+    for (size_t i = 0; i < plan->bias_count && status == PDK_OK; i++)
+        status = experts_bias_load(model, &plan->biases[i], err);
     for (size_t i = 0; i < plan->weight_count && status == PDK_OK; i++) {
         if (i + 1 < plan->weight_count)
             prefetch(&plan->weights[i + 1]);
@@ -214,6 +300,15 @@ pdk_status weights_load(struct model *model, const struct model_request *request
         status = gguf_tokens_check(model->source.gguf, model->config.vocabulary, err);
     if (status != PDK_OK)
         return status;
+    if (plan.has_extra_layer && request->note != NULL)
+        request->note(request->progress_context,
+            "the layers that predict further tokens (num_nextn_predict_layers) are not used");
+    if (plan.ignored != 0 && request->note != NULL) {
+        char text[160];
+        snprintf(text, sizeof text, "%zu tensors of %s that only images need have no effect", plan.ignored,
+            model->config.row->class_name);
+        request->note(request->progress_context, text);
+    }
     model->facts.weight_bytes = count_bytes(model, &plan);
     model->facts.weight_type = main_type(&plan);
     status = check_budget(model->facts.weight_bytes, request->memory_bytes, err);
@@ -244,13 +339,19 @@ void weights_free(struct model *model)
             free_norm(model, norms[k]);
         for (size_t k = 0; k < sizeof linears / sizeof linears[0]; k++)
             free_linear(model, linears[k]);
+        model->ops->vector_free(model->compute, layer->sinks);
+        experts_free(model, &layer->experts);
+        latent_free(model, &layer->latent);
     }
     struct linear *ends[] = {
         &decoder->embedding, &decoder->positions, &decoder->project_in, &decoder->project_out, &decoder->head};
     for (size_t k = 0; k < sizeof ends / sizeof ends[0]; k++)
         free_linear(model, ends[k]);
+    free_norm(model, &decoder->embedding_norm);
     free_norm(model, &decoder->final_norm);
-    model->ops->vector_free(model->compute, decoder->frequencies);
+    model->ops->vector_free(model->compute, decoder->rope.frequencies);
+    model->ops->vector_free(model->compute, decoder->local_rope.frequencies);
+    model->ops->vector_free(model->compute, decoder->slopes);
     free(decoder->layers);
     *decoder = (struct decoder){0};
 }
