@@ -162,10 +162,15 @@ static void fill_served(struct loaded *loaded, const pdk_host *host)
     served->wants_parts = settings->wants_parts;
     if (!settings->wants_parts_given && loaded->template != NULL)
         served->wants_parts = template_wants_parts(loaded->template);
+    served->guide_vocabulary = loaded->guide_vocabulary;
     served->template_vars = settings->template_vars;
     served->sampling.vocabulary = model_facts(loaded->model)->vocabulary_size;
     served->sampling.eos_ids = loaded->eos_ids;
     served->sampling.eos_count = loaded->eos_count;
+    served->sampling.think_start = loaded->think_start.ids;
+    served->sampling.think_start_count = (uint32_t)loaded->think_start.count;
+    served->sampling.think_end = loaded->think_end.ids;
+    served->sampling.think_end_count = (uint32_t)loaded->think_end.count;
     served->sampling.mode = settings->logprobs_mode;
     served->sampling.max_logprobs = settings->max_logprobs;
     served->stream_interval = settings->stream_interval;
@@ -272,6 +277,11 @@ pdk_status load_all(struct loaded *loaded, const pdk_host *host, const pdk_model
     if (status != PDK_OK)
         return status;
     find_eos(loaded);
+    if (loaded->tokenizer != NULL)
+        status = guide_vocabulary_new(loaded->tokenizer, model_facts(loaded->model)->vocabulary_size, loaded->eos_ids,
+            loaded->eos_count, &loaded->guide_vocabulary, err);
+    if (status != PDK_OK)
+        return status;
     fill_served(loaded, host);
     status = load_info(loaded, err);
     if (status != PDK_OK)
@@ -296,6 +306,9 @@ void loaded_done(struct loaded *loaded)
     buffer_done(&loaded->tokenizer_info);
     buffer_done(&loaded->template_text);
     parsers_done(&loaded->served.parsers);
+    token_list_done(&loaded->think_start);
+    token_list_done(&loaded->think_end);
+    loaded->guide_vocabulary = guide_vocabulary_free(loaded->guide_vocabulary);
     loaded->template = template_free(loaded->template);
     loaded->tokenizer = tokenizer_free(loaded->tokenizer);
     loaded->model = model_free(loaded->model);

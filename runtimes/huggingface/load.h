@@ -16,6 +16,8 @@ struct loaded {
     struct buffer template_text;
     bool auto_tools; /* calls are looked for where a request does not force them */
     struct buffer tokenizer_info;
+    struct guide_vocabulary *guide_vocabulary;
+    struct token_list think_start, think_end; /* the marks of reasoning */
     struct served served;
     struct front *front;
     uint32_t eos_ids[MODEL_EOS_MAX + 1]; /* "the" end of sequence first */

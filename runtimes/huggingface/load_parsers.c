@@ -67,6 +67,32 @@ static pdk_status find_reasoning(struct loaded *loaded, pdk_error *err)
         "invalid reasoning parser: %.64s (chose from { %s })", name, names.data != NULL ? names.data : "");
 }
 
+/* A mark as tokens: of several the first that is one token of the vocabulary, else the first. */
+static pdk_status put_mark(
+    const struct loaded *loaded, const char *const *marks, size_t count, struct token_list *list, pdk_error *err)
+{
+    const char *best = marks[0];
+    for (size_t i = count; i > 0; i--)
+        if (marks[i - 1] != NULL && tokenizer_id(loaded->tokenizer, marks[i - 1], strlen(marks[i - 1])) >= 0)
+            best = marks[i - 1];
+    if (best == NULL)
+        return PDK_OK;
+    return tokenizer_encode(loaded->tokenizer, best, strlen(best), NULL, 0, false, list, err);
+}
+
+/* Where a guide begins: behind the end of reasoning; in channels, with the last one. */
+static pdk_status find_marks(struct loaded *loaded, pdk_error *err)
+{
+    static const char *const channel[] = {"<|channel|>final<|message|>"};
+    const struct reasoning_format *format = loaded->served.parsers.reasoning_format;
+    if (format == NULL || loaded->tokenizer == NULL || (format->flags & REASONING_SHOWN) != 0)
+        return PDK_OK;
+    if (loaded->served.parsers.is_harmony)
+        return put_mark(loaded, channel, 1, &loaded->think_end, err);
+    pdk_status status = put_mark(loaded, format->begins, REASONING_MARKS, &loaded->think_start, err);
+    return status == PDK_OK ? put_mark(loaded, format->ends, REASONING_MARKS, &loaded->think_end, err) : status;
+}
+
 pdk_status load_parsers(struct loaded *loaded, const pdk_host *host, pdk_error *err)
 {
     const struct options *options = loaded->settings.options;
@@ -77,6 +103,8 @@ pdk_status load_parsers(struct loaded *loaded, const pdk_host *host, pdk_error *
         status = find_reasoning(loaded, err);
     if (status == PDK_OK)
         status = parsers_init(parsers, loaded->tokenizer, err);
+    if (status == PDK_OK)
+        status = find_marks(loaded, err);
     if (status != PDK_OK)
         return status;
     bool wanted =

@@ -173,6 +173,64 @@ START_TEST(templates_tell_the_formats)
 }
 END_TEST
 
+#define STRICT_TOOLS                                                                                           \
+    "[{\"type\":\"function\",\"function\":{\"name\":\"f\",\"parameters\":{\"type\":\"object\",\"properties\":" \
+    "{\"a\":{\"enum\":[\"x\"]}},\"required\":[\"a\"],\"additionalProperties\":false}}}]"
+
+/* A random model makes the call it is asked for. */
+static const struct {
+    int32_t tools;
+    uint32_t flags;
+    bool called;
+} forced[] = {
+    {PDK_TOOLS_REQUIRED, PDK_FLAG_ONE_TOOL_CALL, true},
+    {PDK_TOOLS_REQUIRED, PDK_FLAG_ONE_TOOL_CALL | PDK_FLAG_STREAM, true},
+    {PDK_TOOLS_NAMED, 0, false},
+    {PDK_TOOLS_NAMED, PDK_FLAG_STREAM, false},
+};
+
+START_TEST(forced_calls_are_made)
+{
+    static const char *const arguments[] = {TEMPLATE, "--tool-call-parser=hermes", NULL};
+    load(arguments);
+    pdk_model_info info = {.size = sizeof info};
+    ck_assert_int_eq(desk.model->describe(desk.self, &info, NULL), PDK_OK);
+    ck_assert_int_eq(info.forced_tools, 1);
+    pdk_request request = chat(300);
+    request.tools = forced[_i].tools;
+    request.flags = forced[_i].flags;
+    request.tool_name = string_of("f");
+    request.tools_json = string_of(STRICT_TOOLS);
+    struct desk_answer answer;
+    memset(&answer, 0, sizeof answer);
+    desk_submit(&desk, &request, &answer);
+    desk_wait(&answer);
+    const struct desk_choice *choice = &answer.choices[0];
+    ck_assert_msg(answer.error.status == PDK_OK, "%s", answer.error.message);
+    ck_assert_msg(choice->finish == PDK_FINISH_STOP, "%s", choice->seen.data);
+    ck_assert_int_eq(strncmp(choice->seen.data, "0 f:{", 5), 0);
+    ck_assert_ptr_nonnull(strstr(choice->seen.data, "\"x\""));
+    ck_assert_int_eq(choice->called, forced[_i].called);
+    desk_answer_done(&answer);
+    desk_close(&desk);
+}
+END_TEST
+
+/* The guide begins behind the reasoning, where there is any. */
+START_TEST(guides_wait_for_the_end_of_reasoning)
+{
+    load(hermes);
+    pdk_request request = chat(0);
+    request.guide = (pdk_guide){.kind = PDK_GUIDE_REGEX, .text = string_of("yes")};
+    struct desk_answer answer;
+    answer_to(&request, "Let me see</think>", &answer);
+    ck_assert_msg(answer.error.status == PDK_OK, "%s", answer.error.message);
+    ck_assert_int_eq(strncmp(answer.choices[0].seen.data, "r:Let me see|c:y", 16), 0);
+    desk_answer_done(&answer);
+    desk_close(&desk);
+}
+END_TEST
+
 static const struct {
     const char *arguments[2], *begin;
 } refusals[] = {
@@ -246,6 +304,8 @@ int main(void)
     tcase_add_test(tests, streams_come_to_the_whole);
     tcase_add_test(tests, completions_and_tools_of_none_are_plain);
     tcase_add_test(tests, templates_tell_the_formats);
+    tcase_add_loop_test(tests, forced_calls_are_made, 0, sizeof forced / sizeof forced[0]);
+    tcase_add_test(tests, guides_wait_for_the_end_of_reasoning);
     tcase_add_loop_test(tests, unknown_formats_are_refused, 0, sizeof refusals / sizeof refusals[0]);
     tcase_add_loop_test(tests, histories_reach_the_template, 0, sizeof histories / sizeof histories[0]);
     suite_add_tcase(suite, tests);

@@ -76,6 +76,8 @@ static pdk_status init_choice(
     atomic_init(&choice->ended, false);
     pdk_status status =
         sampler_init(&choice->sampler, rules, spec->seed + index, tokens, spec->prompt_count, total, spec->limit, err);
+    if (status == PDK_OK)
+        status = guiding_init(&choice->guiding, spec->guide, &choice->sampler, tokens, spec->prompt_count, total, err);
     if (status != PDK_OK)
         return status;
     return lay_out(choice->results, RESULTS_HELD, rules->wants_logprobs ? rules->top_wanted : 0, rules->report_count,
@@ -108,6 +110,7 @@ void generation_done(struct generation *generation)
         struct choice *choice = &generation->choices[i];
         free(choice->sequence.tokens);
         free(choice->result_memory);
+        guiding_done(&choice->guiding);
         sampler_done(&choice->sampler);
     }
     free(generation->choices);

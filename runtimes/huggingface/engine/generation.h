@@ -7,6 +7,7 @@
  * is reached. */
 #pragma once
 
+#include "runtimes/huggingface/engine/guiding.h"
 #include "runtimes/huggingface/engine/sequence.h"
 #include "runtimes/huggingface/sampling/sampler.h"
 
@@ -29,6 +30,7 @@ struct choice {
     struct sequence sequence; /* first: the scheduler's plan names choices by it */
     struct generation *generation;
     struct sampler sampler;
+    struct guiding guiding;
     struct drawn results[RESULTS_HELD]; /* of token i: results[i % RESULTS_HELD] */
     void *result_memory;
     int32_t finish, stop_kind; /* PDK_FINISH_…, PDK_STOP_…; valid once `ended` */
@@ -81,6 +83,7 @@ struct generation_spec {
     uint64_t tenant;
     int32_t priority;
     struct siphash128 salt;
+    struct guide *guide; /* of all choices, or NULL; borrowed */
 };
 
 /* Makes the choices of `generation`, whose `rules` are resolved and whose rest is zero. generation_done frees it all,

@@ -3,12 +3,14 @@
 
 #include "runtimes/huggingface/front/job.h"
 
+#include "core/base/cleanup.h"
 #include "core/base/clock.h"
 #include "core/base/error.h"
 #include "runtimes/huggingface/front/bad_words.h"
 #include "runtimes/huggingface/front/beam.h"
 #include "runtimes/huggingface/front/metrics.h"
 #include "runtimes/huggingface/front/tokenize.h"
+#include "runtimes/huggingface/tools/forced.h"
 
 #include <assert.h>
 #include <inttypes.h>
@@ -125,6 +127,26 @@ static pdk_status find_limit(struct job *job, uint32_t *ret_limit, pdk_error *er
     return engine_fits(served->engine, limit, err);
 }
 
+/* What the answer has to be. The client's fault, whatever is wrong with it. */
+static pdk_status make_guide(const struct job *job, struct guide **ret_guide, pdk_error *err)
+{
+    const struct guide_vocabulary *vocabulary = job->served->guide_vocabulary;
+    PDK_CLEANUP(buffer_done) struct buffer text = {0};
+    pdk_guide forced; /* a call that must come stands in the place of the client's guide */
+    pdk_status status = forced_guide(job->request, &text, &forced, err);
+    if (status != PDK_OK)
+        return status;
+    const pdk_guide *what = forced.kind != PDK_GUIDE_NONE ? &forced : &job->request->guide;
+    if (what->kind == PDK_GUIDE_NONE || (job->request->flags & PDK_FLAG_BEAM_SEARCH) != 0)
+        return PDK_OK;
+    if (vocabulary == NULL)
+        return pdk_error_set(err, PDK_INVALID, NULL, "structured output needs a tokenizer, which this model has not");
+    status = guide_new(vocabulary, what, ret_guide, err);
+    if (status == PDK_UNSUPPORTED || status == PDK_TOO_LARGE)
+        return err->status = PDK_INVALID;
+    return status;
+}
+
 static pdk_status make_generation(struct job *job, uint64_t seed, pdk_error *err)
 {
     const pdk_request *request = job->request;
@@ -132,9 +154,13 @@ static pdk_status make_generation(struct job *job, uint64_t seed, pdk_error *err
     pdk_status status = rules_resolve(&generation->rules, request, &job->served->sampling, err);
     if (status == PDK_OK)
         status = bad_words_resolve(job->served->tokenizer, request, &generation->rules, err);
+    generation->rules.reasoning = job->plan.reasoning;
     uint32_t limit = 0;
+    struct guide *guide = NULL;
     if (status == PDK_OK)
         status = find_limit(job, &limit, err);
+    if (status == PDK_OK)
+        status = make_guide(job, &guide, err);
     if (status != PDK_OK)
         return status;
     struct generation_spec spec = {
@@ -148,8 +174,11 @@ static pdk_status make_generation(struct job *job, uint64_t seed, pdk_error *err
         .tenant = request->tenant,
         .priority = request->priority,
         .salt = engine_salt(job->served->engine, request->tenant, request->adapter, request->cache_salt),
+        .guide = guide,
     };
-    return generation_init(generation, &spec, err);
+    status = generation_init(generation, &spec, err);
+    guide_release(guide); /* each choice has its own count */
+    return status;
 }
 
 static pdk_status make_answers(struct job *job, pdk_error *err)
@@ -158,11 +187,9 @@ static pdk_status make_answers(struct job *job, pdk_error *err)
     job->answers = calloc(count, sizeof *job->answers);
     if (job->answers == NULL)
         return pdk_error_set(err, PDK_NO_MEMORY, NULL, "no memory for the answer");
-    struct parsed_plan plan;
-    pdk_string prompt = {job->prompt.text.data != NULL ? job->prompt.text.data : "", job->prompt.text.length};
-    pdk_status status = parsed_plan_make(job->served, job->request, prompt, &plan, err);
+    pdk_status status = PDK_OK;
     for (; job->answer_count < count && status == PDK_OK; job->answer_count++)
-        status = answer_init(&job->answers[job->answer_count], job->served, job->request, &plan,
+        status = answer_init(&job->answers[job->answer_count], job->served, job->request, &job->plan,
             &job->generation.choices[job->answer_count], job->answer_count, err);
     return status;
 }
@@ -186,6 +213,8 @@ static pdk_status prepare(struct job *job, uint64_t seed, pdk_error *err)
         status = prompt_check(job->served, job->request, &job->prompt, err);
     if (status == PDK_OK && (job->request->flags & PDK_FLAG_BEAM_SEARCH) != 0)
         return make_beams(job, seed, err);
+    if (status == PDK_OK)
+        status = parsed_plan_make(job->served, job->request, text_of(&job->prompt.text), &job->plan, err);
     if (status == PDK_OK)
         status = make_generation(job, seed, err);
     return status == PDK_OK ? make_answers(job, err) : status;

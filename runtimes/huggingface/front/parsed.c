@@ -23,7 +23,8 @@ pdk_status parsed_plan_make(const struct served *served, const pdk_request *requ
     bool reasoning = parsers->reasoning_format != NULL && request->messages != NULL;
     bool forced = request->tools == PDK_TOOLS_REQUIRED || request->tools == PDK_TOOLS_NAMED;
     bool automatic = request->tools == PDK_TOOLS_AUTO && parsers->tool_format != NULL;
-    *ret_plan = (struct parsed_plan){.active = served->tokenizer != NULL && (reasoning || forced || automatic)};
+    *ret_plan = (struct parsed_plan){
+        .active = served->tokenizer != NULL && (reasoning || forced || automatic), .reasoning = RULES_NO_REASONING};
     if (!ret_plan->active)
         return PDK_OK;
     struct chat_switches switches;
@@ -35,6 +36,10 @@ pdk_status parsed_plan_make(const struct served *served, const pdk_request *requ
         start = reasoning_start(parsers->reasoning_format, prompt, switches.thinking);
     if (start == REASONING_STARTS_INSIDE && parsers->guessed && !reasoning_is_open(parsers->reasoning_format, prompt))
         start = REASONING_STARTS_OUTSIDE;
+    if (parsers->is_harmony && reasoning)
+        start = REASONING_STARTS_INSIDE; /* until the final channel */
+    if (start != REASONING_STARTS_OFF)
+        ret_plan->reasoning = start == REASONING_STARTS_INSIDE ? RULES_REASONING_OPEN : RULES_REASONING_MAY_COME;
     ret_plan->spec = (struct reader_spec){
         .parsers = parsers,
         .start = start,

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "runtimes/huggingface/front/served.h"
+#include "runtimes/huggingface/sampling/rules.h"
 #include "runtimes/huggingface/sampling/stop_text.h"
 #include "runtimes/huggingface/tools/reader.h"
 
@@ -23,6 +24,7 @@ struct parsed {
 /* Whether and how a request's answers are read. */
 struct parsed_plan {
     bool active;
+    enum rules_reasoning reasoning; /* where a guide begins */
     struct reader_spec spec;
 };
 

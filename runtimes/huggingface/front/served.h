@@ -2,6 +2,7 @@
 #pragma once
 
 #include "runtimes/huggingface/engine/engine.h"
+#include "runtimes/huggingface/guided/guide.h"
 #include "runtimes/huggingface/template/template.h"
 #include "runtimes/huggingface/tokenizer/tokenizer.h"
 #include "runtimes/huggingface/tools/reader.h"
@@ -18,8 +19,8 @@ struct served {
     pdk_string tokenizer_info;         /* JSON; empty: not offered */
     struct parsers parsers;            /* of reasoning and calls in answers */
     bool harmony_prompts;              /* messages are written as gpt-oss wants them, not by the template */
-    bool guides;                       /* answers can be held to a schema */
     const char *template_vars;         /* JSON object of default template variables */
+    const struct guide_vocabulary *guide_vocabulary; /* NULL: no structured output */
     struct sampling_model sampling;
     uint32_t max_model_len;
     uint32_t pool_tokens;                           /* what the key-value cache holds */

@@ -32,6 +32,7 @@ void harmony_parser_done(struct harmony_parser *parser);
 struct harmony_reader {
     const struct harmony_parser *parser;
     struct deltas *out;
+    struct buffer *content; /* gets content with its marks, in the place of `out`; or NULL */
     struct window window;
     struct buffer scratch;
     bool calls_read, one_call, keep_special, hidden;

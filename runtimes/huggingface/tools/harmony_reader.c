@@ -83,6 +83,12 @@ static void begin_message(struct harmony_reader *reader, pdk_string header)
 static void give(struct harmony_reader *reader, size_t count)
 {
     struct window *window = &reader->window;
+    if (reader->content != NULL && reader->kind == PDK_DELTA_CONTENT) {
+        buffer_put(reader->content, window_at(window), count);
+        window_skip(window, count);
+        window_drop(window);
+        return;
+    }
     buffer_clear(&reader->scratch);
     window_plain(&reader->scratch, window_at(window), count, reader->keep_special);
     window_skip(window, count);

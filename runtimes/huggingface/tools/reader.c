@@ -59,9 +59,10 @@ static void start(struct reader *reader)
     const struct parsers *parsers = spec->parsers;
     bool forced = spec->tools == PDK_TOOLS_REQUIRED || spec->tools == PDK_TOOLS_NAMED;
     bool automatic = spec->tools == PDK_TOOLS_AUTO && parsers->tool_format != NULL;
-    reader->is_harmony = parsers->is_harmony && !forced;
+    reader->is_harmony = parsers->is_harmony;
     harmony_reader_init(&reader->harmony, &parsers->harmony, &reader->deltas);
     reader->harmony.calls_read = automatic;
+    reader->harmony.content = forced ? &reader->content : NULL;
     reader->harmony.one_call = spec->one_call;
     reader->harmony.keep_special = spec->keep_special;
     reader->harmony.hidden = spec->hide_reasoning && !spec->whole;
@@ -164,12 +165,12 @@ static void keep_end(struct reader *reader, uint64_t end)
 
 static void read(struct reader *reader, bool final)
 {
-    if (reader->is_harmony) {
+    if (reader->is_harmony)
         harmony_reader_read(&reader->harmony);
-    } else {
+    else
         reasoning_reader_read(&reader->reasoning);
+    if (!reader->is_harmony || reader->harmony.content != NULL)
         pass_content(reader, final);
-    }
 }
 
 void reader_add(struct reader *reader, const char *text, size_t length, bool special)
@@ -218,7 +219,7 @@ static void mend(struct reader *reader)
     uint32_t flags = parser != NULL && reader->reasoning.inside ? parser->format->flags : 0;
     bool both = (flags & REASONING_BOTH) != 0;
     bool lone = (flags & REASONING_LONE) != 0 && reader->spec.lone_reasoning;
-    bool broken = !reader->is_harmony && reader->reads_calls && reader->calls.broken;
+    bool broken = reader->reads_calls && reader->calls.broken;
     if (!both && !lone && !broken && !reader->spec.hide_reasoning)
         return;
     if (both)
@@ -243,7 +244,7 @@ void reader_end(struct reader *reader)
     reader->reasoning.window.final = reader->harmony.window.final = true;
     read(reader, true);
     settle(reader);
-    uint32_t calls = reader->is_harmony ? reader->harmony.calls : reader->calls.calls;
+    uint32_t calls = reader->is_harmony && !reader->reads_calls ? reader->harmony.calls : reader->calls.calls;
     reader->called = calls > 0;
     if (reader->spec.whole)
         mend(reader);
