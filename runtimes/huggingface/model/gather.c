@@ -7,16 +7,15 @@
 #include "core/base/error.h"
 #include "runtimes/huggingface/model/numbers.h"
 
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { MXFP4_RUN = 32, MXFP4_BYTES = 16, MXFP4_BIAS = 127 };
+enum { MXFP4_RUN = 32, MXFP4_BYTES = 16 };
 
 int32_t gather_type(const struct tensor *tensor, const struct gather *gather)
 {
     if (gather->kind == GATHER_MXFP4)
-        return PDK_TYPE_BF16;
+        return PDK_TYPE_MXFP4;
     return number_block(tensor->type) == 1 ? tensor->type : PDK_TYPE_F32;
 }
 
@@ -48,6 +47,10 @@ static pdk_status transpose_floats(const struct tensor *tensor, const struct gat
     uint32_t columns, float *to, pdk_error *err)
 {
     size_t bytes = gather->width / number_block(tensor->type) * (size_t)number_block_bytes(tensor->type);
+    if (!number_is_plain(tensor->type))
+        return pdk_error_set(err, PDK_UNSUPPORTED, "tensors",
+            "a matrix of type %s that is wanted the other way round; known are F32, F16, BF16, Q8_0, Q4_0, Q4_1",
+            tensor->type_name);
     PDK_AUTO_FREE float *row = calloc(gather->width, sizeof *row);
     if (row == NULL)
         return pdk_error_set(err, PDK_NO_MEMORY, "model", "no memory for a row of %u numbers", gather->width);
@@ -59,40 +62,34 @@ static pdk_status transpose_floats(const struct tensor *tensor, const struct gat
     return PDK_OK;
 }
 
-/* Element 2i of a run is the low half of byte i, element 2i + 1 the high one; 1 sign, 2 exponent and 1 mantissa bit.
- * A power of two times that is a bfloat16 to the bit. */
-static void unpack_mxfp4(
-    const struct tensor *codes, const struct gather *gather, uint32_t rows, uint32_t columns, bool as_float, void *to)
+/* Element 2i of a run is the low half of byte i of the codes, element 2i + 1 the high one; the packed type has a run's
+ * first half in the low halves, its second in the high ones, behind the scale. */
+static void repack_mxfp4(
+    const struct tensor *codes, const struct gather *gather, uint32_t rows, uint32_t columns, uint8_t *to)
 {
-    static const float values[16] = {0, 0.5f, 1, 1.5f, 2, 3, 4, 6, -0.0f, -0.5f, -1, -1.5f, -2, -3, -4, -6};
-    size_t runs = columns / MXFP4_RUN, at = 0;
+    size_t runs = columns / MXFP4_RUN;
     for (uint32_t r = 0; r < rows; r++) {
-        size_t row = gather->first + (size_t)r * gather->step;
-        for (size_t run = 0; run < runs; run++) {
-            const uint8_t *code = codes->data + (row * runs + run) * MXFP4_BYTES;
-            int exponent = gather->scales->data[row * runs + run] - MXFP4_BIAS;
-            for (int i = 0; i < MXFP4_RUN; i++, at++) {
-                float value = ldexpf(values[i % 2 == 0 ? code[i / 2] & 15 : code[i / 2] >> 4], exponent);
-                uint32_t bits;
-                memcpy(&bits, &value, sizeof bits);
-                if (as_float)
-                    ((float *)to)[at] = value;
-                else
-                    ((uint16_t *)to)[at] = (uint16_t)(bits >> 16);
+        size_t run = (gather->first + (size_t)r * gather->step) * runs;
+        for (size_t end = run + runs; run < end; run++) {
+            const uint8_t *low = codes->data + run * MXFP4_BYTES, *high = low + MXFP4_BYTES / 2;
+            *to++ = gather->scales->data[run];
+            for (int i = 0; i < MXFP4_BYTES; i++) {
+                int shift = i % 2 * 4;
+                *to++ = (uint8_t)((low[i / 2] >> shift & 15) | (high[i / 2] >> shift & 15) << 4);
             }
         }
     }
 }
 
-pdk_status gather_rows(const struct tensor *tensor, const struct gather *gather, uint32_t rows, uint32_t columns,
-    int32_t type, void *to, pdk_error *err)
+pdk_status gather_rows(
+    const struct tensor *tensor, const struct gather *gather, uint32_t rows, uint32_t columns, void *to, pdk_error *err)
 {
     if (gather->kind == GATHER_MXFP4) {
-        unpack_mxfp4(tensor, gather, rows, columns, type == PDK_TYPE_F32, to);
+        repack_mxfp4(tensor, gather, rows, columns, to);
         return PDK_OK;
     }
-    if (type != tensor->type)
+    if (number_block(tensor->type) != 1)
         return transpose_floats(tensor, gather, rows, columns, to, err);
-    transpose_numbers(tensor->data, gather, rows, columns, number_block_bytes(type), to);
+    transpose_numbers(tensor->data, gather, rows, columns, number_block_bytes(tensor->type), to);
     return PDK_OK;
 }

@@ -18,11 +18,11 @@ struct gather {
     const struct tensor *scales;
 };
 
-/* The type that rows are gathered in without loss: PDK_TYPE_…. */
+/* The type that rows are gathered in, without loss: PDK_TYPE_…. */
 int32_t gather_type(const struct tensor *tensor, const struct gather *gather);
 /* The bytes of the tensor that rows are gathered from. */
 void gather_extent(const struct tensor *tensor, const struct gather *gather, uint32_t rows, uint32_t columns,
     uint64_t *ret_first, uint64_t *ret_bytes);
-/* Writes rows of columns to `to`, of gather_type or float32, which `type` says. */
+/* Writes rows of columns to `to`, of gather_type. */
 pdk_status gather_rows(const struct tensor *tensor, const struct gather *gather, uint32_t rows, uint32_t columns,
-    int32_t type, void *to, pdk_error *err);
+    void *to, pdk_error *err);

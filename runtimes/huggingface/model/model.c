@@ -8,6 +8,8 @@
 #include "core/base/error.h"
 #include "core/base/siphash.h"
 #include "runtimes/huggingface/model/generation_config.h"
+#include "runtimes/huggingface/model/quantised.h"
+#include "runtimes/huggingface/model/rope.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -118,6 +120,7 @@ static void fill_facts(struct model *model, const struct model_request *request)
     facts->kv_heads = config->kv_heads;
     facts->head_dim = config->head_dim;
     facts->hidden = config->hidden;
+    facts->quantisation = quantisation_name(config->quantisation.method);
     facts->bos_id = id_or_none(config->bos_id, config->vocabulary);
     facts->pad_id = id_or_none(config->pad_id, config->vocabulary);
     for (uint32_t i = 0; i < config->eos_count; i++) {
@@ -146,8 +149,11 @@ static void hash_content(struct model *model)
     const struct model_config *config = &model->config;
     const double numbers[] = {config->epsilon, config->embedding_scale, config->residual_scale, config->attention_scale,
         config->logit_scale, config->attention_cap, config->logit_cap, config->rope.theta, config->rope.factor,
-        config->window, config->rope.type, config->experts.chosen, config->experts.groups_chosen, config->experts.score,
-        config->experts.normalise, config->experts.scale, config->experts.limit};
+        config->window, config->rope.type, config->rope.dims, config->rope.original_context,
+        (double)rope_magnitude(&config->rope), config->rope.wanted_context, config->local_rope.theta,
+        config->positioning, config->parallel, config->scale_by_depth, config->residual_of_norm, config->experts.chosen,
+        config->experts.groups_chosen, config->experts.score, config->experts.normalise, config->experts.scale,
+        config->experts.limit};
     model->facts.content_hash = siphash64(&key, numbers, sizeof numbers);
 }
 
@@ -159,6 +165,10 @@ static pdk_status load(struct model *model, const struct model_request *request,
         status = read_config(model, request, err);
     if (status == PDK_OK)
         status = require_ops(model->ops, &model->config, err);
+    if (status != PDK_OK)
+        return status;
+    status = quantised_bind(
+        &model->source.tensors, &model->config.quantisation, request->note, request->progress_context, err);
     if (status != PDK_OK)
         return status;
     hash_content(model);

@@ -95,7 +95,7 @@ static pdk_status find_row(struct config_reader *reader, const struct architectu
         return unknown(class_name != NULL ? class_name : model_type, false, err);
     if (!(*ret_row)->text_config)
         return PDK_OK;
-    const struct json *text = config_find(reader, "text_config");
+    const struct json *text = json_get(reader->file, "text_config"); /* overrides are of its members */
     if (text == NULL || text->type != JSON_OBJECT)
         return pdk_error_set(err, PDK_INVALID, "text_config", "text_config must be an object");
     reader->outer = reader->file;
@@ -103,16 +103,9 @@ static pdk_status find_row(struct config_reader *reader, const struct architectu
     return PDK_OK;
 }
 
-static pdk_status refuse_quantised(struct config_reader *reader, pdk_error *err)
+static pdk_status read_quantisation(struct config_reader *reader, struct model_config *config, pdk_error *err)
 {
-    const struct json *quantised = config_find(reader, "quantization_config");
-    if (quantised == NULL)
-        return PDK_OK;
-    const char *method = "unnamed";
-    json_string(json_get(quantised, "quant_method"), &method);
-    return pdk_error_value(err, PDK_UNSUPPORTED, "quantization_config", method,
-        "weights quantised by '%s' are not read; known are float32, float16 and bfloat16 safetensors, and GGUF",
-        printable(method).text);
+    return quantisation_read(reader, &config->quantisation, err);
 }
 
 static pdk_status read_uints(struct config_reader *reader, struct model_config *config, pdk_error *err)
@@ -376,11 +369,10 @@ static pdk_status read_ids(struct config_reader *reader, struct model_config *co
 pdk_status model_config_read(struct config_reader *reader, struct model_config *ret_config, pdk_error *err)
 {
     struct model_config config = {.from_gguf = reader->gguf != NULL};
-    static pdk_status (*const steps[])(struct config_reader *, struct model_config *, pdk_error *) = {read_uints,
-        derive_heads, read_reals, read_flags, read_activation, experts_config_read, layer_kinds_read, read_ids};
+    static pdk_status (*const steps[])(struct config_reader *, struct model_config *, pdk_error *) = {read_quantisation,
+        read_uints, derive_heads, read_reals, read_flags, read_activation, experts_config_read, layer_kinds_read,
+        read_ids};
     pdk_status status = find_row(reader, &config.row, err);
-    if (status == PDK_OK)
-        status = refuse_quantised(reader, err);
     for (size_t i = 0; i < sizeof steps / sizeof steps[0] && status == PDK_OK; i++)
         status = steps[i](reader, &config, err);
     if (status != PDK_OK)
