@@ -9,7 +9,7 @@
 /* All of the texts are in the template. */
 struct sign {
     const char *texts[3];
-    const char *name;
+    const char *name; /* NULL: one that is not read here */
 };
 
 static const struct sign tool_signs[] = {
@@ -26,13 +26,15 @@ static const struct sign tool_signs[] = {
     {{"<steptml:"}, "step3"},
     {{"<dots_function_call>"}, "dots"},
     {{"<|tool_call_start|>"}, "lfm2"},
+    {{"<|tool_list_start|>"}, "lfm2"},
+    {{"List of tools: [", "keep_past_thinking"}, "lfm2"},
     {{"<start_function_call>"}, "functiongemma"},
     {{"<|tool_call>"}, "gemma4"},
     {{"<|action_start|>", "<|plugin|>"}, "internlm"},
     {{"<|tools_prefix|>"}, "apertus"},
     {{"<longcat_tool_call>"}, "longcat"},
     {{"<ifm|tool_call>"}, "k2_horizon"},
-    {{"function call<|role_sep|>"}, "gigachat3"},
+    {{"<|role_sep|>", "<|message_sep|>", "function"}, "gigachat3"},
     {{"<tool_sep>", "<arg_key>"}, "hy_v3"},
     {{"<arg_key>"}, "glm45"},
     {{"<function=", "<parameter="}, "qwen3_coder"},
@@ -42,7 +44,8 @@ static const struct sign tool_signs[] = {
     {{"<|tool_call|>"}, "granite"},
     {{"<tool_calls>"}, "jamba"},
     {{"<function_call>"}, "granite-20b-fc"},
-    {{"<tool_call>", "<response>"}, "ernie45"},
+    {{"]<]minimax[>["}, NULL},
+    {{"<tool_call>", "<response>", "</think>"}, "ernie45"},
     {{"<tool_call>", "<|start_of_role|>"}, "granite4"},
     {{"<tool_call>"}, "hermes"},
     {{"<|python_start|>"}, "llama4_pythonic"},
