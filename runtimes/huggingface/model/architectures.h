@@ -2,6 +2,8 @@
  * A family is added by a row (and its fixture); nothing else asks for a family's name. */
 #pragma once
 
+#include "runtimes/huggingface/model/value_head.h"
+
 #include <paddock/draft/ops.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -10,6 +12,8 @@
 /* What a tensor is for. Those from ROLE_ATTENTION_NORM on come once a layer. */
 enum role {
     ROLE_EMBEDDING,
+    ROLE_EMBEDDING_NORM,
+    ROLE_TYPES, /* added by a token's segment */
     ROLE_POSITIONS,
     ROLE_PROJECT_IN,  /* from the embedding's width to the model's */
     ROLE_PROJECT_OUT, /* and back, before the head */
@@ -38,6 +42,18 @@ enum role {
 
 enum positions { POSITIONS_ROPE, POSITIONS_LEARNED };
 
+/* What a model is run for: tokens, or values of its hidden states. */
+enum model_use { USE_GENERATE, USE_EMBED, USE_CLASSIFY, USE_CLASSIFY_TOKENS };
+
+/* A dense layer between a hidden state and a class; see value_head.h. */
+struct class_layer {
+    const char *name;
+    const char *norm;              /* behind its activation, or NULL */
+    enum value_activation activation;
+    bool configured_activation;    /* the configuration may say another one (classifier_activation) */
+};
+enum { CLASS_LAYERS_MAX = 3 };
+
 struct architecture {
     const char *class_name; /* config.json's architectures[0] */
     const char *model_type; /* config.json's model_type */
@@ -47,6 +63,13 @@ struct architecture {
     const char *prefix;       /* that older files leave out of every name, or NULL */
     uint64_t biases;          /* ROLE_BITs that have a bias always */
     uint64_t optional_biases; /* and that may */
+    uint64_t optional;        /* ROLE_BITs of norms that a layer may do without */
+    const char *ignored;      /* beginnings, "a|b", of tensors that are not needed; or NULL */
+    const char *const *gguf_names; /* in GGUF, where they are not the usual ones */
+    bool encoder; /* every token sees all of its sequence; there is no cache and no vocabulary's head */
+    bool positions_behind_pad; /* learned positions begin behind the row of pad_token_id and are counted with it */
+    struct class_layer classes[CLASS_LAYERS_MAX], token_classes[CLASS_LAYERS_MAX]; /* ended by a NULL name */
+    struct class_layer gguf_classes[CLASS_LAYERS_MAX];
     int32_t norm;             /* PDK_NORM_… */
     double norm_epsilon;      /* where the configuration does not say */
     bool norm_plus_one;       /* safetensors hold the norms' weights less 1 */
@@ -67,10 +90,13 @@ struct architecture {
     int32_t rope_order;       /* PDK_ROPE_… in safetensors */
     int32_t gguf_rope_order;  /* and in GGUF, whose converter may have reordered rows */
     double rope_theta;        /* where the configuration does not say */
+    double local_theta;       /* of layers that have a window, which turn by a rope of their own; 0: as the others */
 };
 
-/* By class and, where the file names none, by model_type; each may be NULL. NULL: not known. */
-const struct architecture *architecture_find(const char *class_name, const char *model_type);
+/* By class and, where the file names none, by model_type; each may be NULL. NULL: not known. A row serves the classes
+ * that differ from its own in their ending alone (Model, ForSequenceClassification, …); *ret_use tells what for. */
+const struct architecture *architecture_find(
+    const char *class_name, const char *model_type, enum model_use *ret_use);
 const struct architecture *architecture_find_gguf(const char *name);
 /* "a, b, c": what is known, for messages. */
 void architectures_list(bool gguf, char *text, size_t room);
@@ -78,6 +104,8 @@ void architectures_list(bool gguf, char *text, size_t room);
 /* The rows, by kind of family. */
 extern const struct architecture families_rope[];
 extern const size_t families_rope_count;
+extern const struct architecture families_encoder[];
+extern const size_t families_encoder_count;
 
 /* The names in GGUF, the same for all families. */
 extern const char *const gguf_names[ROLE_COUNT];
