@@ -135,7 +135,9 @@ void queue_norm(pdk_queue *queue, const pdk_norm *op)
 {
     assert(op->out->columns == op->in->columns && (op->add == NULL || op->add->columns == op->in->columns));
     assert(op->group == 0 || (op->count % op->group == 0 && op->first + op->count <= op->in->columns));
-    assert(op->weight == NULL || op->weight->count >= (op->group != 0 ? op->group : op->in->columns));
+    uint32_t needed = op->group == 0 ? op->in->columns : op->each_group != 0 ? op->count : op->group;
+    assert(op->weight == NULL || op->weight->count >= needed);
+    (void)needed;
     record(queue, OP_NORM)->norm = *op;
 }
 

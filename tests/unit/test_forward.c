@@ -12,7 +12,8 @@
 /* One row of the table of architectures each; the seed's own four of llama and two of OPT first. */
 static const char *const models[] = {"llama-mha", "llama-gqa-tied", "llama3-rope", "llama-yarn", "opt-125m-like",
     "opt-350m-like", "mistral", "qwen2", "qwen3", "smollm3", "granite", "olmo2", "stablelm", "starcoder2", "gemma",
-    "gemma2", "phi", "phi3", "../walkthrough/facebook/opt-125m", "cohere", "glm4"};
+    "gemma2", "phi", "phi3", "../walkthrough/facebook/opt-125m", "cohere", "glm4", "gpt2", "gpt-neox", "gptj", "bloom",
+    "falcon-mqa", "gemma3"};
 
 enum { MODEL_COUNT = sizeof models / sizeof models[0], PROMPTS = 4 };
 

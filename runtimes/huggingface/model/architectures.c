@@ -14,6 +14,8 @@ const char *const gguf_names[ROLE_COUNT] = {
     [ROLE_FINAL_NORM] = "output_norm",
     [ROLE_HEAD] = "output",
     [ROLE_ROPE_FACTORS] = "rope_freqs",
+    [ROLE_ROPE_LONG] = "rope_factors_long",
+    [ROLE_ROPE_SHORT] = "rope_factors_short",
     [ROLE_ATTENTION_NORM] = "blk.%.attn_norm",
     [ROLE_Q] = "blk.%.attn_q",
     [ROLE_K] = "blk.%.attn_k",
@@ -26,6 +28,7 @@ const char *const gguf_names[ROLE_COUNT] = {
     [ROLE_MLP_NORM] = "blk.%.ffn_norm",
     [ROLE_GATE] = "blk.%.ffn_gate",
     [ROLE_UP] = "blk.%.ffn_up",
+    [ROLE_GATE_UP] = "blk.%.ffn_up",
     [ROLE_DOWN] = "blk.%.ffn_down",
     [ROLE_MLP_OUT_NORM] = "blk.%.post_ffw_norm",
 };
@@ -35,6 +38,7 @@ static const struct {
     const size_t *count;
 } groups[] = {
     {families_rope, &families_rope_count},
+    {families_gpt, &families_gpt_count},
     {families_encoder, &families_encoder_count},
 };
 

@@ -14,6 +14,12 @@ struct norm {
     pdk_vector *weight; /* NULL: the model has no norm here */
     pdk_vector *bias;   /* or NULL */
     uint32_t group;     /* of norms on query and key heads: the columns that are one row */
+    bool each_head;     /* and the weight has numbers for every head, not for one */
+};
+
+struct turning {
+    pdk_vector *frequencies; /* or NULL */
+    float magnitude;
 };
 
 struct layer {
@@ -24,9 +30,9 @@ struct layer {
 struct decoder {
     struct linear embedding; /* for the head too where the model is tied */
     struct linear positions, project_in, project_out, head;
-    struct norm final_norm;
-    pdk_vector *frequencies; /* or NULL */
-    float magnitude;
+    struct norm embedding_norm, final_norm;
+    struct turning rope, local_rope; /* of all layers; of those with a window, where they differ */
+    pdk_vector *slopes;              /* of ALiBi, or NULL */
     struct layer *layers;
 };
 

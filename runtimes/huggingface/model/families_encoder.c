@@ -116,7 +116,7 @@ const struct architecture families_encoder[] = {
         .norm_epsilon = 1e-5,
         .gated = true,
         .activation = PDK_ACT_GELU,
-        .rope_theta = 160000,
+        .defaults = {.rope_theta = 160000},
         .local_theta = 10000,
         .classes = {{"head.dense", "head.norm", VALUE_GELU, true}, {"classifier", NULL, VALUE_NONE, false}},
         .token_classes = {{"head.dense", "head.norm", VALUE_GELU, true}, {"classifier", NULL, VALUE_NONE, false}},

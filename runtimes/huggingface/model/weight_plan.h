@@ -3,6 +3,7 @@
 #pragma once
 
 #include "runtimes/huggingface/model/decoder.h"
+#include "runtimes/huggingface/model/layout.h"
 
 enum { PLAN_PARTS_MAX = 3 };
 
@@ -14,17 +15,21 @@ struct planned_weight {
     struct {
         const struct tensor *tensor;
         uint32_t first_row, rows, columns;
+        enum layout layout;
     } parts[PLAN_PARTS_MAX];
+};
+
+struct vector_part {
+    const struct tensor *tensor; /* NULL: zeros */
+    uint32_t count;
+    enum layout layout;
 };
 
 struct planned_vector {
     pdk_vector **slot;
     float plus; /* added to every value */
     uint32_t part_count;
-    struct {
-        const struct tensor *tensor; /* NULL: zeros */
-        uint32_t count;
-    } parts[PLAN_PARTS_MAX];
+    struct vector_part *parts;
 };
 
 struct weight_plan {
@@ -33,6 +38,7 @@ struct weight_plan {
     struct planned_vector *vectors;
     size_t vector_count, vector_room;
     const struct tensor *rope_factors; /* or NULL */
+    size_t ignored;                    /* tensors that the row says a decoder does not need */
 };
 
 /* Fills `ret_plan` (weight_plan_done, also after a failure). Tensors that no role asks for are refused by name. */

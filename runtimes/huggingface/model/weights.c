@@ -66,14 +66,16 @@ static pdk_status check_budget(uint64_t bytes, uint64_t limit, pdk_error *err)
     return pdk_error_set(err, PDK_NO_MEMORY, "memory", "the weights need %s, limit %s", needs, has);
 }
 
-/* Copies the parts into one buffer of the type to pack, where they differ in type or lie at an odd address. */
-static pdk_status convert(
-    const struct planned_weight *weight, pdk_matrix matrices[PLAN_PARTS_MAX], void **ret_buffer, pdk_error *err)
+/* Copies the parts into one buffer of the type to pack, where they differ in type or layout or lie at an odd address.
+ */
+static pdk_status convert(const struct model *model, const struct planned_weight *weight,
+    pdk_matrix matrices[PLAN_PARTS_MAX], void **ret_buffer, pdk_error *err)
 {
     bool needed = false;
     size_t total = 0;
     for (uint32_t i = 0; i < weight->part_count; i++) {
-        needed |= weight->parts[i].tensor->type != weight->type || (uintptr_t)matrices[i].data % 2 != 0;
+        needed |= weight->parts[i].tensor->type != weight->type || weight->parts[i].layout != LAYOUT_ROWS ||
+                  (uintptr_t)matrices[i].data % 2 != 0;
         size_t bytes = (size_t)matrices[i].columns / number_block(weight->type) * number_block_bytes(weight->type);
         if (__builtin_mul_overflow(bytes, matrices[i].rows, &bytes) || __builtin_add_overflow(total, bytes, &total))
             return pdk_error_set(err, PDK_NO_MEMORY, "model", "a weight is too large to convert");
@@ -87,8 +89,10 @@ static pdk_status convert(
         int32_t from = weight->parts[i].tensor->type;
         size_t count = (size_t)matrices[i].rows * matrices[i].columns;
         size_t bytes = count / number_block(weight->type) * number_block_bytes(weight->type);
+        uint32_t block = number_block(weight->type);
         if (from == weight->type)
-            memcpy(to, matrices[i].data, bytes);
+            layout_copy(weight->parts[i].layout, &model->config, matrices[i].data, matrices[i].rows,
+                matrices[i].columns / block, number_block_bytes(weight->type), to);
         else
             numbers_to_floats(from, matrices[i].data, count, (float *)(void *)to);
         matrices[i].data = to;
@@ -103,7 +107,7 @@ static pdk_status load_weight(struct model *model, const struct planned_weight *
     pdk_matrix matrices[PLAN_PARTS_MAX];
     make_matrices(weight, matrices);
     PDK_AUTO_FREE void *buffer = NULL;
-    pdk_status status = convert(weight, matrices, &buffer, err);
+    pdk_status status = convert(model, weight, matrices, &buffer, err);
     if (status == PDK_OK)
         status = model->ops->weight_load(model->compute, matrices, weight->part_count, weight->use, weight->slot, err);
     const struct tensor *first = weight->parts[0].tensor;
@@ -115,6 +119,20 @@ static pdk_status load_weight(struct model *model, const struct planned_weight *
     return PDK_OK;
 }
 
+static bool read_part(const struct model *model, const struct vector_part *part, float *values)
+{
+    if (part->layout == LAYOUT_ROWS) {
+        numbers_to_floats(part->tensor->type, part->tensor->data, part->count, values);
+        return true;
+    }
+    PDK_AUTO_FREE float *in_file = calloc(part->count, sizeof *in_file);
+    if (in_file == NULL)
+        return false;
+    numbers_to_floats(part->tensor->type, part->tensor->data, part->count, in_file);
+    layout_copy(part->layout, &model->config, in_file, part->count, 1, sizeof *in_file, values);
+    return true;
+}
+
 static pdk_status load_vector(struct model *model, const struct planned_vector *vector, pdk_error *err)
 {
     size_t total = 0, at = 0;
@@ -124,21 +142,19 @@ static pdk_status load_vector(struct model *model, const struct planned_vector *
     if (values == NULL)
         return pdk_error_set(err, PDK_NO_MEMORY, "model", "no memory for a vector of %zu numbers", total);
     for (uint32_t i = 0; i < vector->part_count; i++) {
-        const struct tensor *tensor = vector->parts[i].tensor;
-        if (tensor != NULL)
-            numbers_to_floats(tensor->type, tensor->data, vector->parts[i].count, values + at);
-        at += vector->parts[i].count;
+        const struct vector_part *part = &vector->parts[i];
+        if (part->tensor != NULL && !read_part(model, part, values + at))
+            return pdk_error_set(err, PDK_NO_MEMORY, "model", "no memory for a vector of %zu numbers", total);
+        at += part->count;
     }
     for (size_t i = 0; i < total; i++)
         values[i] += vector->plus;
     return model->ops->vector_load(model->compute, values, total, vector->slot, err);
 }
 
-static pdk_status load_frequencies(struct model *model, const struct tensor *factors, pdk_error *err)
+static pdk_status load_turning(struct model *model, const struct rope_config *rope, const struct tensor *factors,
+    struct turning *turning, pdk_error *err)
 {
-    const struct rope_config *rope = &model->config.rope;
-    if (model->config.row->positions != POSITIONS_ROPE)
-        return PDK_OK;
     PDK_AUTO_FREE float *values = calloc(rope->dims, sizeof *values);
     if (values == NULL)
         return pdk_error_set(err, PDK_NO_MEMORY, "model", "no memory for rope frequencies");
@@ -147,11 +163,42 @@ static pdk_status load_frequencies(struct model *model, const struct tensor *fac
         numbers_to_floats(factors->type, factors->data, rope->dims / 2, divisors);
     for (uint32_t i = 0; divisors != NULL && i < rope->dims / 2; i++)
         if (!(divisors[i] > 0) || !isfinite(divisors[i]))
-            return pdk_error_set(err, PDK_INVALID, "rope_freqs", "rope_freqs[%" PRIu32 "] is %g; it must be above 0", i,
-                (double)divisors[i]);
+            return pdk_error_set(err, PDK_INVALID, "rope_freqs", "%.*s[%" PRIu32 "] is %g; it must be above 0",
+                (int)factors->name.length, factors->name.data, i, (double)divisors[i]);
     rope_frequencies(rope, divisors, values);
-    model->decoder.magnitude = rope_magnitude(rope);
-    return model->ops->vector_load(model->compute, values, rope->dims / 2, &model->decoder.frequencies, err);
+    turning->magnitude = rope_magnitude(rope);
+    return model->ops->vector_load(model->compute, values, rope->dims / 2, &turning->frequencies, err);
+}
+
+/* ALiBi's slopes: for a power of two n of heads, 2^(-8/n) to the powers 1, 2, ... n; the heads beyond the largest such
+ * n take every other power of twice as many heads (Press et al. 2022, and its authors' code). */
+static pdk_status load_slopes(struct model *model, pdk_error *err)
+{
+    const struct model_config *config = &model->config;
+    uint32_t round = 1;
+    while (round * 2 <= config->heads)
+        round *= 2;
+    PDK_AUTO_FREE float *slopes = calloc(config->heads, sizeof *slopes);
+    if (slopes == NULL)
+        return pdk_error_set(err, PDK_NO_MEMORY, "model", "no memory for %" PRIu32 " slopes", config->heads);
+    for (uint32_t i = 0; i < config->heads; i++) {
+        double power = i < round ? 8.0 * (i + 1) / round : 4.0 * (2 * (i - round) + 1) / round;
+        slopes[i] = (float)(exp2(-power) * (config->row->scaled_slopes ? config->attention_scale : 1));
+    }
+    return model->ops->vector_load(model->compute, slopes, config->heads, &model->decoder.slopes, err);
+}
+
+static pdk_status load_positions(struct model *model, const struct tensor *factors, pdk_error *err)
+{
+    const struct model_config *config = &model->config;
+    if (config->positioning == POSITIONS_ALIBI)
+        return load_slopes(model, err);
+    if (config->positioning != POSITIONS_ROPE)
+        return PDK_OK;
+    pdk_status status = load_turning(model, &config->rope, factors, &model->decoder.rope, err);
+    if (status == PDK_OK && config->local_rope.dims != 0)
+        status = load_turning(model, &config->local_rope, NULL, &model->decoder.local_rope, err);
+    return status;
 }
 
 /* The type that most bytes are of. */
@@ -189,7 +236,7 @@ static pdk_status load_all(
     uint64_t total = 0, done = 0;
     for (size_t i = 0; i < plan->weight_count; i++)
         total += planned_bytes(&plan->weights[i]);
-    pdk_status status = load_frequencies(model, plan->rope_factors, err);
+    pdk_status status = load_positions(model, plan->rope_factors, err);
     for (size_t i = 0; i < plan->vector_count && status == PDK_OK; i++)
         status = load_vector(model, &plan->vectors[i], err);
     for (size_t i = 0; i < plan->weight_count && status == PDK_OK; i++) {
@@ -214,6 +261,12 @@ pdk_status weights_load(struct model *model, const struct model_request *request
         status = gguf_tokens_check(model->source.gguf, model->config.vocabulary, err);
     if (status != PDK_OK)
         return status;
+    if (plan.ignored != 0 && request->note != NULL) {
+        char text[160];
+        snprintf(text, sizeof text, "%zu tensors of %s that only images need have no effect", plan.ignored,
+            model->config.row->class_name);
+        request->note(request->progress_context, text);
+    }
     model->facts.weight_bytes = count_bytes(model, &plan);
     model->facts.weight_type = main_type(&plan);
     status = check_budget(model->facts.weight_bytes, request->memory_bytes, err);
@@ -249,8 +302,11 @@ void weights_free(struct model *model)
         &decoder->embedding, &decoder->positions, &decoder->project_in, &decoder->project_out, &decoder->head};
     for (size_t k = 0; k < sizeof ends / sizeof ends[0]; k++)
         free_linear(model, ends[k]);
+    free_norm(model, &decoder->embedding_norm);
     free_norm(model, &decoder->final_norm);
-    model->ops->vector_free(model->compute, decoder->frequencies);
+    model->ops->vector_free(model->compute, decoder->rope.frequencies);
+    model->ops->vector_free(model->compute, decoder->local_rope.frequencies);
+    model->ops->vector_free(model->compute, decoder->slopes);
     free(decoder->layers);
     *decoder = (struct decoder){0};
 }

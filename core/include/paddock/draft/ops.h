@@ -98,13 +98,13 @@ typedef struct pdk_norm {
     pdk_rows *in;
     const pdk_rows *add; /* or NULL */
     pdk_rows *out;
-    const pdk_vector *weight; /* [columns or group], or NULL: ones */
+    const pdk_vector *weight; /* [columns, group, or count with each_group], or NULL: ones */
     const pdk_vector *bias;   /* or NULL */
     const pdk_weight *next;   /* the weight that multiplies `out` next, or NULL: lets the backend quantise here */
     int32_t kind;             /* PDK_NORM_… */
     float epsilon;
     uint32_t group, first, count; /* 0: the whole row */
-    uint32_t reserved;
+    uint32_t each_group; /* 1: weight and bias have `count` numbers, each group its own; 0: `group`, the same for all */
 } pdk_norm;
 
 /* out = (activation(in * weight^T + bias)) * scale + residual. For a PDK_WEIGHT_GATED weight `activation` is applied to
