@@ -29,7 +29,7 @@ struct layer {
 
 struct decoder {
     struct linear embedding; /* for the head too where the model is tied */
-    struct linear positions, project_in, project_out, head;
+    struct linear positions, types, project_in, project_out, head;
     struct norm embedding_norm, final_norm;
     struct turning rope, local_rope; /* of all layers; of those with a window, where they differ */
     pdk_vector *slopes;              /* of ALiBi, or NULL */
@@ -43,12 +43,15 @@ struct activations {
     pdk_rows *side;     /* a block's output that is normed before it joins; NULL where none is */
     pdk_rows *qkv, *heads, *inner;
     pdk_rows *narrow; /* of the embedding's own width; NULL where it is the model's */
-    pdk_rows *logits;
+    pdk_rows *logits;       /* NULL where no token is drawn */
+    const pdk_rows *hidden; /* where the last step left its hidden states: one of the above */
 };
 
 struct model {
     struct source source;
     struct model_config config;
+    struct pooling_config pooling;
+    struct value_head classes;
     struct model_facts facts;
     const pdk_ops *ops;
     void *compute;
@@ -63,3 +66,7 @@ struct model {
  * backend. `config` gets the vocabulary where it had none. */
 pdk_status weights_load(struct model *model, const struct model_request *request, pdk_error *err);
 void weights_free(struct model *model);
+/* Parts of weights_load: the layers of the model's classes, where it is run for them; and whether a tensor is of such a
+ * layer, wanted or not. */
+pdk_status classes_load(struct model *model, pdk_error *err);
+bool classes_name(const struct model_config *config, pdk_string name);
