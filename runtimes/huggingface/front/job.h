@@ -5,6 +5,7 @@
 #pragma once
 
 #include "runtimes/huggingface/front/answer.h"
+#include "runtimes/huggingface/front/pool.h"
 #include "runtimes/huggingface/front/prompt.h"
 
 enum { JOB_CHOICES_MAX = 128 };
@@ -35,6 +36,7 @@ struct job {
     uint32_t answer_count;
     bool prompt_sent;
     uint32_t max_tokens;
+    struct pooling_task pooling; /* of PDK_KIND_POOL */
     int64_t last_token_us;
 
     /* under the front's lock */
