@@ -14,7 +14,7 @@ struct pooled {
     enum pool_rows rows;
     uint32_t columns; /* 0: the sequence draws tokens, nothing is kept */
     uint32_t tokens;  /* of the sequence */
-    uint32_t taken;   /* of these, whose rows have come */
+    uint32_t taken;   /* tokens up to the last whose row came and was wanted */
     uint32_t row_count;
     float *values; /* [row_count][columns]; complete once all tokens are taken */
     double *sums;  /* [columns] of POOL_MEAN */

@@ -232,7 +232,7 @@ pdk_status pool_values(const struct served *served, const struct generation *gen
         return pdk_error_set(err, PDK_NO_MEMORY, NULL, "no memory for the values of %" PRIu32 " rows", rows);
     for (uint32_t i = 0; i < generation->choice_count; i++) {
         const struct pooled *pooled = &generation->choices[i].pooled;
-        assert(pooled->taken == pooled->tokens);
+        assert(pooled->taken == (pooled->rows == POOL_FIRST ? 1 : pooled->tokens));
         for (uint32_t r = 0; r < pooled->row_count; r++, at++) {
             const float *hidden = pooled->values + (size_t)r * pooled->columns;
             pdk_status status = pooling_apply(pooling, task, hidden, values + (size_t)at * width, err);
