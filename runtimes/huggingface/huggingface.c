@@ -35,9 +35,9 @@ static pdk_status load(void *self, const pdk_model_spec *spec, pdk_error *err)
 static void describe_pooling(const struct served *served, pdk_model_info *info)
 {
     const struct pooling *pooling = served->pooling;
-    info->generates = pooling == NULL;
     if (pooling == NULL)
         return;
+    info->pooling_only = 1;
     info->pooling_tasks = pooling->tasks;
     info->scores_pairs_by_cosine = pooling->pairs_by_cosine;
     info->pooled_size = pooling->width;
@@ -70,6 +70,11 @@ static pdk_status describe(void *self, pdk_model_info *ret_info, pdk_error *err)
         .defaults = loaded->served.sampling.defaults,
         .memory_bytes = facts->weight_bytes + loaded->kv_bytes + loaded->activation_bytes,
         .fingerprint = loaded->fingerprint,
+        .api_flags = loaded->settings.api_flags,
+        .fingerprint_mode = loaded->settings.fingerprint_mode,
+        .fingerprint_text = loaded->settings.fingerprint_text,
+        .response_role = loaded->settings.response_role,
+        .keep_alive_s = loaded->settings.keep_alive_s,
     };
     describe_pooling(&loaded->served, &info);
     size_t room = ret_info->size < sizeof info ? ret_info->size : sizeof info;
@@ -93,7 +98,7 @@ static pdk_status submit(void *self, const pdk_request *request, pdk_response *r
         return pdk_error_set(err, PDK_CONFLICT, NULL, "no model is loaded");
     bool pools = runtime->loaded.served.pooling != NULL;
     if (request->kind != (pools ? PDK_KIND_POOL : PDK_KIND_GENERATE) && request->kind != PDK_KIND_TOKENIZE &&
-        request->kind != PDK_KIND_DETOKENIZE)
+        request->kind != PDK_KIND_DETOKENIZE && request->kind != PDK_KIND_TOKENIZER_INFO)
         return pdk_error_set(err, PDK_UNSUPPORTED, "kind", "this model %s; it has no answer to requests of kind %d",
             pools ? "gives embeddings or classes" : "generates text", (int)request->kind);
     return front_submit(runtime->loaded.front, request, response, err);

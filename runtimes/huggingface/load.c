@@ -274,6 +274,9 @@ pdk_status load_all(struct loaded *loaded, const pdk_host *host, const pdk_model
         return status;
     find_eos(loaded);
     fill_served(loaded, host);
+    status = load_info(loaded, err);
+    if (status != PDK_OK)
+        return status;
     find_fingerprint(loaded, spec);
     status = start_engine(loaded, host, err);
     if (status == PDK_OK)
@@ -291,6 +294,7 @@ void loaded_done(struct loaded *loaded)
     loaded->served.engine = engine_stop(loaded->served.engine);
     loaded->front = front_stop(loaded->front);
     loaded->served.metrics = metrics_free(loaded->served.metrics);
+    buffer_done(&loaded->tokenizer_info);
     loaded->template = template_free(loaded->template);
     loaded->tokenizer = tokenizer_free(loaded->tokenizer);
     pooling_done(loaded);

@@ -16,6 +16,7 @@ struct loaded {
     struct template *template;
     struct pooling pooling; /* where the model gives values */
     uint32_t text_length;   /* tokens that sentence-transformers' files allow; 0: as many as the model */
+    struct buffer tokenizer_info;
     struct served served;
     struct front *front;
     uint32_t eos_ids[MODEL_EOS_MAX + 1]; /* "the" end of sequence first */
@@ -36,6 +37,8 @@ pdk_status load_template(struct loaded *loaded, const pdk_host *host, pdk_error 
 /* load_pooling.c: what a model that is run for values does with hidden states, by its files and the arguments. */
 pdk_status load_pooling(struct loaded *loaded, const pdk_host *host, pdk_error *err);
 void pooling_done(struct loaded *loaded);
+/* load_info.c: what GET /tokenizer_info shows, as JSON. PDK_OK with nothing where there is no tokenizer. */
+pdk_status load_info(struct loaded *loaded, pdk_error *err);
 /* load_sizes.c: how long a sequence may be, how many blocks the cache has, and the room for it all on the backend. */
 pdk_status load_sizes(struct loaded *loaded, const pdk_host *host, pdk_error *err);
 

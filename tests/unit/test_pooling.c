@@ -206,7 +206,7 @@ START_TEST(a_model_tells_what_it_gives)
     pdk_model_info info = {.size = sizeof info};
     load("bert-classify", classes);
     ck_assert_int_eq(desk.model->describe(desk.self, &info, NULL), PDK_OK);
-    ck_assert_int_eq(info.generates, 0);
+    ck_assert_int_eq(info.pooling_only, 1);
     ck_assert_uint_eq(info.pooling_tasks, 1u << PDK_POOL_CLASSIFY | 1u << PDK_POOL_TOKEN_CLASSIFY);
     ck_assert_uint_eq(info.class_count, 3);
     ck_assert_str_eq(info.class_labels[2], "LABEL_2");
@@ -226,7 +226,7 @@ START_TEST(a_model_tells_what_it_gives)
 
     load("llama-mha", NULL);
     ck_assert_int_eq(desk.model->describe(desk.self, &info, NULL), PDK_OK);
-    ck_assert_int_eq(info.generates, 1);
+    ck_assert_int_eq(info.pooling_only, 0);
     ck_assert_uint_eq(info.pooling_tasks, 0);
     desk_close(&desk);
 }
