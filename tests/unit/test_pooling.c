@@ -2,6 +2,9 @@
  * runs; tasks, pairs, cuts and refusals. */
 #include "config.h"
 
+#include "core/base/cleanup.h"
+#include "core/base/file.h"
+#include "core/base/json.h"
 #include "runtimes/huggingface/model/safetensors.h"
 
 #include "check_main.h"
@@ -500,6 +503,38 @@ START_TEST(cancelled_requests_end_and_disturb_no_other)
 }
 END_TEST
 
+/* all-MiniLM-L6-v2 by text, against the vectors of the reference. */
+START_TEST(real_embeddings_are_the_references)
+{
+    PDK_CLEANUP(json_document_freep) struct json_document *document = NULL;
+    PDK_CLEANUP(buffer_done) struct buffer text = {0};
+    ck_assert_int_eq(file_read(desk_fixture("real/minilm.json"), 1 << 20, &text, NULL), PDK_OK);
+    ck_assert_int_eq(json_read(text.data, text.length, &json_limits_default, &document, NULL), PDK_OK);
+    pdk_error err = {0};
+    desk_open(&desk);
+    ck_assert_msg(desk_load(&desk, getenv("PADDOCK_MINILM"), NULL, NULL, &err) == PDK_OK, "%s", err.message);
+    for (const struct json *at = json_root(document)->child; at != NULL; at = at->next) {
+        struct desk_answer answer;
+        uint64_t tokens;
+        pdk_request request = pool_text(1, PDK_POOL_EMBED, -1, json_get(at, "text")->text);
+        request.sampling.has = PDK_HAS_TRUNCATE_PROMPT;
+        request.sampling.truncate_prompt = -1;
+        expect_answer(&request, &answer, 1, 384);
+        ck_assert(json_uint64(json_get(at, "tokens"), &tokens));
+        ck_assert_uint_eq(answer.prompt_tokens, tokens);
+        double dot = 0, value;
+        const struct json *number = json_get(at, "vector")->child;
+        for (int i = 0; i < 384; i++, number = number->next) {
+            ck_assert(json_double(number, &value));
+            dot += value * (double)answer.values[i];
+        }
+        ck_assert_msg(dot > 0.9999, "%s: cosine %.6f", request.text.data, dot);
+        desk_answer_done(&answer);
+    }
+    desk_close(&desk);
+}
+END_TEST
+
 int main(void)
 {
     desk_need_plugins();
@@ -518,6 +553,10 @@ int main(void)
     tcase_add_loop_test(tests, a_decoder_embeds_the_same_however_it_is_run, 0, 2);
     tcase_add_test(tests, what_cannot_be_is_refused);
     tcase_add_test(tests, cancelled_requests_end_and_disturb_no_other);
+    if (getenv("PADDOCK_MINILM") != NULL)
+        tcase_add_test(tests, real_embeddings_are_the_references);
+    else
+        puts("skipped: real embeddings; PADDOCK_MINILM names no folder of all-MiniLM-L6-v2");
     suite_add_tcase(suite, tests);
     return check_main(suite);
 }
