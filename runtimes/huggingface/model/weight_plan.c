@@ -325,7 +325,9 @@ static pdk_status plan_gate_up(struct planner *p, struct layer *layer)
         return no_memory(p);
     add_part(weight, tensor, LAYOUT_ROWS, 0, inner);
     add_part(weight, tensor, LAYOUT_ROWS, inner, inner);
-    return PDK_OK;
+    struct vector_part bias = {.count = 2 * inner};
+    status = find_bias(p, ROLE_GATE_UP, bias.count, &bias.tensor);
+    return status == PDK_OK && bias.tensor != NULL ? add_vector(p, &layer->up.bias, &bias, 1, 0) : status;
 }
 
 static pdk_status plan_mlp(struct planner *p, struct layer *layer)
