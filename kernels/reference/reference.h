@@ -56,7 +56,7 @@ struct reference_attention {
     size_t heads;
     const uint32_t *table; /* block ids of the sequence */
     uint32_t position;
-    uint32_t window; /* 0: all */
+    uint32_t window;  /* 0: all */
     uint32_t context; /* bidirectional: tokens of the sequence, all seen within the window; else 0 */
     float scale, soft_cap;
     const float *slopes, *sinks; /* [heads] or NULL */

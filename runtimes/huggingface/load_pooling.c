@@ -1,5 +1,5 @@
-/* See load.h. Who says how a model pools, the first that does: --pooler-config, sentence-transformers' files, the model's
- * own configuration, --task (KServe's embeddings are means), its architecture. */
+/* See load.h. Who says how a model pools, the first that does: --pooler-config, sentence-transformers' files, the
+ * model's own configuration, --task (KServe's embeddings are means), its architecture. */
 #include "config.h"
 
 #include "runtimes/huggingface/load.h"
@@ -192,8 +192,7 @@ static pdk_status check_labels(struct pooling *pooling, const struct pooling_con
         return pdk_error_set(err, PDK_INVALID, "id2label",
             "id2label names %" PRIu32 " classes, and the model has %" PRIu32, config->label_count,
             pooling->class_count);
-    pooling->class_labels =
-        config->label_count == pooling->class_count ? (const char *const *)config->labels : NULL;
+    pooling->class_labels = config->label_count == pooling->class_count ? (const char *const *)config->labels : NULL;
     return PDK_OK;
 }
 

@@ -1,5 +1,5 @@
-/* See the header. The list of modules is short and hostile like any file: paths stay inside the folder, and a module that
- * is not known would change every answer, so it is refused. */
+/* See the header. The list of modules is short and hostile like any file: paths stay inside the folder, and a module
+ * that is not known would change every answer, so it is refused. */
 #include "config.h"
 
 #include "runtimes/huggingface/modules.h"
@@ -30,8 +30,8 @@ bool modules_exist(const char *folder)
 }
 
 /* Reads folder/inner/name; *ret_document stays NULL where there is no such file. */
-static pdk_status read_json(const char *folder, const char *inner, const char *name,
-    struct json_document **ret_document, pdk_error *err)
+static pdk_status read_json(
+    const char *folder, const char *inner, const char *name, struct json_document **ret_document, pdk_error *err)
 {
     PDK_CLEANUP(buffer_done) struct buffer path = {0};
     PDK_CLEANUP(buffer_done) struct buffer text = {0};
@@ -62,8 +62,9 @@ static pdk_status read_pooling(const char *folder, const char *inner, struct mod
         const char *flag, *name;
         bool known;
         enum pool_rows rows;
-    } modes[] = {{"pooling_mode_cls_token", "cls", true, POOL_FIRST}, {"pooling_mode_mean_tokens", "mean", true, POOL_MEAN},
-        {"pooling_mode_lasttoken", "lasttoken", true, POOL_LAST}, {"pooling_mode_max_tokens", "max", false, POOL_ALL},
+    } modes[] = {{"pooling_mode_cls_token", "cls", true, POOL_FIRST},
+        {"pooling_mode_mean_tokens", "mean", true, POOL_MEAN}, {"pooling_mode_lasttoken", "lasttoken", true, POOL_LAST},
+        {"pooling_mode_max_tokens", "max", false, POOL_ALL},
         {"pooling_mode_mean_sqrt_len_tokens", "mean_sqrt_len_tokens", false, POOL_ALL},
         {"pooling_mode_weightedmean_tokens", "weightedmean", false, POOL_ALL}};
     PDK_CLEANUP(json_document_freep) struct json_document *document = NULL;
@@ -101,8 +102,8 @@ static pdk_status open_weights(const char *folder, const char *inner, struct saf
     return status == PDK_OK ? PDK_OK : (pdk_error_wrap(err, "dense layer %s", printable(inner).text), status);
 }
 
-static pdk_status add_dense(
-    struct modules *modules, struct safetensors *file, uint32_t columns, enum value_activation activation, pdk_error *err)
+static pdk_status add_dense(struct modules *modules, struct safetensors *file, uint32_t columns,
+    enum value_activation activation, pdk_error *err)
 {
     struct tensors tensors = {0};
     pdk_status status = tensors_of_files(&file, 1, &tensors, err);
@@ -200,8 +201,7 @@ static pdk_status read_texts(const char *folder, struct modules *modules, pdk_er
     if (length == NULL || length->type == JSON_NULL)
         return PDK_OK;
     if (!json_uint64(length, &value) || value < 2 || value > length_max)
-        return pdk_error_set(
-            err, PDK_INVALID, "max_seq_length", "max_seq_length must be 2 to %" PRIu64, length_max);
+        return pdk_error_set(err, PDK_INVALID, "max_seq_length", "max_seq_length must be 2 to %" PRIu64, length_max);
     modules->max_length = (uint32_t)value;
     return PDK_OK;
 }

@@ -174,7 +174,8 @@ static void read_texts(struct settings *settings)
     settings->seed = (uint64_t)options_integer(options, "seed");
 }
 
-/* What the model is to be run for. A task is the whole answer; --convert says it too; --runner leaves it to the model. */
+/* What the model is to be run for. A task is the whole answer; --convert says it too; --runner leaves it to the model.
+ */
 static pdk_status read_purpose(struct settings *settings, pdk_error *err)
 {
     static const struct {
@@ -188,11 +189,11 @@ static pdk_status read_purpose(struct settings *settings, pdk_error *err)
     settings->pooler_config = options_text(options, "pooler-config");
     settings->special_tokens = !options_flag(options, "disable-special-tokens");
     settings->task = options_given(options, "task") ? options_text(options, "task") : NULL;
-    settings->purpose = embed                              ? MODEL_FOR_EMBEDDINGS
-                        : classify                         ? MODEL_FOR_CLASSES
-                        : strcmp(runner, "pooling") == 0   ? MODEL_FOR_VALUES
-                        : strcmp(runner, "generate") == 0  ? MODEL_FOR_TOKENS
-                                                           : MODEL_BY_CLASS;
+    settings->purpose = embed                             ? MODEL_FOR_EMBEDDINGS
+                        : classify                        ? MODEL_FOR_CLASSES
+                        : strcmp(runner, "pooling") == 0  ? MODEL_FOR_VALUES
+                        : strcmp(runner, "generate") == 0 ? MODEL_FOR_TOKENS
+                                                          : MODEL_BY_CLASS;
     settings->purpose_given = settings->purpose != MODEL_BY_CLASS || settings->task != NULL;
     if ((embed || classify) && strcmp(runner, "generate") == 0)
         return pdk_error_value(err, PDK_INVALID, "--convert", convert,

@@ -256,7 +256,7 @@ void desk_submit(struct desk *desk, const pdk_request *request, struct desk_answ
     pdk_response *response = (pdk_response *)(void *)answer;
     pdk_status status = request->kind == PDK_KIND_GENERATE ? desk->generate->submit(desk->self, request, response, &err)
                         : request->kind == PDK_KIND_POOL   ? desk->pool->submit(desk->self, request, response, &err)
-                                                           : desk->tokenize->submit(desk->self, request, response, &err);
+                                                         : desk->tokenize->submit(desk->self, request, response, &err);
     if (status != PDK_OK)
         host_finish(response, &err);
 }

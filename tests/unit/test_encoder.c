@@ -1,5 +1,5 @@
-/* runtimes/huggingface/model/families_encoder.c, encoder_config.c, classes.c, value_head.c: the fixtures' hidden states,
- * pooled vectors and scores, alone and in company, under each instruction set. */
+/* runtimes/huggingface/model/families_encoder.c, encoder_config.c, classes.c, value_head.c: the fixtures' hidden
+ * states, pooled vectors and scores, alone and in company, under each instruction set. */
 #include "config.h"
 
 #include "check_main.h"
@@ -18,7 +18,8 @@ enum { MODELS = sizeof models / sizeof models[0], ISAS = sizeof isas / sizeof is
 
 static const float tolerance = 2e-4f;
 
-static const float *golden_floats(const struct safetensors *golden, const char *what, uint32_t prompt, size_t *ret_count)
+static const float *golden_floats(
+    const struct safetensors *golden, const char *what, uint32_t prompt, size_t *ret_count)
 {
     char name[32];
     snprintf(name, sizeof name, "%s_%u", what, prompt);
@@ -29,8 +30,8 @@ static const float *golden_floats(const struct safetensors *golden, const char *
     return (const float *)(const void *)tensor->data;
 }
 
-static void check_near(const float *is, const struct safetensors *golden, const char *what, uint32_t prompt, size_t count,
-    const char *model)
+static void check_near(const float *is, const struct safetensors *golden, const char *what, uint32_t prompt,
+    size_t count, const char *model)
 {
     size_t want_count = 0;
     const float *want = golden_floats(golden, what, prompt, &want_count);
@@ -55,8 +56,8 @@ static void pool(const struct run_sequence *sequence, size_t columns, enum pool_
     pooled_done(&pooled);
 }
 
-static void check_pooled(
-    const struct run_sequence *sequence, const struct safetensors *golden, uint32_t prompt, size_t columns, const char *model)
+static void check_pooled(const struct run_sequence *sequence, const struct safetensors *golden, uint32_t prompt,
+    size_t columns, const char *model)
 {
     float mean[256];
     double length = 0;

@@ -114,12 +114,9 @@ START_TEST(embed_and_head_share_a_table)
     plain.output_rows[2] = 8;
     rig.batch.types = segment_of;
     rig_begin(&rig);
-    rig.ops->embed(rig.queue, &(pdk_embed){.out = x,
-                                  .table = table,
-                                  .positions = positions,
-                                  .position_offset = 2,
-                                  .scale = 1.5f,
-                                  .types = segments});
+    rig.ops->embed(rig.queue,
+        &(pdk_embed){
+            .out = x, .table = table, .positions = positions, .position_offset = 2, .scale = 1.5f, .types = segments});
     rig.ops->head(
         rig.queue, &(pdk_head){.in = x, .weight = table, .bias = bias, .logits = logits, .scale = 0.5f, .soft_cap = 3});
     rig_run(&rig);

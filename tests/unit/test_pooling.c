@@ -1,5 +1,5 @@
-/* runtimes/huggingface as a whole, answering PDK_KIND_POOL: the fixtures' hidden states, vectors and scores, whatever else
- * runs; tasks, pairs, cuts and refusals. */
+/* runtimes/huggingface as a whole, answering PDK_KIND_POOL: the fixtures' hidden states, vectors and scores, whatever
+ * else runs; tasks, pairs, cuts and refusals. */
 #include "config.h"
 
 #include "core/base/cleanup.h"
@@ -133,8 +133,8 @@ static const struct {
 };
 enum { GOLDENS = sizeof goldens / sizeof goldens[0] };
 
-static const char *const means[] = {"--pooler-config={\"pooling_type\": \"MEAN\"}", "--max-num-batched-tokens=256",
-    "--max-num-seqs=16", NULL};
+static const char *const means[] = {
+    "--pooler-config={\"pooling_type\": \"MEAN\"}", "--max-num-batched-tokens=256", "--max-num-seqs=16", NULL};
 static const char *const classes[] = {"--max-num-batched-tokens=256", "--max-num-seqs=16", NULL};
 
 /* The reference's values, all prompts at once and each alone: the same bits. */
@@ -164,8 +164,8 @@ START_TEST(values_are_the_references)
     for (int i = 0; i < 8 * PROMPTS; i++) {
         requests[i].id += 1000;
         ask(&requests[i], &alone);
-        ck_assert_mem_eq(alone.values, together[i].values,
-            (size_t)alone.value_rows * alone.value_columns * sizeof(float));
+        ck_assert_mem_eq(
+            alone.values, together[i].values, (size_t)alone.value_rows * alone.value_columns * sizeof(float));
         desk_answer_done(&alone);
         desk_answer_done(&together[i]);
     }
@@ -218,8 +218,7 @@ START_TEST(a_model_tells_what_it_gives)
     static const char *const cut[] = {"--hf-overrides={\"matryoshka_dimensions\": [8, 16]}", NULL};
     load("roberta", cut);
     ck_assert_int_eq(desk.model->describe(desk.self, &info, NULL), PDK_OK);
-    ck_assert_uint_eq(
-        info.pooling_tasks, 1u << PDK_POOL_EMBED | 1u << PDK_POOL_TOKEN_EMBED | 1u << PDK_POOL_SCORE);
+    ck_assert_uint_eq(info.pooling_tasks, 1u << PDK_POOL_EMBED | 1u << PDK_POOL_TOKEN_EMBED | 1u << PDK_POOL_SCORE);
     ck_assert(info.scores_pairs_by_cosine && info.matryoshka);
     ck_assert_uint_eq(info.pooled_size, 32);
     ck_assert_uint_eq(info.max_model_len, 512);
@@ -386,7 +385,8 @@ START_TEST(texts_are_cut_between_special_tokens)
     ck_assert_mem_eq(cut.values, same.values, 32 * sizeof(float));
     request = pool_text(3, PDK_POOL_EMBED, -1, "a b c d e f g h a b c d e f g h");
     expect_refusal(&request, PDK_INVALID,
-        "This model's maximum context length is 16 tokens. However, your prompt contains 18 input tokens, which exceeds "
+        "This model's maximum context length is 16 tokens. However, your prompt contains 18 input tokens, which "
+        "exceeds "
         "this limit even without any output tokens. Please reduce the length of the input prompt.");
     request.id = 4;
     request.sampling.has = PDK_HAS_TRUNCATE_PROMPT;
@@ -404,8 +404,8 @@ END_TEST
 START_TEST(a_decoder_embeds_the_same_however_it_is_run)
 {
     static const char *const whole[] = {"--runner=pooling", "--no-enable-prefix-caching", NULL};
-    static const char *const pieces[] = {"--convert=embed", "--max-num-batched-tokens=32", "--max-num-seqs=8",
-        "--num-gpu-blocks-override=24", NULL};
+    static const char *const pieces[] = {
+        "--convert=embed", "--max-num-batched-tokens=32", "--max-num-seqs=8", "--num-gpu-blocks-override=24", NULL};
     enum { MANY = 24 };
     static uint32_t ids[ROOM];
     static struct desk_answer alone[MANY], crowd[MANY];
@@ -431,8 +431,8 @@ START_TEST(a_decoder_embeds_the_same_however_it_is_run)
         desk_wait(&crowd[i]);
         ck_assert_msg(crowd[i].error.status == PDK_OK, "%s", crowd[i].error.message);
         ck_assert_uint_eq(crowd[i].value_columns, alone[i].value_columns);
-        ck_assert_mem_eq(crowd[i].values, alone[i].values,
-            (size_t)alone[i].value_rows * alone[i].value_columns * sizeof(float));
+        ck_assert_mem_eq(
+            crowd[i].values, alone[i].values, (size_t)alone[i].value_rows * alone[i].value_columns * sizeof(float));
         desk_answer_done(&alone[i]);
         desk_answer_done(&crowd[i]);
     }
@@ -466,7 +466,8 @@ START_TEST(what_cannot_be_is_refused)
     expect_refusal(&request, PDK_INVALID, "this model has no tokenizer: the prompt must be token ids");
     request = pool_ids(3, PDK_POOL_EMBED, -1, ids, 1);
     request.kind = PDK_KIND_GENERATE;
-    expect_refusal(&request, PDK_UNSUPPORTED, "this model gives embeddings or classes; it has no answer to requests of kind 1");
+    expect_refusal(
+        &request, PDK_UNSUPPORTED, "this model gives embeddings or classes; it has no answer to requests of kind 1");
     desk_close(&desk);
 }
 END_TEST

@@ -32,8 +32,8 @@ struct choice {
     struct sampler sampler;
     struct drawn results[RESULTS_HELD]; /* of token i: results[i % RESULTS_HELD] */
     void *result_memory;
-    uint8_t *types;       /* behind the sequence's, or NULL */
-    struct pooled pooled; /* of a pooling generation; the front reads it once `ended` is set */
+    uint8_t *types;            /* behind the sequence's, or NULL */
+    struct pooled pooled;      /* of a pooling generation; the front reads it once `ended` is set */
     int32_t finish, stop_kind; /* PDK_FINISH_…, PDK_STOP_…; valid once `ended` */
     _Atomic uint32_t
         published; /* tokens that the front may read; the prompt at first (released by the engine's store) */

@@ -10,8 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-pdk_status pooled_init(
-    struct pooled *pooled, enum pool_rows rows, uint32_t columns, uint32_t tokens, pdk_error *err)
+pdk_status pooled_init(struct pooled *pooled, enum pool_rows rows, uint32_t columns, uint32_t tokens, pdk_error *err)
 {
     size_t count = rows == POOL_ALL ? tokens : 1, numbers;
     if (__builtin_mul_overflow(count, (size_t)columns, &numbers))

@@ -21,8 +21,7 @@ struct pooled {
 };
 
 /* `pooled` is zeroed before; pooled_done frees it, after a failure too. */
-pdk_status pooled_init(
-    struct pooled *pooled, enum pool_rows rows, uint32_t columns, uint32_t tokens, pdk_error *err);
+pdk_status pooled_init(struct pooled *pooled, enum pool_rows rows, uint32_t columns, uint32_t tokens, pdk_error *err);
 void pooled_done(struct pooled *pooled);
 /* Whether the rows of all tokens are needed, so that none may be skipped because the cache has its keys. */
 static inline bool pooled_needs_all(const struct pooled *pooled)

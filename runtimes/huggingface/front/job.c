@@ -307,8 +307,8 @@ static void answer_pooling(struct job *job)
     pdk_error err = {0};
     PDK_AUTO_FREE float *values = NULL;
     pdk_part part = {.size = sizeof part, .finish = PDK_FINISH_STOP, .prompt_tokens = job->generation.prompt_count};
-    pdk_status status = pool_values(job->served, &job->generation, &job->pooling, &values, &part.value_rows,
-        &part.value_columns, &err);
+    pdk_status status =
+        pool_values(job->served, &job->generation, &job->pooling, &values, &part.value_rows, &part.value_columns, &err);
     if (status != PDK_OK) {
         end_with(job, &err);
         return;

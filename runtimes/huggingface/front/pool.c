@@ -1,5 +1,5 @@
-/* A pair is one prompt for a cross-encoder, and two for an embedding model. Texts are cut between the special tokens, as
- * the reference's tokenizers cut them: what the post-processor adds always stays. */
+/* A pair is one prompt for a cross-encoder, and two for an embedding model. Texts are cut between the special tokens,
+ * as the reference's tokenizers cut them: what the post-processor adds always stays. */
 #include "config.h"
 
 #include "runtimes/huggingface/front/pool.h"
@@ -55,39 +55,12 @@ static pdk_status read_half(const struct served *served, const uint32_t *ids, si
     if (ids != NULL)
         status = take_ids(ids, id_count, &to->plain, err);
     else if (served->tokenizer == NULL)
-        return pdk_error_set(
-            err, PDK_INVALID, NULL, "this model has no tokenizer: the prompt must be token ids");
+        return pdk_error_set(err, PDK_INVALID, NULL, "this model has no tokenizer: the prompt must be token ids");
     else
         status = tokenizer_encode(served->tokenizer, text.data, text.length, NULL, 0, false, &to->plain, err);
     if (status == PDK_OK && most != 0 && to->plain.count > most)
         to->plain.count = most;
     return status;
-}
-
-/* Cuts to `keep` tokens: the first ones, or the last. */
-static void cut(struct token_list *list, size_t keep, bool right)
-{
-    if (list->count <= keep)
-        return;
-    if (!right)
-        memmove(list->ids, list->ids + (list->count - keep), keep * sizeof *list->ids);
-    list->count = keep;
-}
-
-/* The longer of two is cut first, then both to the same length, the second getting the odd token. */
-static void cut_pair(struct token_list *first, struct token_list *second, size_t keep, bool right)
-{
-    if (first->count + second->count <= keep)
-        return;
-    bool first_longer = first->count > second->count;
-    size_t shorter = first_longer ? second->count : first->count, longer;
-    longer = shorter > keep ? shorter : keep - shorter > shorter ? keep - shorter : shorter;
-    if (shorter + longer > keep) {
-        shorter = keep / 2;
-        longer = shorter + keep % 2;
-    }
-    cut(first, first_longer ? longer : shorter, right);
-    cut(second, first_longer ? shorter : longer, right);
 }
 
 /* Puts special tokens around what was read, after cutting it so that all of it keeps to the request's limit. */
@@ -100,11 +73,7 @@ static pdk_status frame(const struct served *served, const pdk_request *request,
     if (status != PDK_OK)
         return status;
     size_t added = special && served->tokenizer != NULL ? tokenizer_frame_size(served->tokenizer, second != NULL) : 0;
-    size_t room = keep > added ? keep - added : 0;
-    if (second != NULL)
-        cut_pair(&first->plain, &second->plain, room, right);
-    else
-        cut(&first->plain, room, right);
+    token_lists_cut(&first->plain, second != NULL ? &second->plain : NULL, keep > added ? keep - added : 0, right);
     if (served->tokenizer != NULL)
         return tokenizer_frame(served->tokenizer, &first->plain, second != NULL ? &second->plain : NULL, special,
             &first->framed, &first->types, err);
@@ -129,7 +98,8 @@ static bool wants_special(const struct served *served, const pdk_request *reques
     return served->pooling->special_tokens && (request->flags & PDK_FLAG_NO_SPECIAL_TOKENS) == 0;
 }
 
-static pdk_status read_single(const struct served *served, const pdk_request *request, struct pool_text *text, pdk_error *err)
+static pdk_status read_single(
+    const struct served *served, const pdk_request *request, struct pool_text *text, pdk_error *err)
 {
     if (!has_text(request) && request->token_ids == NULL) {
         PDK_CLEANUP(prompt_done) struct prompt prompt = {0};
@@ -138,8 +108,8 @@ static pdk_status read_single(const struct served *served, const pdk_request *re
             status = take_ids(prompt.tokens.ids, prompt.tokens.count, &text->plain, err);
         return status == PDK_OK ? frame(served, request, text, NULL, false, err) : status;
     }
-    pdk_status status = read_half(served, request->token_ids, request->token_count, request->text,
-        request->pooling.max_query_tokens, text, err);
+    pdk_status status = read_half(
+        served, request->token_ids, request->token_count, request->text, request->pooling.max_query_tokens, text, err);
     bool special = has_text(request) && wants_special(served, request);
     return status == PDK_OK ? frame(served, request, text, NULL, special, err) : status;
 }
@@ -151,11 +121,11 @@ static pdk_status read_pair(
     const pdk_pooling *pooling = &request->pooling;
     if (request->token_ids == NULL && request->text.data == NULL)
         return pdk_error_set(err, PDK_INVALID, NULL, "a pair is of two texts or two lists of token ids");
-    pdk_status status = read_half(served, request->token_ids, request->token_count, request->text,
-        pooling->max_query_tokens, &texts[0], err);
+    pdk_status status = read_half(
+        served, request->token_ids, request->token_count, request->text, pooling->max_query_tokens, &texts[0], err);
     if (status == PDK_OK)
-        status = read_half(served, request->pair_ids, request->pair_count, request->pair_text,
-            pooling->max_pair_tokens, &texts[1], err);
+        status = read_half(served, request->pair_ids, request->pair_count, request->pair_text, pooling->max_pair_tokens,
+            &texts[1], err);
     if (status == PDK_OK && together && served->tokenizer == NULL)
         return pdk_error_set(
             err, PDK_INVALID, NULL, "this model has no tokenizer, which would say how a pair is put together");
@@ -195,8 +165,7 @@ pdk_status pool_prepare(const struct served *served, const pdk_request *request,
     struct pooling_task *ret_task, pdk_error *err)
 {
     struct pool_text texts[2] = {0};
-    pdk_status status =
-        pooling_task_resolve(served->pooling, &request->pooling, served->model_name, ret_task, err);
+    pdk_status status = pooling_task_resolve(served->pooling, &request->pooling, served->model_name, ret_task, err);
     bool pair = has_pair(request);
     if (status == PDK_OK && ret_task->task == PDK_POOL_SCORE && !pair && served->pooling->pairs_by_cosine)
         status = pdk_error_set(err, PDK_INVALID, NULL, "a score is of two texts");
@@ -205,7 +174,8 @@ pdk_status pool_prepare(const struct served *served, const pdk_request *request,
     if (status == PDK_OK)
         status = pair ? read_pair(served, request, texts, err) : read_single(served, request, &texts[0], err);
     if (status == PDK_OK)
-        status = make(served, request, ret_task, texts, pair && served->pooling->pairs_by_cosine ? 2 : 1, generation, err);
+        status =
+            make(served, request, ret_task, texts, pair && served->pooling->pairs_by_cosine ? 2 : 1, generation, err);
     pool_text_done(&texts[0]);
     pool_text_done(&texts[1]);
     return status;

@@ -27,8 +27,7 @@ static pdk_status refuse_task(const struct pooling *pooling, int32_t task, pdk_e
     size_t used = 0;
     for (size_t i = 1; i < TASKS; i++)
         if ((pooling->tasks & 1u << i) != 0 && used < sizeof known)
-            used += (size_t)snprintf(
-                known + used, sizeof known - used, "%s'%s'", used == 0 ? "" : ", ", task_names[i]);
+            used += (size_t)snprintf(known + used, sizeof known - used, "%s'%s'", used == 0 ? "" : ", ", task_names[i]);
     const char *name = task > 0 && task < TASKS ? task_names[task] : "unknown";
     return pdk_error_value(
         err, PDK_UNSUPPORTED, "task", name, "Unsupported task: '%s' Supported tasks: {%s}", name, known);
@@ -74,8 +73,8 @@ pdk_status pooling_task_resolve(const struct pooling *pooling, const pdk_pooling
     bool vectors = embeds(task) || (task == PDK_POOL_SCORE && pooling->pairs_by_cosine);
     struct pooling_task made = {.task = task, .dimensions = pooling->width};
     if (asked->dimensions != 0 && !vectors)
-        return pdk_error_set(err, PDK_INVALID, "dimensions", "dimensions is for embeddings; the task is %s",
-            task_names[task]);
+        return pdk_error_set(
+            err, PDK_INVALID, "dimensions", "dimensions is for embeddings; the task is %s", task_names[task]);
     pdk_status status = vectors ? check_dimensions(pooling, asked->dimensions, name, &made.dimensions, err) : PDK_OK;
     made.activate = asked->use_activation >= 0 ? asked->use_activation != 0
                     : vectors                  ? pooling->normalise
@@ -106,8 +105,8 @@ static void normalise(float *vector, uint32_t width)
         vector[i] = (float)((double)vector[i] / length);
 }
 
-static pdk_status embed(const struct pooling *pooling, const struct pooling_task *task, const float *hidden, float *out,
-    pdk_error *err)
+static pdk_status embed(
+    const struct pooling *pooling, const struct pooling_task *task, const float *hidden, float *out, pdk_error *err)
 {
     PDK_AUTO_FREE float *whole = calloc(pooling->width, sizeof *whole);
     if (whole == NULL)
@@ -137,8 +136,8 @@ static void activate(enum class_activation activation, float *values, uint32_t c
     }
 }
 
-pdk_status pooling_apply(const struct pooling *pooling, const struct pooling_task *task, const float *hidden, float *out,
-    pdk_error *err)
+pdk_status pooling_apply(
+    const struct pooling *pooling, const struct pooling_task *task, const float *hidden, float *out, pdk_error *err)
 {
     if (embeds(task->task) || (task->task == PDK_POOL_SCORE && pooling->pairs_by_cosine))
         return embed(pooling, task, hidden, out, err);

@@ -50,7 +50,7 @@ bool pooling_task_by_token(const struct pooling_task *task);
 /* Columns of a row of the answer. */
 uint32_t pooling_task_width(const struct pooling *pooling, const struct pooling_task *task);
 /* One row of the answer from one row of hidden states, kept or averaged. */
-pdk_status pooling_apply(const struct pooling *pooling, const struct pooling_task *task, const float *hidden, float *out,
-    pdk_error *err);
+pdk_status pooling_apply(
+    const struct pooling *pooling, const struct pooling_task *task, const float *hidden, float *out, pdk_error *err);
 /* The cosine of two embeddings. */
 float pooling_cosine(const float *a, const float *b, uint32_t width);

@@ -92,8 +92,7 @@ static const struct architecture *find_family(const char *class_name, enum model
     return NULL;
 }
 
-const struct architecture *architecture_find(
-    const char *class_name, const char *model_type, enum model_use *ret_use)
+const struct architecture *architecture_find(const char *class_name, const char *model_type, enum model_use *ret_use)
 {
     const char *wanted = class_name != NULL ? class_name : model_type;
     for (size_t i = 0; wanted != NULL && row_at(i) != NULL; i++) {

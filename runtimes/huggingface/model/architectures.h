@@ -59,9 +59,9 @@ enum model_use { USE_GENERATE, USE_EMBED, USE_CLASSIFY, USE_CLASSIFY_TOKENS };
 /* A dense layer between a hidden state and a class; see value_head.h. */
 struct class_layer {
     const char *name;
-    const char *norm;              /* behind its activation, or NULL */
+    const char *norm; /* behind its activation, or NULL */
     enum value_activation activation;
-    bool configured_activation;    /* the configuration may say another one (classifier_activation) */
+    bool configured_activation; /* the configuration may say another one (classifier_activation) */
 };
 enum { CLASS_LAYERS_MAX = 3 };
 
@@ -81,8 +81,8 @@ struct architecture {
     uint64_t transposed;           /* ROLE_BITs of matrices that safetensors hold as inputs x outputs */
     bool
         grouped_qkv; /* safetensors: of each key head in turn, its queries, its key, its value; no stack of all three */
-    bool text_config; /* the decoder's configuration is the member text_config */
-    bool encoder;     /* every token sees all of its sequence; there is no cache and no vocabulary's head */
+    bool text_config;          /* the decoder's configuration is the member text_config */
+    bool encoder;              /* every token sees all of its sequence; there is no cache and no vocabulary's head */
     bool positions_behind_pad; /* learned positions begin behind the row of pad_token_id and are counted with it */
     /* What stands between a hidden state and a class; ended by a NULL name. */
     struct class_layer classes[CLASS_LAYERS_MAX], token_classes[CLASS_LAYERS_MAX], gguf_classes[CLASS_LAYERS_MAX];
@@ -114,8 +114,7 @@ struct architecture {
 
 /* By class and, where the file names none, by model_type; each may be NULL. NULL: not known. A row serves the classes
  * that differ from its own in their ending alone (Model, ForSequenceClassification, …); *ret_use tells what for. */
-const struct architecture *architecture_find(
-    const char *class_name, const char *model_type, enum model_use *ret_use);
+const struct architecture *architecture_find(const char *class_name, const char *model_type, enum model_use *ret_use);
 const struct architecture *architecture_find_gguf(const char *name);
 /* "a, b, c": what is known, for messages. */
 void architectures_list(bool gguf, char *text, size_t room);

@@ -68,7 +68,8 @@ pdk_status classes_load(struct model *model, pdk_error *err)
     for (size_t i = 0; i < CLASS_LAYERS_MAX && layers[i].name != NULL && status == PDK_OK; i++)
         status = load_layer(model, &layers[i], value_head_width(&model->classes, width), err);
     if (status == PDK_OK && model->classes.count == 0)
-        return pdk_error_set(err, PDK_INVALID, "tensors", "the model has no tensor cls.weight and no cls.output.weight");
+        return pdk_error_set(
+            err, PDK_INVALID, "tensors", "the model has no tensor cls.weight and no cls.output.weight");
     return status;
 }
 

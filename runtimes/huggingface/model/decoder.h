@@ -42,7 +42,7 @@ struct activations {
     pdk_rows *normed;   /* and its norm */
     pdk_rows *side;     /* a block's output that is normed before it joins; NULL where none is */
     pdk_rows *qkv, *heads, *inner;
-    pdk_rows *narrow; /* of the embedding's own width; NULL where it is the model's */
+    pdk_rows *narrow;       /* of the embedding's own width; NULL where it is the model's */
     pdk_rows *logits;       /* NULL where no token is drawn */
     const pdk_rows *hidden; /* where the last step left its hidden states: one of the above */
 };

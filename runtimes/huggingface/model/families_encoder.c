@@ -5,19 +5,18 @@
 
 #include "runtimes/huggingface/model/family_names.h"
 
-#define BERT_LAYERS(layer)                                                                                    \
-    [ROLE_Q] = layer "attention.self.query", [ROLE_K] = layer "attention.self.key",                           \
-    [ROLE_V] = layer "attention.self.value", [ROLE_O] = layer "attention.output.dense",                       \
-    [ROLE_ATTENTION_NORM] = layer "attention.output.LayerNorm", [ROLE_UP] = layer "intermediate.dense",       \
+#define BERT_LAYERS(layer)                                                                              \
+    [ROLE_Q] = layer "attention.self.query", [ROLE_K] = layer "attention.self.key",                     \
+    [ROLE_V] = layer "attention.self.value", [ROLE_O] = layer "attention.output.dense",                 \
+    [ROLE_ATTENTION_NORM] = layer "attention.output.LayerNorm", [ROLE_UP] = layer "intermediate.dense", \
     [ROLE_DOWN] = layer "output.dense", [ROLE_MLP_NORM] = layer "output.LayerNorm"
-#define BERT_ENDS(prefix)                                                                                     \
+#define BERT_ENDS(prefix)                                                                                          \
     [ROLE_EMBEDDING] = prefix "embeddings.word_embeddings", [ROLE_EMBEDDING_NORM] = prefix "embeddings.LayerNorm", \
-    [ROLE_TYPES] = prefix "embeddings.token_type_embeddings",                                                 \
+    [ROLE_TYPES] = prefix "embeddings.token_type_embeddings",                                                      \
     [ROLE_POSITIONS] = prefix "embeddings.position_embeddings"
 
 static const char *const bert_names[ROLE_COUNT] = {BERT_ENDS("bert."), BERT_LAYERS("bert.encoder.layer.%.")};
-static const char *const roberta_names[ROLE_COUNT] = {
-    BERT_ENDS("roberta."), BERT_LAYERS("roberta.encoder.layer.%.")};
+static const char *const roberta_names[ROLE_COUNT] = {BERT_ENDS("roberta."), BERT_LAYERS("roberta.encoder.layer.%.")};
 
 static const char *const bert_gguf_names[ROLE_COUNT] = {
     [ROLE_EMBEDDING] = "token_embd",
@@ -63,17 +62,18 @@ static const char *const modernbert_names[ROLE_COUNT] = {
     [ROLE_DOWN] = MODERN "mlp.Wo",
 };
 
-#define ENCODER_NORMS \
-    (ROLE_BIT(ROLE_EMBEDDING_NORM) | ROLE_BIT(ROLE_ATTENTION_NORM) | ROLE_BIT(ROLE_MLP_NORM) | ROLE_BIT(ROLE_FINAL_NORM))
-#define BERT_LIKE                                                                                               \
-    .encoder = true, .biases = PLAIN_BITS | ENCODER_NORMS, .norm = PDK_NORM_LAYER, .norm_epsilon = 1e-12,       \
+#define ENCODER_NORMS                                                                          \
+    (ROLE_BIT(ROLE_EMBEDDING_NORM) | ROLE_BIT(ROLE_ATTENTION_NORM) | ROLE_BIT(ROLE_MLP_NORM) | \
+        ROLE_BIT(ROLE_FINAL_NORM))
+#define BERT_LIKE                                                                                         \
+    .encoder = true, .biases = PLAIN_BITS | ENCODER_NORMS, .norm = PDK_NORM_LAYER, .norm_epsilon = 1e-12, \
     .norm_after = true, .activation = PDK_ACT_GELU, .positions = POSITIONS_LEARNED
-#define ROBERTA_LIKE                                                                                            \
-    BERT_LIKE, .names = roberta_names, .prefix = "roberta.", .ignored = "lm_head.|pooler.|roberta.pooler.",     \
-               .positions_behind_pad = true,                                                                    \
-               .classes = {{"classifier.dense", NULL, VALUE_TANH, false},                                       \
-                   {"classifier.out_proj", NULL, VALUE_NONE, false}},                                           \
-               .token_classes = {{"classifier", NULL, VALUE_NONE, false}}
+#define ROBERTA_LIKE                                                                                                  \
+    BERT_LIKE,                                                                                                        \
+        .names = roberta_names, .prefix = "roberta.", .ignored = "lm_head.|pooler.|roberta.pooler.",                  \
+        .positions_behind_pad = true,                                                                                 \
+        .classes = {{"classifier.dense", NULL, VALUE_TANH, false}, {"classifier.out_proj", NULL, VALUE_NONE, false}}, \
+        .token_classes = {{"classifier", NULL, VALUE_NONE, false}}
 
 const struct architecture families_encoder[] = {
     {
@@ -109,8 +109,8 @@ const struct architecture families_encoder[] = {
         .prefix = "model.",
         .ignored = "head.|decoder.",
         .optional = ROLE_BIT(ROLE_ATTENTION_NORM),
-        .optional_biases = ROLE_BIT(ROLE_QKV) | ROLE_BIT(ROLE_O) | ROLE_BIT(ROLE_GATE_UP) | ROLE_BIT(ROLE_DOWN) |
-                           ENCODER_NORMS,
+        .optional_biases =
+            ROLE_BIT(ROLE_QKV) | ROLE_BIT(ROLE_O) | ROLE_BIT(ROLE_GATE_UP) | ROLE_BIT(ROLE_DOWN) | ENCODER_NORMS,
         .encoder = true,
         .norm = PDK_NORM_LAYER,
         .norm_epsilon = 1e-5,

@@ -19,9 +19,9 @@ struct model_facts {
     uint32_t context_length;  /* what the model was made for, rope scaling included */
     uint32_t layers, heads, kv_heads, head_dim, hidden;
     enum model_use use;
-    bool encoder;   /* needs a whole sequence in one step, and no cache between steps */
-    uint32_t types; /* segments of a pair that it tells apart; 0: none */
-    uint32_t hidden_columns; /* of a hidden state, of which model_hidden gives rows */
+    bool encoder;                    /* needs a whole sequence in one step, and no cache between steps */
+    uint32_t types;                  /* segments of a pair that it tells apart; 0: none */
+    uint32_t hidden_columns;         /* of a hidden state, of which model_hidden gives rows */
     int64_t bos_id, pad_id;          /* -1: none */
     uint32_t eos_ids[MODEL_EOS_MAX]; /* config.json's and generation_config.json's, "the" one first */
     uint32_t eos_count;

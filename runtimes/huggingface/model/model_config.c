@@ -26,7 +26,8 @@ static const struct uint_field {
     {{"num_attention_heads|n_head|n_heads", "attention.head_count", 1, 4096}, AT(heads), true},
     {{"num_key_value_heads|num_kv_heads|n_head_kv", "attention.head_count_kv", 1, 4096}, AT(kv_heads), false},
     {{"head_dim", "attention.key_length", 1, 4096}, AT(head_dim), false},
-    {{"intermediate_size|ffn_dim|n_inner|ffn_hidden_size|hidden_dim", "feed_forward_length", 1, 1 << 20}, AT(inner), true},
+    {{"intermediate_size|ffn_dim|n_inner|ffn_hidden_size|hidden_dim", "feed_forward_length", 1, 1 << 20}, AT(inner),
+        true},
     {{"vocab_size", "vocab_size", 1, 1 << 24}, AT(vocabulary), false},
     {{"max_position_embeddings|n_positions|seq_length", "context_length", 1, 1 << 28}, AT(context), true},
     {{"word_embed_proj_dim", NULL, 1, 262144}, AT(embedding_width), false},
@@ -374,8 +375,8 @@ static const char *inner_prefix(const struct model_config *config)
 pdk_status model_config_read(struct config_reader *reader, struct model_config *ret_config, pdk_error *err)
 {
     struct model_config config = {.from_gguf = reader->gguf != NULL};
-    static pdk_status (*const steps[])(struct config_reader *, struct model_config *, pdk_error *) = {
-        read_uints, derive_heads, read_reals, read_flags, read_activation, layer_kinds_read, read_ids, encoder_config_read};
+    static pdk_status (*const steps[])(struct config_reader *, struct model_config *, pdk_error *) = {read_uints,
+        derive_heads, read_reals, read_flags, read_activation, layer_kinds_read, read_ids, encoder_config_read};
     pdk_status status = find_row(reader, &config.row, &config.use, err);
     if (status == PDK_OK)
         status = refuse_quantised(reader, err);

@@ -32,12 +32,12 @@ struct model_config {
     const char *prefix; /* that names in the file may lack; or NULL */
     bool from_gguf;
     uint32_t hidden, layers, heads, kv_heads, head_dim, inner, embedding_width;
-    uint32_t vocabulary; /* 0: the file does not say; the embedding's rows */
-    uint32_t positions;  /* rows of learned positions, without the offset */
+    uint32_t vocabulary;      /* 0: the file does not say; the embedding's rows */
+    uint32_t positions;       /* rows of learned positions, without the offset */
     uint32_t position_offset; /* the row of position 0 */
-    uint32_t types; /* segments that an encoder tells apart; 0: none */
+    uint32_t types;           /* segments that an encoder tells apart; 0: none */
     enum value_activation class_activation;
-    uint32_t context;    /* rope scaling included */
+    uint32_t context; /* rope scaling included */
     uint32_t window;
     uint8_t windowed[MODEL_LAYERS_MAX]; /* the layer sees `window` positions */
     uint8_t turned[MODEL_LAYERS_MAX];   /* the layer's queries and keys are turned by position */

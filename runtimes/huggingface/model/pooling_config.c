@@ -29,7 +29,8 @@ static bool label_number(const char *key, uint32_t *ret_number)
     return number < POOLING_LABELS_MAX;
 }
 
-static pdk_status put_label(struct pooling_config *config, uint32_t number, const char *text, size_t length, pdk_error *err)
+static pdk_status put_label(
+    struct pooling_config *config, uint32_t number, const char *text, size_t length, pdk_error *err)
 {
     free(config->labels[number]);
     config->labels[number] = strndup(text, length);
@@ -127,7 +128,8 @@ static pdk_status read_activation(struct config_reader *reader, struct pooling_c
         if (status != PDK_OK || name == NULL)
             return status;
     }
-    static const char identity[] = "torch.nn.modules.linear.Identity", sigmoid[] = "torch.nn.modules.activation.Sigmoid";
+    static const char identity[] = "torch.nn.modules.linear.Identity",
+                      sigmoid[] = "torch.nn.modules.activation.Sigmoid";
     config->activation_is_sigmoid = strcmp(name, sigmoid) == 0;
     config->activation_said = config->activation_is_sigmoid || strcmp(name, identity) == 0;
     if (config->activation_said)
@@ -138,8 +140,7 @@ static pdk_status read_activation(struct config_reader *reader, struct pooling_c
 
 static pdk_status read_kind(struct config_reader *reader, struct pooling_config *config, pdk_error *err)
 {
-    static const enum pooling_kind numbered[] = {
-        POOLING_UNSAID, POOLING_MEAN, POOLING_CLS, POOLING_LAST, POOLING_RANK};
+    static const enum pooling_kind numbered[] = {POOLING_UNSAID, POOLING_MEAN, POOLING_CLS, POOLING_LAST, POOLING_RANK};
     static const struct config_field number_field = {"pooling_type", "pooling_type", 0, 4};
     uint32_t number = 0;
     const char *name = NULL;

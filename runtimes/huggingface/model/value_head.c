@@ -15,8 +15,7 @@
 
 enum { WIDTH_MAX = 1 << 20 };
 
-static pdk_status copy_values(
-    const struct tensor *tensor, uint64_t count, float **ret_values, pdk_error *err)
+static pdk_status copy_values(const struct tensor *tensor, uint64_t count, float **ret_values, pdk_error *err)
 {
     float *values = calloc(count, sizeof *values);
     if (values == NULL)
@@ -56,8 +55,8 @@ pdk_status value_head_add(struct value_head *head, const struct value_tensors *t
     if (rows == 0 || rows > WIDTH_MAX)
         return wrong_shape(weight, "has no row, or more than 1048576", err);
     struct value_layer *layer = &head->layers[head->count++];
-    *layer = (struct value_layer){
-        .rows = (uint32_t)rows, .columns = columns, .activation = activation, .epsilon = epsilon};
+    *layer =
+        (struct value_layer){.rows = (uint32_t)rows, .columns = columns, .activation = activation, .epsilon = epsilon};
     struct tensor shape = {.shape = {rows}};
     pdk_status status = copy_values(weight, rows * columns, &layer->weight, err);
     if (status == PDK_OK)

@@ -1,5 +1,5 @@
-/* runtimes/huggingface/model/value_head.h: a few dense layers over one hidden state: what makes classes or a score of it,
- * or an embedding of another width. Constant once loaded; any thread may apply it. */
+/* runtimes/huggingface/model/value_head.h: a few dense layers over one hidden state: what makes classes or a score of
+ * it, or an embedding of another width. Constant once loaded; any thread may apply it. */
 #pragma once
 
 #include "runtimes/huggingface/model/tensors.h"

@@ -432,9 +432,8 @@ static pdk_status plan_ends(struct planner *p, struct decoder *decoder)
 /* Tensors that old exporters wrote and that are computed here. */
 static bool is_redundant(const struct planner *p, const struct tensor *tensor)
 {
-    static const char *const endings[] = {
-        "rotary_emb.inv_freq", "attn.bias", "attn.masked_bias", "attention.bias", "attention.masked_bias",
-        "embeddings.position_ids", "embeddings.token_type_ids"};
+    static const char *const endings[] = {"rotary_emb.inv_freq", "attn.bias", "attn.masked_bias", "attention.bias",
+        "attention.masked_bias", "embeddings.position_ids", "embeddings.token_type_ids"};
     for (size_t i = 0; i < sizeof endings / sizeof endings[0]; i++) {
         size_t length = strlen(endings[i]);
         if (tensor->name.length >= length &&

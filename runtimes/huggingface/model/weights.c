@@ -301,9 +301,8 @@ void weights_free(struct model *model)
         for (size_t k = 0; k < sizeof linears / sizeof linears[0]; k++)
             free_linear(model, linears[k]);
     }
-    struct linear *ends[] = {
-        &decoder->embedding, &decoder->positions, &decoder->types, &decoder->project_in, &decoder->project_out,
-        &decoder->head};
+    struct linear *ends[] = {&decoder->embedding, &decoder->positions, &decoder->types, &decoder->project_in,
+        &decoder->project_out, &decoder->head};
     for (size_t k = 0; k < sizeof ends / sizeof ends[0]; k++)
         free_linear(model, ends[k]);
     free_norm(model, &decoder->embedding_norm);

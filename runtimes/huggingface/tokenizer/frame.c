@@ -158,8 +158,7 @@ static pdk_status load_template(struct frame *frame, const struct json *json, si
 }
 
 /* RobertaProcessing and BertProcessing: "cls": [text, id], "sep": [text, id]. */
-static pdk_status load_ends(
-    struct frame *frame, const struct json *json, size_t size, uint32_t ids[2], pdk_error *err)
+static pdk_status load_ends(struct frame *frame, const struct json *json, size_t size, uint32_t ids[2], pdk_error *err)
 {
     static const char *const names[] = {"cls", "sep"};
     for (unsigned i = 0; i < 2; i++) {

@@ -1,5 +1,5 @@
-/* runtimes/huggingface/tokenizer/frame.h: the special tokens that stand around a text, or around and between the two of a
- * pair: post-processors. */
+/* runtimes/huggingface/tokenizer/frame.h: the special tokens that stand around a text, or around and between the two of
+ * a pair: post-processors. */
 #pragma once
 
 #include "core/base/json.h"

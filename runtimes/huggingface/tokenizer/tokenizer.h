@@ -37,6 +37,9 @@ struct text_run {
  * is O(n log n), memory at most 16 times the text plus 1 MiB. */
 pdk_status tokenizer_encode(const struct tokenizer *tokenizer, const char *text, size_t length,
     const struct text_run *runs, size_t run_count, bool add_special, struct token_list *list, pdk_error *err);
+/* Cuts one list, or a pair of them, to `keep` tokens in all: their first ones (`right`) or their last. Of a pair the
+ * longer one is cut down to the other, then both alike, the second keeping the odd token. */
+void token_lists_cut(struct token_list *first, struct token_list *second, size_t keep, bool right);
 /* Makes a prompt of texts already encoded without special tokens: `first`, or `first` and `second` as a pair (NULL:
  * none), with what the post-processor puts around and between them unless `special` is false. Sets `list`, which is
  * neither of them, and for a pair `types` to the type of each token. */
