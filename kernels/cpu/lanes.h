@@ -261,6 +261,76 @@ LANES_INLINE lanes lanes_of_halves(const void *at)
 #endif
 }
 
+/* Sixteen bfloats. */
+LANES_INLINE lanes lanes_of_bfloats(const void *at)
+{
+#if defined(__AVX512F__)
+    __m512i wide = _mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i *)at));
+    return (lanes){(lane_floats)_mm512_slli_epi32(wide, 16)};
+#else
+    float values[LANES];
+    for (int i = 0; i < LANES; i++)
+        values[i] = float_of_bfloat(load_u16((const uint8_t *)at + 2 * i));
+    return lanes_load(values);
+#endif
+}
+
+/* Sixteen bytes, without sign and with; sixteen s16. */
+LANES_INLINE ints ints_of_bytes(const uint8_t *at)
+{
+#if defined(__AVX512F__)
+    return (ints){(lane_ints)_mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)(const void *)at))};
+#elif defined(__AVX2__)
+    return (ints){(lane_ints)_mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)(const void *)at)),
+        (lane_ints)_mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)(const void *)(at + 8)))};
+#else
+    int32_t values[LANES];
+    for (int i = 0; i < LANES; i++)
+        values[i] = at[i];
+    return ints_load(values);
+#endif
+}
+
+LANES_INLINE ints ints_of_signed_bytes(const uint8_t *at)
+{
+    return ints_right(ints_left(ints_of_bytes(at), 24), 24);
+}
+
+LANES_INLINE ints ints_of_shorts(const uint8_t *at)
+{
+#if defined(__AVX512F__)
+    return (ints){(lane_ints)_mm512_cvtepi16_epi32(_mm256_loadu_si256((const __m256i *)(const void *)at))};
+#else
+    int32_t values[LANES];
+    for (int i = 0; i < LANES; i++)
+        values[i] = (int16_t)load_u16(at + 2 * i);
+    return ints_load(values);
+#endif
+}
+
+/* table[place] of a table of 16, each place in 0..15. */
+LANES_INLINE lanes lanes_of_table(const float *table, ints places)
+{
+#if defined(__AVX512F__)
+    return (lanes){(lane_floats)_mm512_permutexvar_ps((__m512i)places.a, _mm512_loadu_ps(table))};
+#elif defined(__AVX2__)
+    __m256 low = _mm256_loadu_ps(table), high = _mm256_loadu_ps(table + 8);
+#define LOOK_UP(p)                                                                           \
+    (lane_floats) _mm256_blendv_ps(_mm256_permutevar8x32_ps(low, (__m256i)places.p),         \
+        _mm256_permutevar8x32_ps(high, (__m256i)places.p), /* by bit 3, moved to the sign */ \
+        _mm256_castsi256_ps(_mm256_slli_epi32((__m256i)places.p, 28)))
+    return (lanes)LANES_EACH(LOOK_UP);
+#undef LOOK_UP
+#else
+    int32_t at[LANES];
+    float values[LANES];
+    memcpy(at, &places, sizeof at);
+    for (int i = 0; i < LANES; i++)
+        values[i] = table[at[i]];
+    return lanes_load(values);
+#endif
+}
+
 /* Lanes 0+8, 1+9, ..., then 0+4, ..., then 0+2, 1+3, then 0+1: one fixed tree. */
 LANES_INLINE float lanes_sum(lanes x)
 {

@@ -1,8 +1,7 @@
 /* Matrix times rows over panels. There is one product, of float weights [k][16] with some rows; the types differ in how
  * a cell becomes such weights. Since the sums are the same chain whichever way the weights came, a row's result is the
- * same alone and in any batch. */
-#include "kernels/cpu/kernels.h"
-#include "kernels/cpu/lanes.h"
+ * same alone and in any batch. Here are the types that are met most, their unpacking compiled into the product. */
+#include "kernels/cpu/linear_by.h"
 
 /* Rows of a tile: as many as leave registers for the weights. */
 #if defined(__AVX512F__)
@@ -59,9 +58,9 @@ void KERNEL(linear_f32)(
     }
 }
 
-/* Each unpack_TYPE turns a cell into float weights [32][16]. */
-LANES_INLINE void unpack_f16(const uint8_t *cell, float *weights)
+LANES_INLINE void unpack_f16(const uint8_t *panel, size_t c, float *weights)
 {
+    const uint8_t *cell = panel + c * 1024;
     for (int g = 0; g < 16; g++) {
         uint16_t even[LANES], odd[LANES];
         for (int r = 0; r < LANES; r++) {
@@ -73,8 +72,9 @@ LANES_INLINE void unpack_f16(const uint8_t *cell, float *weights)
     }
 }
 
-LANES_INLINE void unpack_bf16(const uint8_t *cell, float *weights)
+LANES_INLINE void unpack_bf16(const uint8_t *panel, size_t c, float *weights)
 {
+    const uint8_t *cell = panel + c * 1024;
     for (int g = 0; g < 16; g++) {
         ints pair = ints_load(cell + g * 64);
         lanes_store(&weights[2 * g * LANES], lanes_of_bits(ints_left(pair, 16)));
@@ -82,8 +82,9 @@ LANES_INLINE void unpack_bf16(const uint8_t *cell, float *weights)
     }
 }
 
-LANES_INLINE void unpack_q8_0(const uint8_t *cell, float *weights)
+LANES_INLINE void unpack_q8_0(const uint8_t *panel, size_t c, float *weights)
 {
+    const uint8_t *cell = panel + c * 576;
     lanes d = lanes_of_halves(cell + CELL_Q8_SCALES);
     for (int g = 0; g < 8; g++) {
         ints codes = ints_load(cell + g * 64);
@@ -110,28 +111,26 @@ LANES_INLINE void unpack_q4(const uint8_t *cell, bool has_minimum, float *weight
     }
 }
 
-LANES_INLINE void unpack_q4_0(const uint8_t *cell, float *weights)
+LANES_INLINE void unpack_q4_0(const uint8_t *panel, size_t c, float *weights)
 {
-    unpack_q4(cell, false, weights);
+    unpack_q4(panel + c * 288, false, weights);
 }
 
-LANES_INLINE void unpack_q4_1(const uint8_t *cell, float *weights)
+LANES_INLINE void unpack_q4_1(const uint8_t *panel, size_t c, float *weights)
 {
-    unpack_q4(cell, true, weights);
+    unpack_q4(panel + c * 320, true, weights);
 }
-
-typedef void unpack(const uint8_t *cell, float *weights);
 
 /* Few rows: a cell at a time, its weights staying in the first-level cache. */
-LANES_INLINE void multiply_few(unpack *unpack_cell, size_t bytes, const uint8_t *panel, size_t cells, const float *x,
-    size_t stride, const int rows, float *sums)
+LANES_INLINE void multiply_few(
+    unpack *unpack_cell, const uint8_t *panel, size_t cells, const float *x, size_t stride, const int rows, float *sums)
 {
     _Alignas(64) float weights[CELL_WEIGHTS];
     lanes sum[TILE_ROWS];
     for (int r = 0; r < rows; r++)
         sum[r] = lanes_set(0);
     for (size_t c = 0; c < cells; c++) {
-        unpack_cell(panel + c * bytes, weights);
+        unpack_cell(panel, c, weights);
         for (int k = 0; k < CELL_COLUMNS; k++) {
             lanes weight = lanes_load(&weights[k * LANES]);
             for (int r = 0; r < rows; r++)
@@ -142,38 +141,44 @@ LANES_INLINE void multiply_few(unpack *unpack_cell, size_t bytes, const uint8_t 
         lanes_store(&sums[r * LANES], sum[r]);
 }
 
-LANES_INLINE void multiply(unpack *unpack_cell, size_t bytes, const uint8_t *panel, size_t cells, const float *x,
-    size_t stride, size_t rows, float *unpacked, float *sums)
+LANES_INLINE void multiply(unpack *unpack_cell, const uint8_t *panel, size_t cells, const float *x, size_t stride,
+    size_t rows, float *unpacked, float *sums)
 {
     switch (rows <= TILE_ROWS ? rows : 0) {
-    case 1: multiply_few(unpack_cell, bytes, panel, cells, x, stride, 1, sums); return;
-    case 2: multiply_few(unpack_cell, bytes, panel, cells, x, stride, 2, sums); return;
+    case 1: multiply_few(unpack_cell, panel, cells, x, stride, 1, sums); return;
+    case 2: multiply_few(unpack_cell, panel, cells, x, stride, 2, sums); return;
 #if TILE_ROWS > 2
-    case 3: multiply_few(unpack_cell, bytes, panel, cells, x, stride, 3, sums); return;
-    case 4: multiply_few(unpack_cell, bytes, panel, cells, x, stride, 4, sums); return;
-    case 5: multiply_few(unpack_cell, bytes, panel, cells, x, stride, 5, sums); return;
+    case 3: multiply_few(unpack_cell, panel, cells, x, stride, 3, sums); return;
+    case 4: multiply_few(unpack_cell, panel, cells, x, stride, 4, sums); return;
+    case 5: multiply_few(unpack_cell, panel, cells, x, stride, 5, sums); return;
 #endif
 #if TILE_ROWS > 5
-    case 6: multiply_few(unpack_cell, bytes, panel, cells, x, stride, 6, sums); return;
-    case 7: multiply_few(unpack_cell, bytes, panel, cells, x, stride, 7, sums); return;
-    case 8: multiply_few(unpack_cell, bytes, panel, cells, x, stride, 8, sums); return;
+    case 6: multiply_few(unpack_cell, panel, cells, x, stride, 6, sums); return;
+    case 7: multiply_few(unpack_cell, panel, cells, x, stride, 7, sums); return;
+    case 8: multiply_few(unpack_cell, panel, cells, x, stride, 8, sums); return;
 #endif
     default: break;
     }
     for (size_t c = 0; c < cells; c++)
-        unpack_cell(panel + c * bytes, unpacked + c * CELL_WEIGHTS);
+        unpack_cell(panel, c, unpacked + c * CELL_WEIGHTS);
     KERNEL(linear_f32)((const uint8_t *)unpacked, cells, x, stride, rows, NULL, sums);
 }
 
-#define DEFINE_LINEAR(type, bytes)                                                                                    \
+#define DEFINE_LINEAR(type)                                                                                           \
     void KERNEL(linear_##type)(                                                                                       \
         const uint8_t *panel, size_t cells, const float *x, size_t stride, size_t rows, float *unpacked, float *sums) \
     {                                                                                                                 \
-        multiply(unpack_##type, bytes, panel, cells, x, stride, rows, unpacked, sums);                                \
+        multiply(unpack_##type, panel, cells, x, stride, rows, unpacked, sums);                                       \
     }
 
-DEFINE_LINEAR(f16, 1024)
-DEFINE_LINEAR(bf16, 1024)
-DEFINE_LINEAR(q8_0, 576)
-DEFINE_LINEAR(q4_0, 288)
-DEFINE_LINEAR(q4_1, 320)
+DEFINE_LINEAR(f16)
+DEFINE_LINEAR(bf16)
+DEFINE_LINEAR(q8_0)
+DEFINE_LINEAR(q4_0)
+DEFINE_LINEAR(q4_1)
+
+void KERNEL(linear_by)(unpack *unpack_cell, const uint8_t *panel, size_t cells, const float *x, size_t stride,
+    size_t rows, float *unpacked, float *sums)
+{
+    multiply(unpack_cell, panel, cells, x, stride, rows, unpacked, sums);
+}

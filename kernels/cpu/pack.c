@@ -49,7 +49,7 @@ void panel_put(int type, const uint8_t *row, size_t r, size_t columns, uint8_t *
     case WEIGHT_Q8_0: pack_q8_0(row, r, columns, panel); break;
     case WEIGHT_Q4_0: pack_q4(row, r, columns, 1, panel); break;
     case WEIGHT_Q4_1: pack_q4(row, r, columns, 2, panel); break;
-    default: break;
+    default: pack_blocks(type, row, r, columns, panel); break;
     }
 }
 
@@ -72,10 +72,24 @@ static float cell_weight(int type, const uint8_t *cell, size_t r, size_t k)
     return type == WEIGHT_Q4_0 ? d * (q - 8) : d * q + float_of_half(load_u16(scales + 32));
 }
 
+static void cell_row(int type, const uint8_t *panel, size_t c, size_t r, float *out)
+{
+    if (weight_is_grouped(type))
+        group_cell_row(type, panel, c, r, out);
+    else if (type > WEIGHT_Q4_1)
+        block_cell_row(type, panel, c, r, out);
+    else
+        for (size_t k = 0; k < CELL_COLUMNS; k++)
+            out[k] = cell_weight(type, panel + c * cell_block_bytes(type), r, k);
+}
+
 void panel_row(int type, const uint8_t *panel, size_t r, size_t columns, float scale, bool add, float *out)
 {
-    for (size_t k = 0; k < columns; k++) {
-        float value = cell_weight(type, panel + k / CELL_COLUMNS * cell_bytes(type), r, k % CELL_COLUMNS) * scale;
-        out[k] = add ? out[k] + value : value;
+    float values[CELL_COLUMNS];
+    for (size_t k = 0; k < columns; k += CELL_COLUMNS) {
+        size_t count = columns - k < CELL_COLUMNS ? columns - k : CELL_COLUMNS;
+        cell_row(type, panel, k / CELL_COLUMNS, r, values);
+        for (size_t i = 0; i < count; i++)
+            out[k + i] = add ? out[k + i] + values[i] * scale : values[i] * scale;
     }
 }

@@ -1,5 +1,7 @@
-/* From the blocks of a file to numbers. */
-#include "kernels/reference/reference.h"
+/* From the blocks of a file to numbers. Products are rounded in the formats' own order. */
+#include "kernels/reference/dequantize.h"
+
+#include "kernels/blocks/blocks.h"
 
 static void dequantize_q8_0(const uint8_t *block, float *out)
 {
@@ -8,21 +10,69 @@ static void dequantize_q8_0(const uint8_t *block, float *out)
         out[i] = d * (float)(int8_t)block[2 + i];
 }
 
-static void dequantize_q4_0(const uint8_t *block, float *out)
+/* Code i of 32 in nibbles, and the fifth bit where there are such. */
+static int code_of_32(const uint8_t *codes, uint32_t fifth, int i)
 {
-    float d = float_of_half(load_u16(block));
-    for (int i = 0; i < 16; i++) {
-        out[i] = d * (float)((block[2 + i] & 15) - 8);
-        out[i + 16] = d * (float)((block[2 + i] >> 4) - 8);
+    return (i < 16 ? codes[i] & 15 : codes[i - 16] >> 4) | (int)(fifth >> i & 1) << 4;
+}
+
+static void dequantize_centred(const uint8_t *codes, uint32_t fifth, int centre, float d, float *out)
+{
+    for (int i = 0; i < 32; i++)
+        out[i] = d * (float)(code_of_32(codes, fifth, i) - centre);
+}
+
+static void dequantize_raised(const uint8_t *codes, uint32_t fifth, float d, float m, float *out)
+{
+    for (int i = 0; i < 32; i++)
+        out[i] = d * (float)code_of_32(codes, fifth, i) + m;
+}
+
+static void dequantize_table(const uint8_t *codes, const int8_t *table, float d, float *out)
+{
+    for (int i = 0; i < 32; i++)
+        out[i] = d * (float)table[code_of_32(codes, 0, i)];
+}
+
+static void dequantize_nvfp4(const uint8_t *block, float *out)
+{
+    for (int i = 0; i < 64; i++) {
+        int run = i / 16, place = i % 16;
+        uint8_t pair = block[4 + 8 * run + place % 8];
+        out[i] = half_of_ue4m3(block[run]) * (float)weight_table_e2m1[place < 8 ? pair & 15 : pair >> 4];
     }
 }
 
-static void dequantize_q4_1(const uint8_t *block, float *out)
+static void dequantize_256(int type, const uint8_t *block, float *out)
 {
-    float d = float_of_half(load_u16(block)), m = float_of_half(load_u16(block + 2));
-    for (int i = 0; i < 16; i++) {
-        out[i] = d * (float)(block[4 + i] & 15) + m;
-        out[i + 16] = d * (float)(block[4 + i] >> 4) + m;
+    struct block_numbers numbers;
+    block_read(type, block, &numbers);
+    float d = float_of_half(numbers.d) * numbers.unit, least = float_of_half(numbers.least);
+    for (int i = 0; i < BLOCK_WEIGHTS; i++) {
+        float scale = d * (float)numbers.scales[i / 16], minimum = least * (float)numbers.mins[i / 16];
+        out[i] = scale * (float)numbers.codes[i] - minimum;
+    }
+}
+
+static void dequantize_block(int type, const uint8_t *at, float *out)
+{
+    switch (type) {
+    case WEIGHT_F32: memcpy(out, at, sizeof(float)); break;
+    case WEIGHT_F16: *out = float_of_half(load_u16(at)); break;
+    case WEIGHT_BF16: *out = float_of_bfloat(load_u16(at)); break;
+    case WEIGHT_Q8_0: dequantize_q8_0(at, out); break;
+    case WEIGHT_Q4_0: dequantize_centred(at + 2, 0, 8, float_of_half(load_u16(at)), out); break;
+    case WEIGHT_Q4_1:
+        dequantize_raised(at + 4, 0, float_of_half(load_u16(at)), float_of_half(load_u16(at + 2)), out);
+        break;
+    case WEIGHT_Q5_0: dequantize_centred(at + 6, load_u32(at + 2), 16, float_of_half(load_u16(at)), out); break;
+    case WEIGHT_Q5_1:
+        dequantize_raised(at + 8, load_u32(at + 4), float_of_half(load_u16(at)), float_of_half(load_u16(at + 2)), out);
+        break;
+    case WEIGHT_IQ4_NL: dequantize_table(at + 2, weight_table_iq4, float_of_half(load_u16(at)), out); break;
+    case WEIGHT_MXFP4: dequantize_table(at + 1, weight_table_e2m1, half_of_e8m0(at[0]), out); break;
+    case WEIGHT_NVFP4: dequantize_nvfp4(at, out); break;
+    default: dequantize_256(type, at, out); break;
     }
 }
 
@@ -31,19 +81,14 @@ void reference_dequantize(int type, const void *data, size_t count, float *out)
     const uint8_t *at = data;
     size_t block = weight_block(type), bytes = weight_block_bytes(type);
     for (size_t i = 0; i < count; i += block, at += bytes)
-        switch (type) {
-        case WEIGHT_F32: memcpy(&out[i], at, sizeof(float)); break;
-        case WEIGHT_F16: out[i] = float_of_half(load_u16(at)); break;
-        case WEIGHT_BF16: out[i] = float_of_bfloat(load_u16(at)); break;
-        case WEIGHT_Q8_0: dequantize_q8_0(at, &out[i]); break;
-        case WEIGHT_Q4_0: dequantize_q4_0(at, &out[i]); break;
-        case WEIGHT_Q4_1: dequantize_q4_1(at, &out[i]); break;
-        default: break;
-        }
+        dequantize_block(type, at, &out[i]);
 }
 
 void reference_row(const struct reference_matrix *matrix, size_t row, float *out)
 {
-    size_t bytes = weight_row_bytes(matrix->type, matrix->columns);
-    reference_dequantize(matrix->type, (const uint8_t *)matrix->data + row * bytes, matrix->columns, out);
+    const uint8_t *at = (const uint8_t *)matrix->data + row * weight_row_bytes(matrix->type, matrix->columns);
+    if (weight_is_grouped(matrix->type))
+        dequantize_grouped(matrix, row, at, out);
+    else
+        reference_dequantize(matrix->type, at, matrix->columns, out);
 }

@@ -1,17 +1,18 @@
 /* Looking up rows of tables. */
 #include "kernels/reference/reference.h"
 
-/* Adds scale * row to out, a block at a time, so that no row-sized buffer is needed. */
+#include <stdlib.h>
+
+/* Adds scale * row to out. */
 static void add_row(const struct reference_matrix *table, size_t row, float scale, float *out)
 {
-    float piece[32];
-    size_t block = weight_block(table->type);
-    const uint8_t *at = (const uint8_t *)table->data + row * weight_row_bytes(table->type, table->columns);
-    for (size_t k = 0; k < table->columns; k += block, at += weight_block_bytes(table->type)) {
-        reference_dequantize(table->type, at, block, piece);
-        for (size_t i = 0; i < block; i++)
-            out[k + i] += piece[i] * scale;
-    }
+    float *weights = malloc(table->columns * sizeof *weights);
+    if (weights == NULL)
+        return;
+    reference_row(table, row, weights);
+    for (size_t k = 0; k < table->columns; k++)
+        out[k] += weights[k] * scale;
+    free(weights);
 }
 
 void reference_embed(const struct reference_matrix *table, size_t token, float scale,

@@ -1,7 +1,8 @@
-/* Matrix times row: linear, gated linear and the output head. Weights are dequantised a block at a time. */
+/* Matrix times row: linear, gated linear and the output head. Weights are dequantised a row at a time. */
 #include "kernels/reference/reference.h"
 
 #include <math.h>
+#include <stdlib.h>
 
 float reference_activate(int activation, float value)
 {
@@ -15,18 +16,16 @@ float reference_activate(int activation, float value)
     }
 }
 
-static double dot_row(const struct reference_matrix *matrix, size_t row, const float *x)
+double reference_dot(const struct reference_matrix *matrix, size_t row, const float *x)
 {
-    enum { PIECE = 32 };
-    float piece[PIECE];
-    size_t block = weight_block(matrix->type);
-    const uint8_t *at = (const uint8_t *)matrix->data + row * weight_row_bytes(matrix->type, matrix->columns);
+    float *weights = malloc(matrix->columns * sizeof *weights);
     double sum = 0;
-    for (size_t k = 0; k < matrix->columns; k += block, at += weight_block_bytes(matrix->type)) {
-        reference_dequantize(matrix->type, at, block, piece);
-        for (size_t i = 0; i < block; i++)
-            sum += (double)piece[i] * x[k + i];
-    }
+    if (weights == NULL)
+        return NAN;
+    reference_row(matrix, row, weights);
+    for (size_t k = 0; k < matrix->columns; k++)
+        sum += (double)weights[k] * x[k];
+    free(weights);
     return sum;
 }
 
@@ -34,7 +33,7 @@ void reference_linear(const struct reference_matrix *matrix, const float *x, con
     float scale, const float *residual, float *out)
 {
     for (size_t n = 0; n < matrix->rows; n++) {
-        double sum = dot_row(matrix, n, x) + (bias != NULL ? bias[n] : 0);
+        double sum = reference_dot(matrix, n, x) + (bias != NULL ? bias[n] : 0);
         out[n] = reference_activate(activation, (float)sum) * scale + (residual != NULL ? residual[n] : 0);
     }
 }
@@ -43,8 +42,8 @@ void reference_gated(const struct reference_matrix *gate, const struct reference
     const float *bias, int activation, float scale, const float *residual, float *out)
 {
     for (size_t n = 0; n < gate->rows; n++) {
-        float g = (float)(dot_row(gate, n, x) + (bias != NULL ? bias[n] : 0));
-        float u = (float)(dot_row(up, n, x) + (bias != NULL ? bias[gate->rows + n] : 0));
+        float g = (float)(reference_dot(gate, n, x) + (bias != NULL ? bias[n] : 0));
+        float u = (float)(reference_dot(up, n, x) + (bias != NULL ? bias[gate->rows + n] : 0));
         out[n] = reference_activate(activation, g) * u * scale + (residual != NULL ? residual[n] : 0);
     }
 }
@@ -53,7 +52,7 @@ void reference_head(
     const struct reference_matrix *matrix, const float *x, const float *bias, float scale, float soft_cap, float *out)
 {
     for (size_t n = 0; n < matrix->rows; n++) {
-        double logit = (dot_row(matrix, n, x) + (bias != NULL ? bias[n] : 0)) * scale;
+        double logit = (reference_dot(matrix, n, x) + (bias != NULL ? bias[n] : 0)) * scale;
         out[n] = (float)(soft_cap != 0 ? soft_cap * tanh(logit / soft_cap) : logit);
     }
 }

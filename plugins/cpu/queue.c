@@ -21,6 +21,11 @@ static const struct op_class *const classes[OP_KINDS] = {
     [OP_HEAD] = &op_head,
     [OP_SAMPLE] = &op_sample,
     [OP_KV_COPY] = &op_kv_copy,
+    [OP_ROUTE] = &op_route,
+    [OP_EXPERTS_UP] = &op_experts_up,
+    [OP_EXPERTS_DOWN] = &op_experts_down,
+    [OP_LATENT_KV] = &op_latent_kv,
+    [OP_LATENT_ATTENTION] = &op_latent_attention,
 };
 
 static bool next_region(void *context, unsigned thread, struct team_region *ret_region)
@@ -143,10 +148,10 @@ void queue_norm(pdk_queue *queue, const pdk_norm *op)
 
 void queue_linear(pdk_queue *queue, const pdk_linear *op)
 {
-    assert(op->in != op->out && op->in->columns == op->weight->columns && op->out->columns == op->weight->outputs);
+    assert(op->in != op->out && op->in->columns == op->weight->columns && op->out->columns == outputs_of(op->weight));
     assert(op->weight->use == PDK_WEIGHT_LINEAR || op->weight->use == PDK_WEIGHT_GATED);
     assert(op->bias == NULL ||
-           op->bias->count >= op->weight->outputs * (op->weight->use == PDK_WEIGHT_GATED ? (size_t)2 : 1));
+           op->bias->count >= outputs_of(op->weight) * (op->weight->use == PDK_WEIGHT_GATED ? (size_t)2 : 1));
     assert(op->residual == NULL || op->residual->columns == op->out->columns);
     record(queue, OP_LINEAR)->linear = *op;
 }
@@ -170,7 +175,7 @@ void queue_attention(pdk_queue *queue, const pdk_attention *op)
 
 void queue_head(pdk_queue *queue, const pdk_head *op)
 {
-    assert(op->in->columns == op->weight->columns && op->logits->columns == op->weight->outputs);
+    assert(op->in->columns == op->weight->columns && op->logits->columns == outputs_of(op->weight));
     assert(op->weight->use == PDK_WEIGHT_LINEAR || op->weight->use == PDK_WEIGHT_TIED);
     assert(op->logits->max_rows >= queue->batch->output_count);
     record(queue, OP_HEAD)->head = *op;
@@ -185,4 +190,54 @@ void queue_kv_copy(pdk_queue *queue, pdk_kv *kv, uint32_t from_block, uint32_t t
 {
     assert(from_block < kv->blocks && to_block < kv->blocks);
     record(queue, OP_KV_COPY)->kv_copy = (struct kv_copy){kv, from_block, to_block};
+}
+
+void queue_route(pdk_queue *queue, const pdk_route *op)
+{
+    assert(op->products->columns == op->experts && op->out->columns == 2 * op->chosen);
+    assert(op->experts <= PDK_EXPERTS_MAX && op->chosen != 0 && op->chosen <= op->experts);
+    assert(op->correction == NULL || op->correction->count >= op->experts);
+    assert(op->groups == 0 || (op->experts % op->groups == 0 && op->groups_chosen <= op->groups &&
+                                  op->chosen <= op->experts / op->groups * op->groups_chosen));
+    record(queue, OP_ROUTE)->route = *op;
+}
+
+void queue_experts_up(pdk_queue *queue, const pdk_experts_up *op)
+{
+    const pdk_weight *first = op->weights[0];
+    assert(op->in->columns == first->columns && op->out->columns == first->outputs);
+    assert(first->use == PDK_WEIGHT_GATED && op->route->columns == 2 * op->chosen && op->chosen <= op->experts);
+    assert(op->out->max_rows / op->chosen >= queue->batch->row_count);
+    assert(op->bias == NULL || op->bias->count >= (size_t)op->experts * 2 * first->outputs);
+    record(queue, OP_EXPERTS_UP)->experts_up = *op;
+}
+
+void queue_experts_down(pdk_queue *queue, const pdk_experts_down *op)
+{
+    const pdk_weight *first = op->weights[0];
+    assert(op->in->columns == first->columns && op->out->columns == first->outputs);
+    assert(first->use == PDK_WEIGHT_LINEAR && op->route->columns == 2 * op->chosen && op->chosen <= op->experts);
+    assert(op->in->max_rows / op->chosen >= queue->batch->row_count);
+    assert(op->residual == NULL || op->residual->columns == op->out->columns);
+    assert(op->bias == NULL || op->bias->count >= (size_t)op->experts * first->outputs);
+    record(queue, OP_EXPERTS_DOWN)->experts_down = *op;
+}
+
+void queue_latent_kv(pdk_queue *queue, const pdk_latent_kv *op)
+{
+    assert((size_t)op->queries->columns == (size_t)op->heads * (op->nope_dims + op->rope_dims));
+    assert(op->latent->columns == op->rank + op->rope_dims && op->kv->shape.latent == op->latent->columns);
+    assert(op->layer < op->kv->shape.layers && op->rope_dims % 2 == 0);
+    assert(op->frequencies->count >= op->rope_dims / 2);
+    record(queue, OP_LATENT_KV)->latent_kv = *op;
+}
+
+void queue_latent_attention(pdk_queue *queue, const pdk_latent_attention *op)
+{
+    assert((size_t)op->queries->columns == (size_t)op->heads * (op->nope_dims + op->rope_dims));
+    assert(op->kv->shape.latent == op->rank + op->rope_dims && op->layer < op->kv->shape.layers);
+    assert(op->keys[0]->columns == op->nope_dims && op->keys[0]->outputs == op->rank);
+    assert(op->values[0]->columns == op->rank && op->values[0]->outputs == op->value_dims);
+    assert((size_t)op->out->columns == (size_t)op->heads * op->value_dims && op->rank <= HEAD_DIM_MAX);
+    record(queue, OP_LATENT_ATTENTION)->latent_attention = *op;
 }

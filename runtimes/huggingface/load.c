@@ -56,6 +56,7 @@ static pdk_status load_weights(struct loaded *loaded, const pdk_host *host, cons
         .purpose = loaded->settings.purpose,
         .overrides = loaded->settings.hf_overrides,
         .use_generation_config = loaded->settings.model_generation_config,
+        .context_length = loaded->settings.max_model_len,
         .ops = ops,
         .compute = compute->self,
         .progress = tell_progress,
@@ -154,6 +155,7 @@ static void fill_served(struct loaded *loaded, const pdk_host *host)
     served->wants_parts = settings->wants_parts;
     if (!settings->wants_parts_given && loaded->template != NULL)
         served->wants_parts = template_wants_parts(loaded->template);
+    served->guide_vocabulary = loaded->guide_vocabulary;
     served->template_vars = settings->template_vars;
     served->sampling.vocabulary = model_facts(loaded->model)->vocabulary_size;
     served->sampling.eos_ids = loaded->eos_ids;
@@ -273,6 +275,11 @@ pdk_status load_all(struct loaded *loaded, const pdk_host *host, const pdk_model
     if (status != PDK_OK)
         return status;
     find_eos(loaded);
+    if (loaded->tokenizer != NULL)
+        status = guide_vocabulary_new(loaded->tokenizer, model_facts(loaded->model)->vocabulary_size, loaded->eos_ids,
+            loaded->eos_count, &loaded->guide_vocabulary, err);
+    if (status != PDK_OK)
+        return status;
     fill_served(loaded, host);
     status = load_info(loaded, err);
     if (status != PDK_OK)
@@ -295,6 +302,7 @@ void loaded_done(struct loaded *loaded)
     loaded->front = front_stop(loaded->front);
     loaded->served.metrics = metrics_free(loaded->served.metrics);
     buffer_done(&loaded->tokenizer_info);
+    loaded->guide_vocabulary = guide_vocabulary_free(loaded->guide_vocabulary);
     loaded->template = template_free(loaded->template);
     loaded->tokenizer = tokenizer_free(loaded->tokenizer);
     pooling_done(loaded);

@@ -17,6 +17,7 @@ struct loaded {
     struct pooling pooling; /* where the model gives values */
     uint32_t text_length;   /* tokens that sentence-transformers' files allow; 0: as many as the model */
     struct buffer tokenizer_info;
+    struct guide_vocabulary *guide_vocabulary;
     struct served served;
     struct front *front;
     uint32_t eos_ids[MODEL_EOS_MAX + 1]; /* "the" end of sequence first */

@@ -18,7 +18,8 @@ static const struct {
     const char *name;
     int32_t type;
 } types[] = {{"q4_1", PDK_TYPE_Q4_1}, {"q4_0", PDK_TYPE_Q4_0}, {"q8_0", PDK_TYPE_Q8_0}, {"bf16", PDK_TYPE_BF16},
-    {"f16", PDK_TYPE_F16}, {"f32", PDK_TYPE_F32}};
+    {"f16", PDK_TYPE_F16}, {"f32", PDK_TYPE_F32}, {"q5_0", PDK_TYPE_Q5_0}, {"q4_K", PDK_TYPE_Q4_K},
+    {"q5_K", PDK_TYPE_Q5_K}, {"q6_K", PDK_TYPE_Q6_K}, {"iq4_xs", PDK_TYPE_IQ4_XS}, {"mxfp4", PDK_TYPE_MXFP4}};
 
 static const struct {
     uint32_t outputs, columns;
@@ -83,7 +84,7 @@ static void run_case(struct bench *bench, size_t t, size_t s)
         bench->ops->queue_new(bench->self, ROWS_MAX, OPS_MAX, &queue, &err) != PDK_OK)
         die("memory", &err);
     memset(data, 0x11, bytes);
-    pdk_matrix matrix = {types[t].type, outputs, columns, 0, data};
+    pdk_matrix matrix = {.type = types[t].type, .rows = outputs, .columns = columns, .data = data};
     uint64_t packed = bench->ops->weight_bytes(bench->self, &matrix, 1, PDK_WEIGHT_LINEAR);
     uint32_t copies = load_copies(bench, &matrix, packed, weights);
     for (size_t r = 0; r < sizeof row_counts / sizeof *row_counts; r++) {
@@ -116,7 +117,8 @@ int main(int argc, char **argv)
     const char *only = getenv("BENCH_TYPE");
     for (size_t t = 0; t < sizeof types / sizeof *types; t++)
         for (size_t s = 0; s < sizeof shapes / sizeof *shapes; s++)
-            if (only == NULL || strcmp(only, types[t].name) == 0)
+            if ((only == NULL || strcmp(only, types[t].name) == 0) &&
+                shapes[s].columns % weight_block(types[t].type) == 0)
                 run_case(&bench, t, s);
     pdk_compute_entry.done(bench.self);
     return EXIT_SUCCESS;

@@ -123,37 +123,113 @@ static inline uint16_t random_half(struct random *random)
     return (uint16_t)((random_bits(random) & 0x83ffu) | (7 + random_below(random, 4)) << 10);
 }
 
+/* Where the halves of a block type's scales lie, from its beginning or (below 0) its end; 99: there is none. */
+static inline void random_scales(struct random *random, int type, uint8_t *block)
+{
+    static const int8_t places[WEIGHT_TYPES][2] = {[WEIGHT_Q4_1] = {0, 2},
+        [WEIGHT_Q5_1] = {0, 2},
+        [WEIGHT_Q2_K] = {-4, -2},
+        [WEIGHT_Q3_K] = {-2, -2},
+        [WEIGHT_Q4_K] = {0, 2},
+        [WEIGHT_Q5_K] = {0, 2},
+        [WEIGHT_Q6_K] = {-2, -2},
+        [WEIGHT_TQ1_0] = {-2, -2},
+        [WEIGHT_TQ2_0] = {-2, -2},
+        [WEIGHT_IQ1_M] = {99, 99},
+        [WEIGHT_MXFP4] = {99, 99},
+        [WEIGHT_NVFP4] = {99, 99}};
+    for (int i = 0; i < 2; i++) {
+        int at = places[type][i];
+        uint16_t half = random_half(random);
+        if (at != 99)
+            memcpy(block + (at < 0 ? (int)weight_block_bytes(type) + at : at), &half, 2);
+    }
+    for (int i = 0; i < 4; i++) {
+        if (type == WEIGHT_IQ1_M) /* a half in the upper four bits of four words, the largest last */
+            block[49 + 2 * i] = (uint8_t)((block[49 + 2 * i] & 15) | (i == 3 ? 0x20 : 0x10));
+        if (type == WEIGHT_NVFP4)
+            block[i] &= 0x3f;
+    }
+    if (type == WEIGHT_MXFP4)
+        block[0] = (uint8_t)(120 + block[0] % 8);
+}
+
 static inline void random_block(struct random *random, int type, uint8_t *block)
 {
     float value = random_normal(random) * 0.1f;
     uint32_t bits = bits_of_float(value);
-    uint16_t half = type == WEIGHT_BF16 ? (uint16_t)(bits >> 16) : random_half(random);
     if (type == WEIGHT_F32) {
         memcpy(block, &value, sizeof value);
         return;
     }
     for (size_t i = 0; i < weight_block_bytes(type); i++)
         block[i] = (uint8_t)random_bits(random);
-    memcpy(block, &half, 2);
-    half = random_half(random);
-    if (type == WEIGHT_Q4_1)
-        memcpy(block + 2, &half, 2);
+    uint16_t half = type == WEIGHT_BF16 ? (uint16_t)(bits >> 16) : random_half(random);
+    if (weight_block(type) == 1 && weight_block_bytes(type) == 2)
+        memcpy(block, &half, 2);
+    else if (type == WEIGHT_F8)
+        block[0] = (uint8_t)((block[0] & 0x80u) | block[0] % 0x58u);
+    else if (!weight_is_grouped(type))
+        random_scales(random, type, block);
 }
 
-/* `data` is for free(). */
+/* Scales, zeros and the order of inputs, which stand behind the codes. */
+static inline void random_groups(struct random *random, uint8_t *at, pdk_matrix *matrix)
+{
+    static const int32_t scale_types[] = {PDK_TYPE_F32, PDK_TYPE_F16, PDK_TYPE_BF16};
+    static const uint32_t groups[] = {32, 64, 128, 20, 1u << 20};
+    matrix->scale_type = scale_types[random_below(random, 3)];
+    matrix->group = groups[random_below(random, 5)];
+    size_t count = matrix->rows * (((size_t)matrix->columns + matrix->group - 1) / matrix->group);
+    float *scales = (float *)(void *)at;
+    uint16_t *halves = (uint16_t *)(void *)at;
+    int16_t *zeros = (int16_t *)(void *)(at + count * sizeof(float));
+    uint32_t *inputs = (uint32_t *)(void *)(at + (2 * count + 1) * sizeof(float));
+    for (size_t i = 0; i < count; i++) {
+        float value = random_normal(random) * 0.1f;
+        if (matrix->scale_type == PDK_TYPE_F32)
+            scales[i] = value;
+        else
+            halves[i] = matrix->scale_type == PDK_TYPE_F16 ? random_half(random) : bfloat_of_float(value);
+        zeros[i] = (int16_t)random_below(random, 17);
+    }
+    for (uint32_t k = 0; k < matrix->columns; k++) {
+        uint32_t other = random_below(random, k + 1);
+        inputs[k] = inputs[other];
+        inputs[other] = k;
+    }
+    matrix->scales = at;
+    matrix->zeros = matrix->type != PDK_TYPE_F8 && random_below(random, 3) != 0 ? zeros : NULL;
+    matrix->inputs = random_below(random, 2) != 0 ? inputs : NULL;
+}
+
+/* `data` is for free(); all else that a matrix has lies behind it. */
 static inline pdk_matrix random_matrix(struct random *random, int type, uint32_t rows, uint32_t columns)
 {
     size_t blocks = rows * (columns / weight_block(type)), bytes = weight_block_bytes(type);
-    uint8_t *data = calloc(blocks + 1, bytes);
+    size_t behind = ((blocks * bytes + 63) / 64) * 64;
+    size_t more = weight_is_grouped(type) ? ((size_t)rows * columns * 2 + columns + 2) * sizeof(float) : 0;
+    uint8_t *data = calloc(1, behind + more + 64);
     ck_assert_ptr_nonnull(data);
     for (size_t i = 0; i < blocks; i++)
         random_block(random, type, data + i * bytes);
-    return (pdk_matrix){.type = type, .rows = rows, .columns = columns, .data = data};
+    pdk_matrix matrix = {.type = type, .rows = rows, .columns = columns, .data = data};
+    if (weight_is_grouped(type))
+        random_groups(random, data + behind, &matrix);
+    return matrix;
 }
 
 static inline struct reference_matrix plain_matrix(const pdk_matrix *matrix)
 {
-    return (struct reference_matrix){matrix->type, matrix->rows, matrix->columns, matrix->data};
+    return (struct reference_matrix){.type = matrix->type,
+        .rows = matrix->rows,
+        .columns = matrix->columns,
+        .data = matrix->data,
+        .groups = {.scales = matrix->scales,
+            .zeros = matrix->zeros,
+            .inputs = matrix->inputs,
+            .columns = matrix->group,
+            .scale_type = matrix->scale_type}};
 }
 
 /* Check writes a line for every assertion that holds, so runs of numbers are compared before they are asserted. */

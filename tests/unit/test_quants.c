@@ -19,8 +19,12 @@ enum { ROWS = 4, COLUMNS = 512, FILE_MAX = 8 << 20 };
 static const struct {
     const char *name;
     int type;
-} formats[] = {{"F32", WEIGHT_F32}, {"F16", WEIGHT_F16}, {"BF16", WEIGHT_BF16}, {"Q8_0", WEIGHT_Q8_0},
-    {"Q4_0", WEIGHT_Q4_0}, {"Q4_1", WEIGHT_Q4_1}};
+} formats[] = {{"F32", WEIGHT_F32}, {"F16", WEIGHT_F16}, {"BF16", WEIGHT_BF16}, {"Q4_0", WEIGHT_Q4_0},
+    {"Q4_1", WEIGHT_Q4_1}, {"Q5_0", WEIGHT_Q5_0}, {"Q5_1", WEIGHT_Q5_1}, {"Q8_0", WEIGHT_Q8_0}, {"Q2_K", WEIGHT_Q2_K},
+    {"Q3_K", WEIGHT_Q3_K}, {"Q4_K", WEIGHT_Q4_K}, {"Q5_K", WEIGHT_Q5_K}, {"Q6_K", WEIGHT_Q6_K}, {"IQ1_S", WEIGHT_IQ1_S},
+    {"IQ1_M", WEIGHT_IQ1_M}, {"IQ2_XXS", WEIGHT_IQ2_XXS}, {"IQ2_XS", WEIGHT_IQ2_XS}, {"IQ2_S", WEIGHT_IQ2_S},
+    {"IQ3_XXS", WEIGHT_IQ3_XXS}, {"IQ3_S", WEIGHT_IQ3_S}, {"IQ4_NL", WEIGHT_IQ4_NL}, {"IQ4_XS", WEIGHT_IQ4_XS},
+    {"TQ1_0", WEIGHT_TQ1_0}, {"TQ2_0", WEIGHT_TQ2_0}, {"MXFP4", WEIGHT_MXFP4}, {"NVFP4", WEIGHT_NVFP4}};
 
 static char path[1024];
 

@@ -90,6 +90,7 @@ static void add_output(struct batch *batch, struct choice *choice, uint32_t posi
         point_results(sample, &choice->generation->scores[position]);
     } else {
         sampler_draw(&choice->sampler, sequence->tokens, sequence->total, sample);
+        guiding_limit(&choice->guiding, sample);
         point_results(sample, &choice->results[sequence->total % RESULTS_HELD]);
     }
     sample->logits_row = at;

@@ -55,7 +55,7 @@ static pdk_status init_choice(
     uint32_t *tokens = calloc(spec->limit, sizeof *tokens);
     if (tokens == NULL)
         return no_memory(err);
-    memcpy(tokens, spec->prompt, spec->prompt_count * sizeof *tokens);
+    memcpy(tokens, spec->prompts != NULL ? spec->prompts[index] : spec->prompt, spec->prompt_count * sizeof *tokens);
     if (spec->produced_count > 0)
         memcpy(tokens + spec->prompt_count, spec->produced, spec->produced_count * sizeof *tokens);
     choice->sequence = (struct sequence){
@@ -66,7 +66,7 @@ static pdk_status init_choice(
         .priority = spec->priority,
         .tenant = spec->tenant,
         .salt = spec->salt,
-        .leader = index > 0 ? &generation->choices[0].sequence : NULL,
+        .leader = index > 0 && spec->prompts == NULL ? &generation->choices[0].sequence : NULL,
         .total = total,
     };
     choice->generation = generation;
@@ -76,6 +76,8 @@ static pdk_status init_choice(
     atomic_init(&choice->ended, false);
     pdk_status status =
         sampler_init(&choice->sampler, rules, spec->seed + index, tokens, spec->prompt_count, total, spec->limit, err);
+    if (status == PDK_OK)
+        status = guiding_init(&choice->guiding, spec->guide, &choice->sampler, tokens, spec->prompt_count, total, err);
     if (status != PDK_OK)
         return status;
     return lay_out(choice->results, RESULTS_HELD, rules->wants_logprobs ? rules->top_wanted : 0, rules->report_count,
@@ -157,6 +159,7 @@ void generation_done(struct generation *generation)
         free(choice->result_memory);
         free(choice->types);
         pooled_done(&choice->pooled);
+        guiding_done(&choice->guiding);
         sampler_done(&choice->sampler);
     }
     free(generation->choices);

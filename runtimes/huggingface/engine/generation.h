@@ -7,6 +7,7 @@
  * is reached. */
 #pragma once
 
+#include "runtimes/huggingface/engine/guiding.h"
 #include "runtimes/huggingface/engine/pooled.h"
 #include "runtimes/huggingface/engine/sequence.h"
 #include "runtimes/huggingface/sampling/sampler.h"
@@ -30,6 +31,7 @@ struct choice {
     struct sequence sequence; /* first: the scheduler's plan names choices by it */
     struct generation *generation;
     struct sampler sampler;
+    struct guiding guiding;
     struct drawn results[RESULTS_HELD]; /* of token i: results[i % RESULTS_HELD] */
     void *result_memory;
     uint8_t *types;            /* behind the sequence's, or NULL */
@@ -86,10 +88,12 @@ struct generation_spec {
     uint32_t produced_count;
     uint32_t limit;
     uint32_t choices;
-    uint64_t seed; /* of choice 0 */
+    const uint32_t *const *prompts; /* [choices] of prompt_count each, in the place of `prompt`; or NULL */
+    uint64_t seed;                  /* of choice 0 */
     uint64_t tenant;
     int32_t priority;
     struct siphash128 salt;
+    struct guide *guide; /* of all choices, or NULL; borrowed */
 };
 
 /* Makes the choices of `generation`, whose `rules` are resolved and whose rest is zero. generation_done frees it all,

@@ -3,6 +3,7 @@
 
 #include "runtimes/huggingface/engine/engine.h"
 #include "runtimes/huggingface/front/pooling.h"
+#include "runtimes/huggingface/guided/guide.h"
 #include "runtimes/huggingface/template/template.h"
 #include "runtimes/huggingface/tokenizer/tokenizer.h"
 
@@ -19,6 +20,7 @@ struct served {
     bool wants_parts;                  /* messages' parts stay a list for the template */
     pdk_string tokenizer_info;         /* JSON; empty: not offered */
     const char *template_vars;         /* JSON object of default template variables */
+    const struct guide_vocabulary *guide_vocabulary; /* NULL: no structured output */
     struct sampling_model sampling;
     uint32_t max_model_len;
     uint32_t pool_tokens;                           /* what the key-value cache holds */

@@ -9,6 +9,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct expert_rules;
+
 /* What a tensor is for. Those from ROLE_ATTENTION_NORM on come once a layer. */
 enum role {
     ROLE_EMBEDDING,
@@ -37,6 +39,28 @@ enum role {
     ROLE_GATE_UP, /* the two in one, in that order */
     ROLE_DOWN,
     ROLE_MLP_OUT_NORM,
+    ROLE_SINKS, /* a logit a head that joins attention's softmax */
+    ROLE_ROUTER,
+    ROLE_CORRECTION,  /* of the router's scores, for the choice alone */
+    ROLE_EXPERT_GATE, /* of experts one by one, '#' in a name being the expert */
+    ROLE_EXPERT_UP,
+    ROLE_EXPERT_DOWN,
+    ROLE_EXPERTS_GATE, /* of all experts in a stack */
+    ROLE_EXPERTS_UP,
+    ROLE_EXPERTS_GATE_UP,
+    ROLE_EXPERTS_DOWN,
+    ROLE_SHARED_GATE, /* of the experts that all rows share */
+    ROLE_SHARED_UP,
+    ROLE_SHARED_DOWN,
+    ROLE_SHARED_ROUTER, /* what they are weighed by */
+    ROLE_Q_A,           /* latent attention: the model's rows to narrow queries */
+    ROLE_Q_A_NORM,
+    ROLE_Q_B,  /* and those to queries */
+    ROLE_KV_A, /* the model's rows to latent vectors and the shared key */
+    ROLE_KV_A_NORM,
+    ROLE_KV_B, /* latent vectors to each head's key and value */
+    ROLE_K_B,  /* GGUF: the two apart, keys the other way round */
+    ROLE_V_B,
     ROLE_COUNT
 };
 
@@ -110,18 +134,22 @@ struct architecture {
     int32_t rope_order;       /* PDK_ROPE_… in safetensors */
     int32_t gguf_rope_order;  /* and in GGUF, whose converter may have reordered rows */
     double local_theta;       /* of layers that have a window, which turn by a rope of their own; 0: as the others */
+    const struct expert_rules *experts; /* NULL: the family has none */
 };
 
 /* By class and, where the file names none, by model_type; each may be NULL. NULL: not known. A row serves the classes
  * that differ from its own in their ending alone (Model, ForSequenceClassification, …); *ret_use tells what for. */
 const struct architecture *architecture_find(const char *class_name, const char *model_type, enum model_use *ret_use);
-const struct architecture *architecture_find_gguf(const char *name);
+/* `experts`: the file has them; llama.cpp keeps such families under a dense one's name. */
+const struct architecture *architecture_find_gguf(const char *name, bool experts);
 /* "a, b, c": what is known, for messages. */
 void architectures_list(bool gguf, char *text, size_t room);
 
 /* The rows, by kind of family. */
 extern const struct architecture families_rope[];
 extern const size_t families_rope_count;
+extern const struct architecture families_moe[];
+extern const size_t families_moe_count;
 extern const struct architecture families_gpt[];
 extern const size_t families_gpt_count;
 extern const struct architecture families_encoder[];

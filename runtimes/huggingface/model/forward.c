@@ -6,20 +6,12 @@
  * and residual. Nothing here allocates; ops are recorded, then run as one. */
 #include "config.h"
 
-#include "runtimes/huggingface/model/decoder.h"
+#include "runtimes/huggingface/model/step.h"
 
 #include <assert.h>
 #include <stddef.h>
 
-/* What a step carries from op to op. */
-struct step {
-    const struct model *model;
-    pdk_queue *queue;
-    pdk_rows *residual, *normed; /* a norm behind the residual trades them */
-    const pdk_rows *pending;     /* a normed output that has yet to join the residual, or NULL */
-};
-
-static void record_linear(const struct step *s, const pdk_rows *in, const struct linear *linear, pdk_rows *out,
+void record_linear(const struct step *s, const pdk_rows *in, const struct linear *linear, pdk_rows *out,
     const pdk_rows *residual, int32_t activation, float scale, const pdk_weight *next)
 {
     const pdk_linear op = {
@@ -35,7 +27,7 @@ static void record_linear(const struct step *s, const pdk_rows *in, const struct
     s->model->ops->linear(s->queue, &op);
 }
 
-static void record_norm(const struct step *s, pdk_rows *in, const pdk_rows *add, const struct norm *norm, pdk_rows *out,
+void record_norm(const struct step *s, pdk_rows *in, const pdk_rows *add, const struct norm *norm, pdk_rows *out,
     const pdk_weight *next)
 {
     const pdk_norm op = {
@@ -138,6 +130,7 @@ static void record_attention(const struct step *s, const struct layer *layer, ui
         .kv = model->kv,
         .out = model->rows.heads,
         .next = layer->o.weight,
+        .sinks = layer->sinks,
         .slopes = model->decoder.slopes,
         .layer = kept,
         .heads = config->heads,
@@ -156,13 +149,20 @@ static void record_layer(struct step *s, uint32_t index)
     const struct model *model = s->model;
     const struct layer *layer = &model->decoder.layers[index];
     const pdk_rows *in = block_input(s, &layer->attention_norm, layer->qkv.weight);
-    record_attention(s, layer, index, in);
+    if (model->config.latent.rank != 0)
+        record_latent(s, &layer->latent, index, in);
+    else
+        record_attention(s, layer, index, in);
     /* A parallel MLP reads what the attention read, or a norm of its own of the same residual. */
     if (model->config.parallel && layer->mlp_norm.weight != NULL)
         in = block_input(s, &layer->mlp_norm, layer->up.weight);
     block_output(s, model->rows.heads, &layer->o, &layer->attention_out_norm, &layer->attention_norm);
     if (!model->config.parallel)
         in = block_input(s, &layer->mlp_norm, layer->up.weight);
+    if (model->config.sparse[index]) {
+        record_experts(s, &layer->experts, in);
+        return;
+    }
     record_linear(s, in, &layer->up, model->rows.inner, NULL, model->config.activation, 1.0f, layer->down.weight);
     block_output(s, model->rows.inner, &layer->down, &layer->mlp_out_norm, &layer->mlp_norm);
 }

@@ -54,10 +54,10 @@ static pdk_status read_gguf_pattern(
 static pdk_status read_windows(struct config_reader *reader, struct model_config *config, pdk_error *err)
 {
     static const struct config_field first_field = {"max_window_layers", NULL, 0, 1 << 20};
-    bool on = !config->row->window_switch;
+    bool on = !config->row->window_switch || reader->gguf != NULL; /* a GGUF has a window or has none */
     uint32_t first = 0;
     pdk_status status = PDK_OK;
-    if (config->row->window_switch) {
+    if (!on) {
         first = 28; /* what the first release had */
         status = config_flag(reader, "use_sliding_window", &on, err);
         if (status == PDK_OK)

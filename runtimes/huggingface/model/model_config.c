@@ -14,6 +14,10 @@
 
 enum { HEAD_COLUMNS_MAX = 1 << 20 };
 
+#define MATRIX_BITS                                                                                   \
+    (ROLE_BIT(ROLE_Q) | ROLE_BIT(ROLE_K) | ROLE_BIT(ROLE_V) | ROLE_BIT(ROLE_QKV) | ROLE_BIT(ROLE_O) | \
+        ROLE_BIT(ROLE_GATE) | ROLE_BIT(ROLE_UP) | ROLE_BIT(ROLE_DOWN))
+
 #define AT(member) offsetof(struct model_config, member)
 
 static const struct uint_field {
@@ -57,6 +61,15 @@ static pdk_status unknown(const char *name, bool gguf, pdk_error *err)
         "architecture '%s' is not known; known are %s", printable(name).text, known);
 }
 
+/* A GGUF of experts may bear the name of the dense family that it grew from. */
+static bool has_experts(const struct config_reader *reader)
+{
+    char key[96];
+    uint64_t count;
+    snprintf(key, sizeof key, "%s.expert_count", reader->prefix);
+    return gguf_uint(reader->gguf, key, &count) && count != 0;
+}
+
 static pdk_status find_row(
     struct config_reader *reader, const struct architecture **ret_row, enum model_use *ret_use, pdk_error *err)
 {
@@ -65,7 +78,7 @@ static pdk_status find_row(
         if (!gguf_string(reader->gguf, "general.architecture", &name))
             return pdk_error_set(err, PDK_INVALID, "general.architecture", "the GGUF has no general.architecture");
         snprintf(reader->prefix, sizeof reader->prefix, "%.*s", (int)(name.length < 64 ? name.length : 63), name.data);
-        *ret_row = architecture_find_gguf(reader->prefix);
+        *ret_row = architecture_find_gguf(reader->prefix, has_experts(reader));
         *ret_use = *ret_row != NULL && (*ret_row)->encoder ? USE_EMBED : USE_GENERATE;
         return *ret_row != NULL ? PDK_OK : unknown(reader->prefix, true, err);
     }
@@ -85,7 +98,7 @@ static pdk_status find_row(
         return unknown(class_name != NULL ? class_name : model_type, false, err);
     if (!(*ret_row)->text_config)
         return PDK_OK;
-    const struct json *text = config_find(reader, "text_config");
+    const struct json *text = json_get(reader->file, "text_config"); /* overrides are of its members */
     if (text == NULL || text->type != JSON_OBJECT)
         return pdk_error_set(err, PDK_INVALID, "text_config", "text_config must be an object");
     reader->outer = reader->file;
@@ -220,7 +233,7 @@ static pdk_status read_flags(struct config_reader *reader, struct model_config *
     config->norm_after = !before;
     config->final_norm = before && !removed;
     config->plain_norms = !affine;
-    config->without_biases = biased ? 0 : ~(uint64_t)0;
+    config->without_biases = biased ? 0 : MATRIX_BITS;
     config->positioning = alibi ? POSITIONS_ALIBI : config->row->positions;
     if (!scaled)
         config->attention_scale = 1;
@@ -270,6 +283,8 @@ static pdk_status read_one_key_head(struct config_reader *reader, struct model_c
 
 static pdk_status derive_heads(struct config_reader *reader, struct model_config *config, pdk_error *err)
 {
+    if (config->row->names[ROLE_KV_A] != NULL)
+        return latent_config_read(reader, config, err);
     pdk_status status = read_one_key_head(reader, config, err);
     if (status != PDK_OK)
         return status;
@@ -376,7 +391,8 @@ pdk_status model_config_read(struct config_reader *reader, struct model_config *
 {
     struct model_config config = {.from_gguf = reader->gguf != NULL};
     static pdk_status (*const steps[])(struct config_reader *, struct model_config *, pdk_error *) = {read_uints,
-        derive_heads, read_reals, read_flags, read_activation, layer_kinds_read, read_ids, encoder_config_read};
+        derive_heads, read_reals, read_flags, read_activation, experts_config_read, layer_kinds_read, read_ids,
+        encoder_config_read};
     pdk_status status = find_row(reader, &config.row, &config.use, err);
     if (status == PDK_OK)
         status = refuse_quantised(reader, err);
@@ -394,6 +410,7 @@ pdk_status model_config_read(struct config_reader *reader, struct model_config *
     config.rope_order = config.from_gguf ? config.row->gguf_rope_order : config.row->rope_order;
     if (config.positioning == POSITIONS_ROPE)
         status = rope_config_read(reader, &config, err);
+    latent_config_finish(&config);
     if (status == PDK_OK)
         *ret_config = config;
     return status;

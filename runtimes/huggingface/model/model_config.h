@@ -4,6 +4,8 @@
 
 #include "runtimes/huggingface/model/architectures.h"
 #include "runtimes/huggingface/model/config_reader.h"
+#include "runtimes/huggingface/model/experts_config.h"
+#include "runtimes/huggingface/model/latent_config.h"
 
 enum { MODEL_LAYERS_MAX = 1024, MODEL_STOPS_MAX = 64, ROPE_FACTORS_MAX = 512 };
 
@@ -41,6 +43,9 @@ struct model_config {
     uint32_t window;
     uint8_t windowed[MODEL_LAYERS_MAX]; /* the layer sees `window` positions */
     uint8_t turned[MODEL_LAYERS_MAX];   /* the layer's queries and keys are turned by position */
+    uint8_t sparse[MODEL_LAYERS_MAX];   /* the layer has experts */
+    struct experts_config experts;
+    struct latent_config latent;
     double epsilon, embedding_scale, residual_scale, attention_scale, logit_scale, attention_cap, logit_cap;
     int32_t activation;
     bool norm_after, final_norm, parallel, tied;

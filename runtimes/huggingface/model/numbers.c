@@ -17,6 +17,29 @@ static const struct {
     [PDK_TYPE_Q8_0] = {"Q8_0", 32, 34},
     [PDK_TYPE_Q4_0] = {"Q4_0", 32, 18},
     [PDK_TYPE_Q4_1] = {"Q4_1", 32, 20},
+    [PDK_TYPE_Q5_0] = {"Q5_0", 32, 22},
+    [PDK_TYPE_Q5_1] = {"Q5_1", 32, 24},
+    [PDK_TYPE_Q2_K] = {"Q2_K", 256, 84},
+    [PDK_TYPE_Q3_K] = {"Q3_K", 256, 110},
+    [PDK_TYPE_Q4_K] = {"Q4_K", 256, 144},
+    [PDK_TYPE_Q5_K] = {"Q5_K", 256, 176},
+    [PDK_TYPE_Q6_K] = {"Q6_K", 256, 210},
+    [PDK_TYPE_IQ1_S] = {"IQ1_S", 256, 50},
+    [PDK_TYPE_IQ1_M] = {"IQ1_M", 256, 56},
+    [PDK_TYPE_IQ2_XXS] = {"IQ2_XXS", 256, 66},
+    [PDK_TYPE_IQ2_XS] = {"IQ2_XS", 256, 74},
+    [PDK_TYPE_IQ2_S] = {"IQ2_S", 256, 82},
+    [PDK_TYPE_IQ3_XXS] = {"IQ3_XXS", 256, 98},
+    [PDK_TYPE_IQ3_S] = {"IQ3_S", 256, 110},
+    [PDK_TYPE_IQ4_NL] = {"IQ4_NL", 32, 18},
+    [PDK_TYPE_IQ4_XS] = {"IQ4_XS", 256, 136},
+    [PDK_TYPE_TQ1_0] = {"TQ1_0", 256, 54},
+    [PDK_TYPE_TQ2_0] = {"TQ2_0", 256, 66},
+    [PDK_TYPE_MXFP4] = {"MXFP4", 32, 17},
+    [PDK_TYPE_NVFP4] = {"NVFP4", 64, 36},
+    [PDK_TYPE_U4] = {"grouped u4", 2, 1},
+    [PDK_TYPE_S8] = {"grouped s8", 1, 1},
+    [PDK_TYPE_F8] = {"grouped f8", 1, 1},
 };
 
 enum { TYPE_COUNT = sizeof types / sizeof types[0] };
@@ -45,6 +68,11 @@ uint32_t number_block_bytes(int32_t type)
 {
     assert(type > 0 && type < TYPE_COUNT);
     return types[type].bytes;
+}
+
+bool number_is_plain(int32_t type)
+{
+    return type > 0 && type <= PDK_TYPE_Q4_1;
 }
 
 static float from_bits(uint32_t bits)
@@ -100,7 +128,7 @@ void numbers_to_floats(int32_t type, const void *data, size_t count, float *out)
 {
     const uint8_t *at = data;
     size_t block = number_block(type), bytes = number_block_bytes(type);
-    assert(count % block == 0);
+    assert(number_is_plain(type) && count % block == 0);
     if (type == PDK_TYPE_F32) {
         memcpy(out, data, count * sizeof *out);
         return;

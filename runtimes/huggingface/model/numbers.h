@@ -2,6 +2,7 @@
 #pragma once
 
 #include <paddock/draft/ops.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -11,5 +12,7 @@ const char *number_type_name(int32_t type);
 /* Weights in a block, and bytes of a block. */
 uint32_t number_block(int32_t type);
 uint32_t number_block_bytes(int32_t type);
-/* `count` values, a multiple of the type's block. `data` needs no alignment. */
+/* Whether numbers_to_floats reads it: the float types and those of 32 weights that are met most. */
+bool number_is_plain(int32_t type);
+/* `count` values of a plain type, a multiple of the type's block. `data` needs no alignment. */
 void numbers_to_floats(int32_t type, const void *data, size_t count, float *out);

@@ -23,7 +23,7 @@ static const char *const type_names[] = {[ROPE_DEFAULT] = "default",
 
 static const struct config_field theta_field = {
     "rope_theta|rotary_emb_base|global_rope_theta", "rope.freq_base", 2, 1e12};
-static const struct config_field partial_field = {"partial_rotary_factor|rotary_pct", NULL, 1e-3, 1};
+static const struct config_field partial_field = {"partial_rotary_factor|rotary_pct|rope_pct", NULL, 1e-3, 1};
 static const struct config_field dims_field = {"rotary_dim", "rope.dimension_count", 2, 4096};
 
 /* Members of the object, with where they go. */
@@ -63,8 +63,8 @@ static pdk_status find_type(const char *name, enum rope_type *ret_type, pdk_erro
 
 static pdk_status check_members(const struct json *object, pdk_error *err)
 {
-    static const char *const others[] = {
-        "rope_type", "type", "truncate", "partial_rotary_factor", "finetuned", "short_factor", "long_factor"};
+    static const char *const others[] = {"rope_type", "type", "truncate", "partial_rotary_factor", "finetuned",
+        "short_factor", "long_factor", "short_mscale", "long_mscale"};
     for (const struct json *at = object->child; at != NULL; at = at->next) {
         bool known = false;
         for (size_t i = 0; i < MEMBER_COUNT; i++)
@@ -82,13 +82,18 @@ static pdk_status check_members(const struct json *object, pdk_error *err)
  * then. */
 static pdk_status read_factors(const struct json *object, struct rope_config *rope, pdk_error *err)
 {
-    const char *name = rope->wanted_context > rope->original_context ? "long_factor" : "short_factor";
+    bool is_long = rope->wanted_context > rope->original_context;
+    const char *name = is_long ? "long_factor" : "short_factor";
     const struct json *list = json_get(object, name);
     if (rope->dims / 2 > ROPE_FACTORS_MAX)
         return pdk_error_set(err, PDK_TOO_LARGE, name, "rope.%s has more than %d numbers", name, ROPE_FACTORS_MAX);
     if (list == NULL || list->type != JSON_ARRAY || list->count != rope->dims / 2)
         return pdk_error_set(
             err, PDK_INVALID, name, "rope.%s must be a list of %" PRIu32 " numbers", name, rope->dims / 2);
+    const struct config_field scale = {is_long ? "long_mscale" : "short_mscale", NULL, 1e-3, 1e3};
+    pdk_status status = json_real(object, "rope.", &scale, &rope->attention_factor, NULL, err);
+    if (status != PDK_OK)
+        return status;
     rope->factor_count = 0;
     for (const struct json *at = list->child; at != NULL; at = at->next) {
         double value;
@@ -196,14 +201,14 @@ static pdk_status check(const struct rope_config *rope, pdk_error *err)
 static pdk_status find_dims(
     struct config_reader *reader, const struct model_config *config, double partial, uint32_t *ret_dims, pdk_error *err)
 {
-    uint32_t dims = (uint32_t)(config->head_dim * partial);
+    uint32_t head = config->latent.rank != 0 ? config->latent.rope : config->head_dim;
+    uint32_t dims = (uint32_t)(head * partial);
     pdk_status status = config_uint(reader, &dims_field, &dims, NULL, err);
     if (status != PDK_OK)
         return status;
-    if (dims < 2 || dims % 2 != 0 || dims > config->head_dim)
+    if (dims < 2 || dims % 2 != 0 || dims > head)
         return pdk_error_set(err, PDK_INVALID, "rope",
-            "%" PRIu32 " of a head's %" PRIu32 " numbers are turned; it must be an even share of them", dims,
-            config->head_dim);
+            "%" PRIu32 " of a head's %" PRIu32 " numbers are turned; it must be an even share of them", dims, head);
     *ret_dims = dims;
     return PDK_OK;
 }

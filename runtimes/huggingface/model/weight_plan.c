@@ -2,7 +2,7 @@
  * Query, key and value become one weight, gate and up another, whether a file holds them apart or together. */
 #include "config.h"
 
-#include "runtimes/huggingface/model/weight_plan.h"
+#include "runtimes/huggingface/model/planner.h"
 
 #include "core/base/array.h"
 #include "core/base/cleanup.h"
@@ -17,15 +17,6 @@
 
 enum { NAME_BYTES = 160 };
 
-struct planner {
-    struct weight_plan *plan;
-    const struct model_config *config;
-    const struct tensors *tensors;
-    const char *const *names;
-    uint32_t layer, head;
-    pdk_error *err;
-};
-
 struct shape {
     uint32_t rank; /* 1 or 2 */
     uint64_t rows, columns;
@@ -37,8 +28,8 @@ static bool has(const struct planner *p, enum role role)
            (p->config->absent & ROLE_BIT(role)) == 0;
 }
 
-/* "a.%.b|c" and ".weight" of layer 3: "a.3.b.weight", and where `pattern` points behind it. A second '%' is the head.
- */
+/* "a.%.b|c" and ".weight" of layer 3: "a.3.b.weight", and where `pattern` points behind it. A second '%' is the head,
+ * '#' the expert. */
 static void make_name(const struct planner *p, const char **pattern, const char *ending, char name[NAME_BYTES])
 {
     const uint32_t numbers[] = {p->layer, p->head};
@@ -46,6 +37,8 @@ static void make_name(const struct planner *p, const char **pattern, const char 
     for (; **pattern != '\0' && **pattern != '|' && used < NAME_BYTES - 1; ++*pattern) {
         if (**pattern == '%' && count < 2)
             used += (size_t)snprintf(name + used, NAME_BYTES - used, "%" PRIu32, numbers[count++]);
+        else if (**pattern == '#')
+            used += (size_t)snprintf(name + used, NAME_BYTES - used, "%" PRIu32, p->expert);
         else
             name[used++] = **pattern;
     }
@@ -61,6 +54,14 @@ static struct tensor *look_for_one(const struct planner *p, const char *name)
     if (tensor == NULL && prefix != NULL && strncmp(name, prefix, strlen(prefix)) == 0)
         tensor = tensors_find(p->tensors, name + strlen(prefix));
     return tensor;
+}
+
+/* "4 x 32 x 56" */
+static void shape_text(uint32_t rank, const uint64_t *sizes, char *text, size_t room)
+{
+    size_t used = (size_t)snprintf(text, room, "%s", rank == 0 ? "a single number" : "");
+    for (uint32_t i = 0; i < rank && used < room; i++)
+        used += (size_t)snprintf(text + used, room - used, "%s%" PRIu64, i == 0 ? "" : " x ", sizes[i]);
 }
 
 /* Or NULL. `name` gets the name that it was found by, or the first that it was looked for by. */
@@ -109,7 +110,7 @@ static pdk_status find(const struct planner *p, enum role role, const char *endi
     tensor->used = true;
     if (tensor->type == 0)
         return pdk_error_set(p->err, PDK_UNSUPPORTED, name,
-            "%s is of type %s; known are F32, F16, BF16, Q8_0, Q4_0 and Q4_1", name, tensor->type_name);
+            "%s is of type %s; known are F32, F16, BF16 and GGUF's block types", name, tensor->type_name);
     *ret_tensor = tensor;
     return check_shape(p, tensor, want, name);
 }
@@ -188,7 +189,6 @@ static void add_part(
     weight->parts[i].first_row = first_row;
     weight->parts[i].rows = rows;
     weight->parts[i].columns = (uint32_t)tensor->shape[layout == LAYOUT_TRANSPOSED ? 0 : 1];
-    weight->type = i == 0 || weight->type == tensor->type ? tensor->type : PDK_TYPE_F32;
 }
 
 /* One weight of several matrices, each of `rows[i]` outputs, and their biases as one vector (zeros where one has none).
@@ -309,6 +309,8 @@ static pdk_status plan_attention(struct planner *p, struct layer *layer)
         status = plan_head_norm(p, ROLE_Q_NORM, config->heads, &layer->q_norm);
     if (status == PDK_OK)
         status = plan_head_norm(p, ROLE_K_NORM, config->kv_heads, &layer->k_norm);
+    if (status == PDK_OK && has(p, ROLE_SINKS))
+        status = planner_vector(p, ROLE_SINKS, config->from_gguf ? ".weight" : "", config->heads, true, &layer->sinks);
     return status == PDK_OK ? plan_linear(p, ROLE_O, config->hidden, queries, PDK_WEIGHT_LINEAR, &layer->o) : status;
 }
 
@@ -343,18 +345,26 @@ static pdk_status plan_mlp(struct planner *p, struct layer *layer)
                             : status;
 }
 
+static pdk_status plan_latent_attention(struct planner *p, struct layer *layer)
+{
+    pdk_status status = plan_latent(p, &layer->latent);
+    return status == PDK_OK ? plan_linear(p, ROLE_O, p->config->hidden, p->config->heads * p->config->latent.value,
+                                  PDK_WEIGHT_LINEAR, &layer->o)
+                            : status;
+}
+
 static pdk_status plan_layer(struct planner *p, struct layer *layer)
 {
     uint32_t hidden = p->config->hidden;
     pdk_status status = plan_norm(p, ROLE_ATTENTION_NORM, hidden, &layer->attention_norm);
     if (status == PDK_OK)
-        status = plan_attention(p, layer);
+        status = p->config->latent.rank != 0 ? plan_latent_attention(p, layer) : plan_attention(p, layer);
     if (status == PDK_OK)
         status = plan_norm(p, ROLE_ATTENTION_OUT_NORM, hidden, &layer->attention_out_norm);
     if (status == PDK_OK)
         status = plan_norm(p, ROLE_MLP_NORM, hidden, &layer->mlp_norm);
     if (status == PDK_OK)
-        status = plan_mlp(p, layer);
+        status = p->config->sparse[p->layer] ? plan_experts(p, &layer->experts) : plan_mlp(p, layer);
     if (status == PDK_OK)
         status = plan_norm(p, ROLE_MLP_OUT_NORM, hidden, &layer->mlp_out_norm);
     return status;
@@ -429,6 +439,21 @@ static pdk_status plan_ends(struct planner *p, struct decoder *decoder)
     return status == PDK_OK ? find_rope_factors(p) : status;
 }
 
+/* Of a layer behind the last one, "model.layers.61.…": it predicts further tokens. */
+static bool is_extra_layer(const struct planner *p, const struct tensor *tensor)
+{
+    static const char start[] = "model.layers.";
+    if (tensor->name.length < sizeof start || memcmp(tensor->name.data, start, sizeof start - 1) != 0)
+        return false;
+    uint64_t layer = 0;
+    for (size_t i = sizeof start - 1; i < tensor->name.length && tensor->name.data[i] != '.'; i++) {
+        if (tensor->name.data[i] < '0' || tensor->name.data[i] > '9' || layer > MODEL_LAYERS_MAX)
+            return false;
+        layer = layer * 10 + (uint64_t)(tensor->name.data[i] - '0');
+    }
+    return layer >= p->config->layers && layer < p->config->layers + p->config->experts.extra_layers;
+}
+
 /* Tensors that old exporters wrote and that are computed here. */
 static bool is_redundant(const struct planner *p, const struct tensor *tensor)
 {
@@ -466,6 +491,10 @@ static pdk_status refuse_unused(const struct planner *p)
         const struct tensor *tensor = &p->tensors->items[i];
         if (tensor->used || is_redundant(p, tensor))
             continue;
+        if (is_extra_layer(p, tensor)) {
+            p->plan->has_extra_layer = true;
+            continue;
+        }
         if (is_ignored(p, tensor)) {
             p->plan->ignored++;
             continue;
@@ -518,5 +547,113 @@ void weight_plan_done(struct weight_plan *plan)
         free(plan->vectors[i].parts);
     free(plan->weights);
     free(plan->vectors);
+    free(plan->biases);
     *plan = (struct weight_plan){0};
+}
+
+pdk_status planner_no_memory(const struct planner *p)
+{
+    return no_memory(p);
+}
+
+struct tensor *planner_look(const struct planner *p, enum role role, const char *ending)
+{
+    char name[NAME_BYTES];
+    return p->names[role] != NULL ? look_for(p, role, ending, name) : NULL;
+}
+
+pdk_status planner_take(const struct planner *p, enum role role, const char *ending, struct planner_shape shape,
+    const struct tensor **ret_tensor)
+{
+    char name[NAME_BYTES] = "";
+    struct tensor *tensor = p->names[role] != NULL ? look_for(p, role, ending, name) : NULL;
+    if (tensor == NULL)
+        return pdk_error_set(p->err, PDK_INVALID, name, "layer %" PRIu32 ": the model has no tensor %s", p->layer,
+            name[0] != '\0' ? name : "of experts that is known by name");
+    tensor->used = true;
+    *ret_tensor = tensor;
+    if (tensor->rank == shape.rank && memcmp(tensor->shape, shape.sizes, shape.rank * sizeof shape.sizes[0]) == 0)
+        return PDK_OK;
+    char is[100], wanted[100];
+    shape_text(tensor->rank, tensor->shape, is, sizeof is);
+    shape_text(shape.rank, shape.sizes, wanted, sizeof wanted);
+    return pdk_error_set(p->err, PDK_INVALID, name, "%s is %s; by the configuration it is %s", name, is, wanted);
+}
+
+pdk_status planner_take_numbers(const struct planner *p, enum role role, const char *ending, struct planner_shape shape,
+    const struct tensor **ret_tensor)
+{
+    pdk_status status = planner_take(p, role, ending, shape, ret_tensor);
+    if (status == PDK_OK && (*ret_tensor)->type == 0)
+        return pdk_error_set(p->err, PDK_UNSUPPORTED, "tensors", "%.*s is of type %s, which is not computed with",
+            (int)((*ret_tensor)->name.length < 100 ? (*ret_tensor)->name.length : 100), (*ret_tensor)->name.data,
+            (*ret_tensor)->type_name);
+    return status;
+}
+
+struct planned_weight *planner_weight(const struct planner *p, pdk_weight **slot, int32_t use)
+{
+    return add_weight(p, slot, use);
+}
+
+static void add_planned(struct planned_weight *weight, const struct tensor *tensor, uint32_t rows, uint32_t columns)
+{
+    uint32_t i = weight->part_count++;
+    weight->parts[i].tensor = tensor;
+    weight->parts[i].rows = rows;
+    weight->parts[i].columns = columns;
+}
+
+void planner_part(
+    struct planned_weight *weight, const struct tensor *tensor, uint64_t first_row, uint32_t rows, uint32_t columns)
+{
+    add_planned(weight, tensor, rows, columns);
+    weight->parts[weight->part_count - 1].first_row = first_row;
+}
+
+void planner_gather(struct planned_weight *weight, const struct tensor *tensor, const struct gather *gather,
+    uint32_t rows, uint32_t columns)
+{
+    add_planned(weight, tensor, rows, columns);
+    weight->parts[weight->part_count - 1].gather = *gather;
+}
+
+pdk_status planner_linear(
+    struct planner *p, enum role role, uint32_t rows, uint32_t columns, int32_t use, struct linear *linear)
+{
+    return plan_linear(p, role, rows, columns, use, linear);
+}
+
+pdk_status planner_gated(
+    struct planner *p, enum role gate, enum role up, uint32_t rows, uint32_t columns, struct linear *linear)
+{
+    const enum role roles[] = {gate, up};
+    const uint32_t both[] = {rows, rows};
+    return plan_matrices(p, roles, both, 2, columns, PDK_WEIGHT_GATED, linear);
+}
+
+pdk_status planner_norm(struct planner *p, enum role role, uint32_t width, struct norm *norm)
+{
+    return plan_norm(p, role, width, norm);
+}
+
+pdk_status planner_vector(
+    struct planner *p, enum role role, const char *ending, uint32_t count, bool required, pdk_vector **slot)
+{
+    const struct tensor *tensor;
+    if (!required && planner_look(p, role, ending) == NULL)
+        return PDK_OK;
+    pdk_status status = planner_take_numbers(p, role, ending, (struct planner_shape){1, {count}}, &tensor);
+    if (status != PDK_OK)
+        return status;
+    return add_vector(p, slot, &(struct vector_part){.tensor = tensor, .count = count}, 1, 0);
+}
+
+pdk_status planner_experts_bias(const struct planner *p, const struct planned_experts_bias *bias)
+{
+    struct weight_plan *plan = p->plan;
+    if (!array_grow(&plan->biases, &plan->bias_room, plan->bias_count + 1))
+        return no_memory(p);
+    plan->biases[plan->bias_count++] = *bias;
+    return PDK_OK;
 }

@@ -22,15 +22,37 @@ static size_t row_bytes(const struct tensor *tensor, uint32_t columns)
     return (size_t)columns / number_block(tensor->type) * number_block_bytes(tensor->type);
 }
 
+/* The bytes of the file that a part is made of. */
+static pdk_string part_bytes(const struct planned_weight *weight, uint32_t i)
+{
+    const struct tensor *tensor = weight->parts[i].tensor;
+    uint64_t first, bytes;
+    if (weight->parts[i].gather.kind != GATHER_NONE) {
+        gather_extent(
+            tensor, &weight->parts[i].gather, weight->parts[i].rows, weight->parts[i].columns, &first, &bytes);
+    } else {
+        uint64_t row = row_bytes(tensor, weight->parts[i].columns);
+        first = weight->parts[i].first_row * row;
+        bytes = weight->parts[i].rows * row;
+    }
+    return (pdk_string){(const char *)tensor->data + first, bytes};
+}
+
+static int32_t part_type(const struct planned_weight *weight, uint32_t i)
+{
+    const struct gather *gather = &weight->parts[i].gather;
+    const struct tensor *tensor = weight->parts[i].tensor;
+    return gather->kind != GATHER_NONE ? gather_type(tensor, gather) : tensor->type;
+}
+
 /* The parts as the backend takes them; data still in the file. */
 static void make_matrices(const struct planned_weight *weight, pdk_matrix matrices[PLAN_PARTS_MAX])
 {
     for (uint32_t i = 0; i < weight->part_count; i++) {
-        const struct tensor *tensor = weight->parts[i].tensor;
-        matrices[i] = (pdk_matrix){.type = weight->type,
+        matrices[i] = (pdk_matrix){.type = part_type(weight, i),
             .rows = weight->parts[i].rows,
             .columns = weight->parts[i].columns,
-            .data = tensor->data + weight->parts[i].first_row * row_bytes(tensor, weight->parts[i].columns)};
+            .data = part_bytes(weight, i).data};
     }
 }
 
@@ -45,6 +67,9 @@ static uint64_t count_bytes(const struct model *model, const struct weight_plan 
     for (size_t i = 0; i < plan->vector_count; i++)
         for (uint32_t k = 0; k < plan->vectors[i].part_count; k++)
             total += plan->vectors[i].parts[k].count * sizeof(float);
+    for (size_t i = 0; i < plan->bias_count; i++)
+        total += (uint64_t)plan->biases[i].experts * (2 * (uint64_t)plan->biases[i].inner + plan->biases[i].hidden) *
+                 sizeof(float);
     return total;
 }
 
@@ -66,39 +91,46 @@ static pdk_status check_budget(uint64_t bytes, uint64_t limit, pdk_error *err)
     return pdk_error_set(err, PDK_NO_MEMORY, "memory", "the weights need %s, limit %s", needs, has);
 }
 
-/* Copies the parts into one buffer of the type to pack, where they differ in type or layout or lie at an odd address.
- */
+/* Whether a part's bytes cannot be handed over where they lie: backends want rows of blocks at even addresses. */
+static bool wants_copy(const struct planned_weight *weight, uint32_t i, const pdk_matrix *matrix)
+{
+    return weight->parts[i].layout != LAYOUT_ROWS || weight->parts[i].gather.kind != GATHER_NONE ||
+           (uintptr_t)matrix->data % 2 != 0;
+}
+
+/* Copies those parts into one buffer, in the order of a weight. */
 static pdk_status convert(const struct model *model, const struct planned_weight *weight,
     pdk_matrix matrices[PLAN_PARTS_MAX], void **ret_buffer, pdk_error *err)
 {
-    bool needed = false;
-    size_t total = 0;
+    size_t total = 0, bytes[PLAN_PARTS_MAX] = {0};
     for (uint32_t i = 0; i < weight->part_count; i++) {
-        needed |= weight->parts[i].tensor->type != weight->type || weight->parts[i].layout != LAYOUT_ROWS ||
-                  (uintptr_t)matrices[i].data % 2 != 0;
-        size_t bytes = (size_t)matrices[i].columns / number_block(weight->type) * number_block_bytes(weight->type);
-        if (__builtin_mul_overflow(bytes, matrices[i].rows, &bytes) || __builtin_add_overflow(total, bytes, &total))
+        if (!wants_copy(weight, i, &matrices[i]))
+            continue;
+        size_t row =
+            matrices[i].columns / number_block(matrices[i].type) * (size_t)number_block_bytes(matrices[i].type);
+        if (__builtin_mul_overflow(row, matrices[i].rows, &bytes[i]) || __builtin_add_overflow(total, bytes[i], &total))
             return pdk_error_set(err, PDK_NO_MEMORY, "model", "a weight is too large to convert");
     }
-    if (!needed)
+    if (total == 0)
         return PDK_OK;
     uint8_t *buffer = malloc(total), *to = buffer;
     if (buffer == NULL)
         return pdk_error_set(err, PDK_NO_MEMORY, "model", "no memory for %zu bytes of converted weights", total);
-    for (uint32_t i = 0; i < weight->part_count; i++) {
-        int32_t from = weight->parts[i].tensor->type;
-        size_t count = (size_t)matrices[i].rows * matrices[i].columns;
-        size_t bytes = count / number_block(weight->type) * number_block_bytes(weight->type);
-        uint32_t block = number_block(weight->type);
-        if (from == weight->type)
-            layout_copy(weight->parts[i].layout, &model->config, matrices[i].data, matrices[i].rows,
-                matrices[i].columns / block, number_block_bytes(weight->type), to);
-        else
-            numbers_to_floats(from, matrices[i].data, count, (float *)(void *)to);
-        matrices[i].data = to;
-        to += bytes;
-    }
     *ret_buffer = buffer;
+    for (uint32_t i = 0; i < weight->part_count; to += bytes[i], i++) {
+        if (bytes[i] == 0)
+            continue;
+        pdk_status status = PDK_OK;
+        if (weight->parts[i].gather.kind != GATHER_NONE)
+            status = gather_rows(weight->parts[i].tensor, &weight->parts[i].gather, matrices[i].rows,
+                matrices[i].columns, matrices[i].type, to, err);
+        else
+            layout_copy(weight->parts[i].layout, &model->config, matrices[i].data, matrices[i].rows,
+                matrices[i].columns / number_block(matrices[i].type), number_block_bytes(matrices[i].type), to);
+        if (status != PDK_OK)
+            return status;
+        matrices[i].data = to;
+    }
     return PDK_OK;
 }
 
@@ -115,7 +147,7 @@ static pdk_status load_weight(struct model *model, const struct planned_weight *
         return pdk_error_wrap(
             err, "%.*s", (int)(first->name.length < 100 ? first->name.length : 100), first->name.data);
     for (uint32_t i = 0; i < weight->part_count; i++)
-        mapping_release(weight->parts[i].tensor->data, weight->parts[i].tensor->bytes);
+        mapping_release(part_bytes(weight, i).data, part_bytes(weight, i).length);
     return PDK_OK;
 }
 
@@ -143,7 +175,12 @@ static pdk_status load_vector(struct model *model, const struct planned_vector *
         return pdk_error_set(err, PDK_NO_MEMORY, "model", "no memory for a vector of %zu numbers", total);
     for (uint32_t i = 0; i < vector->part_count; i++) {
         const struct vector_part *part = &vector->parts[i];
-        if (part->tensor != NULL && !read_part(model, part, values + at))
+        const struct tensor *tensor = part->tensor;
+        if (tensor != NULL && !number_is_plain(tensor->type))
+            return pdk_error_set(err, PDK_UNSUPPORTED, "tensors",
+                "%.*s, a vector, is of type %s; known are F32, F16, BF16", (int)tensor->name.length, tensor->name.data,
+                tensor->type_name);
+        if (tensor != NULL && !read_part(model, part, values + at))
             return pdk_error_set(err, PDK_NO_MEMORY, "model", "no memory for a vector of %zu numbers", total);
         at += part->count;
     }
@@ -204,12 +241,12 @@ static pdk_status load_positions(struct model *model, const struct tensor *facto
 /* The type that most bytes are of. */
 static int32_t main_type(const struct weight_plan *plan)
 {
-    uint64_t bytes[8] = {0};
+    uint64_t bytes[PDK_TYPE_END] = {0};
     int32_t best = PDK_TYPE_F32;
     for (size_t i = 0; i < plan->weight_count; i++)
         for (uint32_t k = 0; k < plan->weights[i].part_count; k++)
-            bytes[plan->weights[i].parts[k].tensor->type & 7] += plan->weights[i].parts[k].tensor->bytes;
-    for (int32_t i = 1; i < 8; i++)
+            bytes[plan->weights[i].parts[k].tensor->type] += part_bytes(&plan->weights[i], k).length;
+    for (int32_t i = 1; i < PDK_TYPE_END; i++)
         if (bytes[i] > bytes[best])
             best = i;
     return best;
@@ -219,7 +256,7 @@ static uint64_t planned_bytes(const struct planned_weight *weight)
 {
     uint64_t total = 0;
     for (uint32_t i = 0; i < weight->part_count; i++)
-        total += weight->parts[i].tensor->bytes;
+        total += part_bytes(weight, i).length;
     return total;
 }
 
@@ -227,7 +264,7 @@ static uint64_t planned_bytes(const struct planned_weight *weight)
 static void prefetch(const struct planned_weight *weight)
 {
     for (uint32_t i = 0; i < weight->part_count; i++)
-        mapping_prefetch(weight->parts[i].tensor->data, weight->parts[i].tensor->bytes);
+        mapping_prefetch(part_bytes(weight, i).data, part_bytes(weight, i).length);
 }
 
 static pdk_status load_all(
@@ -239,6 +276,8 @@ static pdk_status load_all(
     pdk_status status = load_positions(model, plan->rope_factors, err);
     for (size_t i = 0; i < plan->vector_count && status == PDK_OK; i++)
         status = load_vector(model, &plan->vectors[i], err);
+    for (size_t i = 0; i < plan->bias_count && status == PDK_OK; i++)
+        status = experts_bias_load(model, &plan->biases[i], err);
     for (size_t i = 0; i < plan->weight_count && status == PDK_OK; i++) {
         if (i + 1 < plan->weight_count)
             prefetch(&plan->weights[i + 1]);
@@ -263,6 +302,9 @@ pdk_status weights_load(struct model *model, const struct model_request *request
         status = gguf_tokens_check(model->source.gguf, model->config.vocabulary, err);
     if (status != PDK_OK)
         return status;
+    if (plan.has_extra_layer && request->note != NULL)
+        request->note(request->progress_context,
+            "the layers that predict further tokens (num_nextn_predict_layers) are not used");
     if (plan.ignored != 0 && request->note != NULL) {
         char text[160];
         snprintf(text, sizeof text, "%zu tensors of %s have no effect: they are for %s", plan.ignored,
@@ -300,6 +342,9 @@ void weights_free(struct model *model)
             free_norm(model, norms[k]);
         for (size_t k = 0; k < sizeof linears / sizeof linears[0]; k++)
             free_linear(model, linears[k]);
+        model->ops->vector_free(model->compute, layer->sinks);
+        experts_free(model, &layer->experts);
+        latent_free(model, &layer->latent);
     }
     struct linear *ends[] = {&decoder->embedding, &decoder->positions, &decoder->types, &decoder->project_in,
         &decoder->project_out, &decoder->head};
