@@ -67,6 +67,14 @@ static pdk_status load_weights(struct loaded *loaded, const pdk_host *host, cons
     return model_load(&request, &loaded->model, err);
 }
 
+/* Whether the method that was asked for, by its name or that of a kernel for it, is the file's. */
+static bool is_stored_so(const char *asked, const char *stored)
+{
+    size_t length = stored != NULL ? strlen(stored) : 0;
+    return stored != NULL && strncmp(asked, stored, length) == 0 &&
+           (asked[length] == '\0' || strcmp(asked + length, "_marlin") == 0);
+}
+
 /* --load-format and --quantization say what the files should be; they do not change how they are read. */
 static pdk_status check_formats(const struct loaded *loaded, pdk_error *err)
 {
@@ -77,10 +85,13 @@ static pdk_status check_formats(const struct loaded *loaded, pdk_error *err)
         return pdk_error_value(err, PDK_INVALID, "--load-format", format,
             "--load-format: %s was asked for, and the model is %s", format, is);
     const char *quantization = options_text(options, options_given(options, "q") ? "q" : "quantization");
-    if (quantization == NULL || strcmp(quantization, "none") == 0 || strcmp(quantization, is) == 0)
+    const char *stored = model_gguf(loaded->model) != NULL ? "gguf" : model_facts(loaded->model)->quantisation;
+    if (quantization == NULL || strcmp(quantization, "none") == 0 || is_stored_so(quantization, stored))
         return PDK_OK;
     return pdk_error_value(err, PDK_UNSUPPORTED, "--quantization", quantization,
-        "--quantization: '%.64s' is not how this model (%s) is stored; supported: gguf, none", quantization, is);
+        "--quantization: '%.64s' is not how this model (%s) is stored; supported: awq, gptq, fp8, compressed-tensors, "
+        "mxfp4, gguf, none",
+        quantization, stored != NULL ? stored : "not quantized");
 }
 
 /* Puts what `json` sets over the defaults, and its max_new_tokens over the server's cap: unlike the model's own file,

@@ -45,7 +45,7 @@ static const pdk_option rows[] = {
     USED(FLAG, "skip-tokenizer-init", "false", 0, 0, "no tokenizer: prompts are token ids, answers have no text"),
     CHOICE("dtype", "auto", "auto|half|float16|bfloat16|float|float32", "type of the key-value cache's numbers"),
     CHOICE("kv-cache-dtype", "auto", "auto|float32|bfloat16", "the same, over --dtype"),
-    USED(TEXT, "quantization", NULL, 0, 0, "must name how the weights are stored: gguf, or none"),
+    USED(TEXT, "quantization", NULL, 0, 0, "must name how the weights are stored: awq, gptq, fp8, compressed-tensors, mxfp4, gguf, or none"),
     USED(TEXT, "q", NULL, 0, 0, "short for --quantization"),
     USED(TEXT, "hf-overrides", "{}", 0, 0, "JSON over the model's config.json"),
     USED(TEXT, "generation-config", "auto", 0, 0, "sampling defaults: auto (the model's), vllm (none), or a folder"),

@@ -61,7 +61,7 @@ static pdk_status build_either(struct compiler *compiler, uint32_t child, uint32
         uint32_t one = 0;
         pdk_status status = build(compiler, child, out, &one);
         if (status == PDK_OK && all != REGULAR_NONE)
-            status = add_op(compiler, (struct regex_op){.kind = OP_SPLIT, .out = all, .other = one}, &one);
+            status = add_op(compiler, (struct regex_op){.kind = REGEX_OP_SPLIT, .out = all, .other = one}, &one);
         if (status != PDK_OK)
             return status;
         all = one;
@@ -81,7 +81,7 @@ static pdk_status build_repeat(struct compiler *compiler, const struct regex_nod
     }
     if (node->most >= GRAMMAR_UNBOUNDED) {
         uint32_t body = 0;
-        status = add_op(compiler, (struct regex_op){.kind = OP_SPLIT, .out = out, .other = out}, &at);
+        status = add_op(compiler, (struct regex_op){.kind = REGEX_OP_SPLIT, .out = out, .other = out}, &at);
         if (status == PDK_OK)
             status = build(compiler, node->first, at, &body);
         if (status == PDK_OK)
@@ -91,7 +91,7 @@ static pdk_status build_repeat(struct compiler *compiler, const struct regex_nod
             uint32_t body = 0;
             status = build(compiler, node->first, at, &body);
             if (status == PDK_OK)
-                status = add_op(compiler, (struct regex_op){.kind = OP_SPLIT, .out = out, .other = body}, &at);
+                status = add_op(compiler, (struct regex_op){.kind = REGEX_OP_SPLIT, .out = out, .other = body}, &at);
         }
     }
     for (uint32_t i = 0; i < node->least && status == PDK_OK; i++) {
@@ -155,7 +155,7 @@ static pdk_status build_look(struct compiler *compiler, const struct regex_node 
     program->looks[program->look_count] = set;
     program->look_behind[program->look_count] = node->behind;
     struct regex_op op = {
-        .kind = node->behind ? OP_BEHIND : OP_AHEAD, .out = out, .what = program->look_count++};
+        .kind = node->behind ? REGEX_OP_BEHIND : REGEX_OP_AHEAD, .out = out, .what = program->look_count++};
     return add_op(compiler, op, ret_at);
 }
 
@@ -166,7 +166,7 @@ static pdk_status build(struct compiler *compiler, uint32_t at, uint32_t out, ui
     case REGEX_EMPTY: *ret_at = out; return PDK_OK;
     case REGEX_CLASS:
         return add_op(
-            compiler, (struct regex_op){.kind = OP_CLASS, .out = out, .what = node->class_number}, ret_at);
+            compiler, (struct regex_op){.kind = REGEX_OP_CLASS, .out = out, .what = node->class_number}, ret_at);
     case REGEX_SEQUENCE: return build_sequence(compiler, node->first, out, ret_at);
     case REGEX_EITHER: return build_either(compiler, node->first, out, ret_at);
     case REGEX_REPEAT: return build_repeat(compiler, node, out, ret_at);
@@ -180,10 +180,10 @@ static pdk_status build(struct compiler *compiler, uint32_t at, uint32_t out, ui
 static pdk_status build_any(struct compiler *compiler, uint32_t out, uint32_t *ret_at)
 {
     uint32_t body = 0;
-    pdk_status status = add_op(compiler, (struct regex_op){.kind = OP_SPLIT, .out = out, .other = out}, ret_at);
+    pdk_status status = add_op(compiler, (struct regex_op){.kind = REGEX_OP_SPLIT, .out = out, .other = out}, ret_at);
     if (status == PDK_OK)
         status = add_op(compiler,
-            (struct regex_op){.kind = OP_CLASS, .out = *ret_at, .what = compiler->program->class_count - 1}, &body);
+            (struct regex_op){.kind = REGEX_OP_CLASS, .out = *ret_at, .what = compiler->program->class_count - 1}, &body);
     if (status == PDK_OK)
         compiler->program->ops[*ret_at].other = body;
     return status;
@@ -192,7 +192,7 @@ static pdk_status build_any(struct compiler *compiler, uint32_t out, uint32_t *r
 static pdk_status build_program(struct compiler *compiler, uint32_t node)
 {
     struct regex_program *program = compiler->program;
-    pdk_status status = add_op(compiler, (struct regex_op){.kind = OP_MATCH}, &program->match);
+    pdk_status status = add_op(compiler, (struct regex_op){.kind = REGEX_OP_MATCH}, &program->match);
     uint32_t at = program->match;
     program->rest = REGULAR_NONE;
     if (status == PDK_OK && compiler->scope.any_after) {

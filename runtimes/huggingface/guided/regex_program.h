@@ -8,7 +8,7 @@
 
 #include "runtimes/huggingface/guided/regex_tree.h"
 
-enum regex_op_kind { OP_CLASS, OP_SPLIT, OP_AHEAD, OP_BEHIND, OP_MATCH };
+enum regex_op_kind { REGEX_OP_CLASS, REGEX_OP_SPLIT, REGEX_OP_AHEAD, REGEX_OP_BEHIND, REGEX_OP_MATCH };
 enum { REGEX_OPS_MAX = 200000, REGEX_LOOKS_MAX = 64 };
 
 struct regex_op {

@@ -261,8 +261,10 @@ static bool take_number(struct regex_reader *reader, uint32_t *ret_number)
     uint64_t number = 0;
     for (; reader->at != reader->end && *reader->at >= '0' && *reader->at <= '9'; reader->at++)
         number = number > GRAMMAR_UNBOUNDED ? number : number * 10 + (uint64_t)(*reader->at - '0');
+    if (reader->at == start)
+        return false;
     *ret_number = number > GRAMMAR_UNBOUNDED ? GRAMMAR_UNBOUNDED : (uint32_t)number;
-    return reader->at != start;
+    return true;
 }
 
 /* {3}, {3,}, {3,5}, {,5}; anything else after a brace is plain text and nothing is taken. */

@@ -234,23 +234,23 @@ static void close_thread(struct subset *subset, struct thread thread)
     const struct regex_op *op = &subset->program->ops[thread.op];
     const struct regular *look;
     switch ((enum regex_op_kind)op->kind) {
-    case OP_CLASS: keep(subset, thread); return;
-    case OP_MATCH: keep(subset, thread); return;
-    case OP_SPLIT:
+    case REGEX_OP_CLASS: keep(subset, thread); return;
+    case REGEX_OP_MATCH: keep(subset, thread); return;
+    case REGEX_OP_SPLIT:
         if (thread.op == subset->program->rest && thread.duties == 0)
             subset->all = true;
         push(subset, (struct thread){op->out, thread.duties});
         if (op->other != op->out)
             push(subset, (struct thread){op->other, thread.duties});
         return;
-    case OP_BEHIND: {
+    case REGEX_OP_BEHIND: {
         uint32_t state = subset->behind[subset->behind_of[op->what]];
         look = subset->program->looks[op->what];
         if (state != REGULAR_NONE && look->states[state].accepts)
             push(subset, (struct thread){op->out, thread.duties});
         return;
     }
-    case OP_AHEAD:
+    case REGEX_OP_AHEAD:
         look = subset->program->looks[op->what];
         if (look->count == 0)
             return;
@@ -389,7 +389,7 @@ static void collect_steps(struct subset *subset, struct state_key key)
     for (uint32_t i = 0; i < key.threads && subset->status == PDK_OK; i++) {
         struct thread thread = key_thread(subset, &key, i);
         const struct regex_op *op = &subset->program->ops[thread.op];
-        if (op->kind != OP_CLASS)
+        if (op->kind != REGEX_OP_CLASS)
             continue;
         uint32_t count;
         const uint32_t *symbols = regex_symbols_of(&subset->symbols, op->what, &count);

@@ -134,6 +134,7 @@ struct architecture {
     int32_t rope_order;       /* PDK_ROPE_… in safetensors */
     int32_t gguf_rope_order;  /* and in GGUF, whose converter may have reordered rows */
     double local_theta;       /* of layers that have a window, which turn by a rope of their own; 0: as the others */
+    bool gguf_unrounded;      /* yarn's bounds are real numbers, which GGUF does not say */
     const struct expert_rules *experts; /* NULL: the family has none */
 };
 

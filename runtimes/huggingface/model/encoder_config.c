@@ -52,13 +52,15 @@ static pdk_status take_padding_off(struct model_config *config, pdk_error *err)
 /* Every so many-th layer sees all, the first one on, where layer_types does not say. */
 static pdk_status read_neighbourhood(struct config_reader *reader, struct model_config *config, pdk_error *err)
 {
-    static const struct config_field width_field = {"local_attention", NULL, 0, 1 << 28};
+    static const struct config_field width_field = {"local_attention", NULL, 1, 1 << 28};
     static const struct config_field every_field = {"global_attn_every_n_layers", NULL, 1, MODEL_LAYERS_MAX};
-    uint32_t width = 0, every = 1;
+    uint32_t width = 128, every = 3; /* what the first release had */
+    if (config->row->local_theta == 0)
+        return PDK_OK;
     pdk_status status = config_uint(reader, &width_field, &width, NULL, err);
     if (status == PDK_OK)
         status = config_uint(reader, &every_field, &every, NULL, err);
-    if (status != PDK_OK || width == 0)
+    if (status != PDK_OK)
         return status;
     config->window = width / 2 + 1; /* half of it to each side, and the token itself */
     for (uint32_t i = 0; i < config->layers; i++)

@@ -8,6 +8,7 @@
 #include "core/base/error.h"
 #include "core/base/siphash.h"
 #include "runtimes/huggingface/model/generation_config.h"
+#include "runtimes/huggingface/model/quantised.h"
 #include "runtimes/huggingface/model/rope.h"
 
 #include <inttypes.h>
@@ -144,6 +145,7 @@ static void fill_facts(struct model *model, const struct model_request *request)
     facts->kv_heads = config->kv_heads;
     facts->head_dim = config->head_dim;
     facts->hidden = config->hidden;
+    facts->quantisation = quantisation_name(config->quantisation.method);
     facts->use = config->use;
     facts->encoder = config->row->encoder;
     facts->types = config->types;
@@ -192,6 +194,10 @@ static pdk_status load(struct model *model, const struct model_request *request,
         status = read_config(model, request, err);
     if (status == PDK_OK)
         status = require_ops(model->ops, &model->config, err);
+    if (status != PDK_OK)
+        return status;
+    status = quantised_bind(
+        &model->source.tensors, &model->config.quantisation, request->note, request->progress_context, err);
     if (status != PDK_OK)
         return status;
     hash_content(model);

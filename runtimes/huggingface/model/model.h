@@ -25,10 +25,11 @@ struct model_facts {
     int64_t bos_id, pad_id;          /* -1: none */
     uint32_t eos_ids[MODEL_EOS_MAX]; /* config.json's and generation_config.json's, "the" one first */
     uint32_t eos_count;
-    int32_t weight_type;   /* PDK_TYPE_… of most weights */
-    uint64_t weight_bytes; /* packed */
-    uint64_t content_hash; /* of configuration, tensor names, shapes and sampled data; for the fingerprint */
-    pdk_sampling defaults; /* generation_config.json's */
+    int32_t weight_type;      /* PDK_TYPE_… of most weights */
+    const char *quantisation; /* config.json's method ("awq"); NULL: none */
+    uint64_t weight_bytes;    /* packed */
+    uint64_t content_hash;    /* of configuration, tensor names, shapes and sampled data; for the fingerprint */
+    pdk_sampling defaults;    /* generation_config.json's */
 };
 
 /* What the caller wants a model for; by its class a model knows that itself. */

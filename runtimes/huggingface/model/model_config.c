@@ -106,16 +106,9 @@ static pdk_status find_row(
     return PDK_OK;
 }
 
-static pdk_status refuse_quantised(struct config_reader *reader, pdk_error *err)
+static pdk_status read_quantisation(struct config_reader *reader, struct model_config *config, pdk_error *err)
 {
-    const struct json *quantised = config_find(reader, "quantization_config");
-    if (quantised == NULL)
-        return PDK_OK;
-    const char *method = "unnamed";
-    json_string(json_get(quantised, "quant_method"), &method);
-    return pdk_error_value(err, PDK_UNSUPPORTED, "quantization_config", method,
-        "weights quantised by '%s' are not read; known are float32, float16 and bfloat16 safetensors, and GGUF",
-        printable(method).text);
+    return quantisation_read(reader, &config->quantisation, err);
 }
 
 static pdk_status read_uints(struct config_reader *reader, struct model_config *config, pdk_error *err)
@@ -390,12 +383,10 @@ static const char *inner_prefix(const struct model_config *config)
 pdk_status model_config_read(struct config_reader *reader, struct model_config *ret_config, pdk_error *err)
 {
     struct model_config config = {.from_gguf = reader->gguf != NULL};
-    static pdk_status (*const steps[])(struct config_reader *, struct model_config *, pdk_error *) = {read_uints,
-        derive_heads, read_reals, read_flags, read_activation, experts_config_read, layer_kinds_read, read_ids,
-        encoder_config_read};
+    static pdk_status (*const steps[])(struct config_reader *, struct model_config *, pdk_error *) = {read_quantisation,
+        read_uints, derive_heads, read_reals, read_flags, read_activation, experts_config_read, layer_kinds_read,
+        read_ids, encoder_config_read};
     pdk_status status = find_row(reader, &config.row, &config.use, err);
-    if (status == PDK_OK)
-        status = refuse_quantised(reader, err);
     if (status == PDK_OK) {
         config.prefix = config.row->prefix != NULL ? config.row->prefix : inner_prefix(&config);
         config.position_offset = config.row->position_offset;

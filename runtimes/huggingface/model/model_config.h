@@ -6,6 +6,7 @@
 #include "runtimes/huggingface/model/config_reader.h"
 #include "runtimes/huggingface/model/experts_config.h"
 #include "runtimes/huggingface/model/latent_config.h"
+#include "runtimes/huggingface/model/quantisation.h"
 
 enum { MODEL_LAYERS_MAX = 1024, MODEL_STOPS_MAX = 64, ROPE_FACTORS_MAX = 512 };
 
@@ -58,7 +59,8 @@ struct model_config {
     int32_t rope_order;
     struct rope_config rope;
     struct rope_config local_rope; /* of layers with a window, where the row has a local_theta */
-    int64_t bos_id, pad_id;        /* -1: none */
+    struct quantisation quantisation;
+    int64_t bos_id, pad_id; /* -1: none */
     uint32_t eos_ids[MODEL_STOPS_MAX];
     uint32_t eos_count;
 };

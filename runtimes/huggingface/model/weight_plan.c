@@ -68,6 +68,9 @@ static void shape_text(uint32_t rank, const uint64_t *sizes, char *text, size_t 
 static struct tensor *look_for(const struct planner *p, enum role role, const char *ending, char name[NAME_BYTES])
 {
     const char *pattern = p->names[role];
+    name[0] = '\0';
+    if (pattern == NULL) /* a table of names of a format need not have every role */
+        return NULL;
     make_name(p, &pattern, ending, name);
     struct tensor *tensor = look_for_one(p, name);
     while (tensor == NULL && *pattern != '\0') {

@@ -9,6 +9,7 @@
 #include "runtimes/huggingface/model/gguf_tokens.h"
 #include "runtimes/huggingface/model/mapping.h"
 #include "runtimes/huggingface/model/numbers.h"
+#include "runtimes/huggingface/model/quantised.h"
 #include "runtimes/huggingface/model/rope.h"
 
 #include <inttypes.h>
@@ -26,8 +27,10 @@ static size_t row_bytes(const struct tensor *tensor, uint32_t columns)
 static pdk_string part_bytes(const struct planned_weight *weight, uint32_t i)
 {
     const struct tensor *tensor = weight->parts[i].tensor;
-    uint64_t first, bytes;
-    if (weight->parts[i].gather.kind != GATHER_NONE) {
+    uint64_t first = 0, bytes = tensor->bytes;
+    if (tensor->quantised != NULL) {
+        /* Its codes may lie in any order. */
+    } else if (weight->parts[i].gather.kind != GATHER_NONE) {
         gather_extent(
             tensor, &weight->parts[i].gather, weight->parts[i].rows, weight->parts[i].columns, &first, &bytes);
     } else {
@@ -49,10 +52,14 @@ static int32_t part_type(const struct planned_weight *weight, uint32_t i)
 static void make_matrices(const struct planned_weight *weight, pdk_matrix matrices[PLAN_PARTS_MAX])
 {
     for (uint32_t i = 0; i < weight->part_count; i++) {
-        matrices[i] = (pdk_matrix){.type = part_type(weight, i),
-            .rows = weight->parts[i].rows,
-            .columns = weight->parts[i].columns,
-            .data = part_bytes(weight, i).data};
+        const struct tensor *tensor = weight->parts[i].tensor;
+        if (tensor->quantised != NULL)
+            matrices[i] = quantised_shape(tensor, weight->parts[i].rows);
+        else
+            matrices[i] = (pdk_matrix){.type = part_type(weight, i),
+                .rows = weight->parts[i].rows,
+                .columns = weight->parts[i].columns,
+                .data = part_bytes(weight, i).data};
     }
 }
 
@@ -104,7 +111,7 @@ static pdk_status convert(const struct model *model, const struct planned_weight
 {
     size_t total = 0, bytes[PLAN_PARTS_MAX] = {0};
     for (uint32_t i = 0; i < weight->part_count; i++) {
-        if (!wants_copy(weight, i, &matrices[i]))
+        if (weight->parts[i].tensor->quantised != NULL || !wants_copy(weight, i, &matrices[i]))
             continue;
         size_t row =
             matrices[i].columns / number_block(matrices[i].type) * (size_t)number_block_bytes(matrices[i].type);
@@ -122,8 +129,8 @@ static pdk_status convert(const struct model *model, const struct planned_weight
             continue;
         pdk_status status = PDK_OK;
         if (weight->parts[i].gather.kind != GATHER_NONE)
-            status = gather_rows(weight->parts[i].tensor, &weight->parts[i].gather, matrices[i].rows,
-                matrices[i].columns, matrices[i].type, to, err);
+            status = gather_rows(
+                weight->parts[i].tensor, &weight->parts[i].gather, matrices[i].rows, matrices[i].columns, to, err);
         else
             layout_copy(weight->parts[i].layout, &model->config, matrices[i].data, matrices[i].rows,
                 matrices[i].columns / number_block(matrices[i].type), number_block_bytes(matrices[i].type), to);
@@ -137,11 +144,18 @@ static pdk_status convert(const struct model *model, const struct planned_weight
 static pdk_status load_weight(struct model *model, const struct planned_weight *weight, pdk_error *err)
 {
     pdk_matrix matrices[PLAN_PARTS_MAX];
+    void *unpacked[PLAN_PARTS_MAX] = {NULL};
     make_matrices(weight, matrices);
     PDK_AUTO_FREE void *buffer = NULL;
     pdk_status status = convert(model, weight, matrices, &buffer, err);
+    for (uint32_t i = 0; i < weight->part_count && status == PDK_OK; i++)
+        if (weight->parts[i].tensor->quantised != NULL)
+            status = quantised_unpack(weight->parts[i].tensor, (uint32_t)weight->parts[i].first_row,
+                weight->parts[i].rows, &matrices[i], &unpacked[i], err);
     if (status == PDK_OK)
         status = model->ops->weight_load(model->compute, matrices, weight->part_count, weight->use, weight->slot, err);
+    for (uint32_t i = 0; i < weight->part_count; i++)
+        free(unpacked[i]);
     const struct tensor *first = weight->parts[0].tensor;
     if (status != PDK_OK)
         return pdk_error_wrap(
