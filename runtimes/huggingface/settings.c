@@ -213,7 +213,7 @@ static pdk_status read_purpose(struct settings *settings, pdk_error *err)
 }
 
 /* What shapes the answers in the host's protocols. */
-static pdk_status read_api(struct settings *settings, pdk_error *err)
+static pdk_status read_api(struct settings *settings, const pdk_model_spec *spec, pdk_error *err)
 {
     static const struct {
         const char *name;
@@ -234,6 +234,8 @@ static pdk_status read_api(struct settings *settings, pdk_error *err)
     const struct options *options = settings->options;
     for (size_t i = 0; i < sizeof flags / sizeof flags[0]; i++)
         settings->api_flags |= options_flag(options, flags[i].name) ? flags[i].flag : 0;
+    const char *store = environment(spec, "VLLM_ENABLE_RESPONSES_API_STORE");
+    settings->api_flags |= store != NULL && strcmp(store, "1") == 0 ? PDK_API_STORE : 0;
     const char *mode = options_text(options, "fingerprint-mode");
     for (size_t i = 0; i < sizeof modes / sizeof modes[0]; i++)
         if (strcmp(mode, modes[i]) == 0)
@@ -262,7 +264,7 @@ pdk_status settings_read(struct settings *settings, const pdk_model_spec *spec, 
     read_logprobs(settings);
     status = read_purpose(settings, err);
     if (status == PDK_OK)
-        status = read_api(settings, err);
+        status = read_api(settings, spec, err);
     if (status == PDK_OK)
         status = read_kv_type(settings, err);
     if (status == PDK_OK)
