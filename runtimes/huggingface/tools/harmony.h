@@ -45,7 +45,7 @@ struct harmony_reader {
 
 void harmony_reader_init(struct harmony_reader *reader, const struct harmony_parser *parser, struct deltas *out);
 void harmony_reader_done(struct harmony_reader *reader);
-void harmony_reader_read(struct harmony_reader *reader);
+bool harmony_reader_read(struct harmony_reader *reader); /* as reasoning_reader_read */
 
 /* Writes a conversation: `variables` as a chat template gets them. PDK_INVALID: reasoning_effort none, or a message
  * that has no place in it. `now`: Unix seconds. `output` is zeroed before. */

@@ -156,10 +156,15 @@ static bool read_message(struct harmony_reader *reader)
     return true;
 }
 
-void harmony_reader_read(struct harmony_reader *reader)
+bool harmony_reader_read(struct harmony_reader *reader)
 {
     bool goes_on = true;
-    while (goes_on && !reader->window.text.failed)
+    while (goes_on && !reader->window.text.failed) {
+        bool reasons = reader->in_message && reader->kind == PDK_DELTA_REASONING;
+        if (reasons && reader->content != NULL && reader->content->length > 0)
+            return true;
         goes_on = reader->in_message ? read_message(reader) : read_header(reader);
+    }
     reader->settled = reader->window.base + reader->window.cursor;
+    return false;
 }

@@ -165,12 +165,12 @@ static void keep_end(struct reader *reader, uint64_t end)
 
 static void read(struct reader *reader, bool final)
 {
-    if (reader->is_harmony)
-        harmony_reader_read(&reader->harmony);
-    else
-        reasoning_reader_read(&reader->reasoning);
-    if (!reader->is_harmony || reader->harmony.content != NULL)
-        pass_content(reader, final);
+    bool passes = !reader->is_harmony || reader->harmony.content != NULL, more = true;
+    while (more) {
+        more = reader->is_harmony ? harmony_reader_read(&reader->harmony) : reasoning_reader_read(&reader->reasoning);
+        if (passes)
+            pass_content(reader, final && !more);
+    }
 }
 
 void reader_add(struct reader *reader, const char *text, size_t length, bool special)

@@ -280,10 +280,12 @@ static bool read_closed(struct reasoning_reader *reader)
     return more;
 }
 
-void reasoning_reader_read(struct reasoning_reader *reader)
+bool reasoning_reader_read(struct reasoning_reader *reader)
 {
     bool goes_on = true;
     while (goes_on && !reader->window.text.failed) {
+        if (reader->place == PLACE_OPENING && reader->content->length > 0)
+            return true;
         switch (reader->place) {
         case PLACE_OUTSIDE: goes_on = read_outside(reader); break;
         case PLACE_BEGIN: goes_on = read_begin(reader); break;
@@ -296,4 +298,5 @@ void reasoning_reader_read(struct reasoning_reader *reader)
         }
     }
     reader->settled = offset(&reader->window);
+    return false;
 }

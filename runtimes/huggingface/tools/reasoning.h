@@ -75,5 +75,6 @@ struct reasoning_reader {
 void reasoning_reader_init(struct reasoning_reader *reader, const struct reasoning_parser *parser,
     enum reasoning_start start, struct deltas *out, struct buffer *content, bool keep_special);
 void reasoning_reader_done(struct reasoning_reader *reader);
-/* Reads on in `window`, to which text was added. */
-void reasoning_reader_read(struct reasoning_reader *reader);
+/* Reads on in `window`, to which text was added. True: reasoning comes next, and `content` has to go out before it;
+ * then call again. */
+bool reasoning_reader_read(struct reasoning_reader *reader);

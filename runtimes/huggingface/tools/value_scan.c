@@ -224,6 +224,9 @@ static bool is_number(const char *text, bool loose, bool *ret_integer)
     }
     if (digits + fraction == 0)
         return false;
+    /* Python has zeros before a fraction, and before zero. */
+    if (digits > 1 && *ret_integer && *at == '\0' && *(at - digits) == '0')
+        return strspn(at - digits, "0") == digits;
     if (*at == 'e' || *at == 'E') {
         at += 1 + (at[1] == '-' || at[1] == '+');
         size_t power = strspn(at, "0123456789");
@@ -260,8 +263,10 @@ static enum value_end end_word(struct value_scan *scan, struct buffer *out)
         buffer_puts(out, name);
     else if (!integer)
         put_double(out, strtod(scan->word, NULL));
+    else if (strspn(scan->word, "+-0") == scan->word_length)
+        buffer_puts(out, "0");
     else
-        buffer_puts(out, strcmp(scan->word, "-0") == 0 ? "0" : scan->word + (scan->word[0] == '+'));
+        buffer_puts(out, scan->word + (scan->word[0] == '+'));
     return closed(scan);
 }
 
