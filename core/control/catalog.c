@@ -233,6 +233,26 @@ static int by_age(const void *a, const void *b)
     return strcmp(x->key, y->key);
 }
 
+/* Cuts a service's threads to what its environment says. */
+static void bind_service(const struct machine *machine, struct catalog_service *service)
+{
+    struct binding *binding = &service->binding;
+    pdk_status status = binding_read(&service->plan->environment, binding, &service->refused);
+    if (status == PDK_OK && binding->bound) {
+        CPU_AND(&binding->cpus, &binding->cpus, &machine->allowed);
+        uint32_t count = (uint32_t)CPU_COUNT(&binding->cpus);
+        if (count == 0)
+            pdk_error_set(&service->refused, PDK_INVALID, "VLLM_CPU_OMP_THREADS_BIND",
+                "VLLM_CPU_OMP_THREADS_BIND names no processor that is there for paddockd");
+        else if (binding->threads == 0 || count < binding->threads)
+            binding->threads = count;
+    }
+    if (service->refused.status != PDK_OK)
+        service->reason = REASON_SPEC;
+    else if (binding->threads != 0 && binding->threads < service->threads)
+        service->threads = binding->threads;
+}
+
 static pdk_status share_machine(struct catalog *catalog, pdk_error *err)
 {
     PDK_AUTO_FREE struct admission *rows = calloc(catalog->count + 1, sizeof *rows);
@@ -251,6 +271,7 @@ static pdk_status share_machine(struct catalog *catalog, pdk_error *err)
             service->refused = rows[i].refused;
             service->reason = REASON_SPEC;
         } else if (rows[i].plan != NULL) {
+            bind_service(&machine, service);
             write_load(service);
         }
     }

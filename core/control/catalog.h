@@ -2,6 +2,7 @@
  * whoever starts or reloads, never by the control thread, which must not wait for a disk; immutable from then on. */
 #pragma once
 
+#include "core/control/binding.h"
 #include "core/control/control.h"
 #include "core/control/revisions.h"
 #include "core/spec/plan.h"
@@ -17,6 +18,7 @@ struct catalog_service {
     struct buffer plugin;      /* absolute path of the runtime's file */
     struct buffer load;        /* payload of the load frame */
     uint32_t threads;
+    struct binding binding;
     uint64_t memory_bytes;
     uint32_t revision;
     uint64_t generation;

@@ -53,8 +53,10 @@ struct machine machine_read(void)
 {
     struct machine machine = {.cpus = 1, .memory_bytes = UINT64_C(1) << 30};
     cpu_set_t set;
-    if (sched_getaffinity(0, sizeof set, &set) == 0 && CPU_COUNT(&set) > 0)
+    if (sched_getaffinity(0, sizeof set, &set) == 0 && CPU_COUNT(&set) > 0) {
         machine.cpus = (uint32_t)CPU_COUNT(&set);
+        machine.allowed = set;
+    }
     struct sysinfo info;
     if (sysinfo(&info) == 0)
         machine.memory_bytes = (uint64_t)info.totalram * info.mem_unit;

@@ -23,9 +23,12 @@
 enum { WORKER_FD = 3, ENVIRONMENT_MAX = 8, LOG_LINES_A_SECOND = 10 };
 
 /* Between fork and exec: async-signal-safe calls only. */
-static _Noreturn void become_worker(
-    char *const *arguments, char *const *environment, int socket_fd, int log_fd, pid_t parent)
+static _Noreturn void become_worker(char *const *arguments, char *const *environment, const struct binding *binding,
+    int socket_fd, int log_fd, pid_t parent)
 {
+    if (binding->bound)
+        sched_setaffinity(0, sizeof binding->cpus, &binding->cpus);
+
     int nothing = open("/dev/null", O_RDONLY);
     sigset_t none;
     sigemptyset(&none);
@@ -48,16 +51,29 @@ static _Noreturn void become_worker(
     _exit(127);
 }
 
-/* What a worker may see of the daemon's environment. */
-static bool make_environment(struct text_list *environment)
+/* "NAME=value" of what the document sets, or NULL. */
+static const char *set_by_document(const struct text_list *environment, const char *name)
+{
+    size_t length = strlen(name);
+    for (size_t i = environment->count; i > 0; i--)
+        if (strncmp(environment->items[i - 1], name, length) == 0 && environment->items[i - 1][length] == '=')
+            return environment->items[i - 1];
+    return NULL;
+}
+
+/* What a worker's process gets: these of the document's, or else of the daemon's. The rest of the document's
+ * environment is for the runtime alone, and goes with the load. */
+static bool make_environment(const struct plan *plan, struct text_list *environment)
 {
     static const char *const passed[] = {
         "PADDOCK_COMPUTE", "PADDOCK_ISA", "ASAN_OPTIONS", "UBSAN_OPTIONS", "LSAN_OPTIONS"};
     bool good = text_list_add(environment, "OPENBLAS_NUM_THREADS=1") && text_list_add(environment, "LC_ALL=C.UTF-8");
     for (size_t i = 0; good && i < sizeof passed / sizeof passed[0]; i++) {
-        const char *value = getenv(passed[i]);
+        const char *value = getenv(passed[i]), *own = i < 2 ? set_by_document(&plan->environment, passed[i]) : NULL;
         char text[512];
-        if (value != NULL && (size_t)snprintf(text, sizeof text, "%s=%s", passed[i], value) < sizeof text)
+        if (own != NULL)
+            good = text_list_add(environment, own);
+        else if (value != NULL && (size_t)snprintf(text, sizeof text, "%s=%s", passed[i], value) < sizeof text)
             good = text_list_add(environment, text);
     }
     return good && text_list_add(environment, "") /* room for the NULL */;
@@ -97,7 +113,8 @@ static pdk_status start_process(
 {
     PDK_CLEANUP(text_list_done) struct text_list arguments = {0};
     PDK_CLEANUP(text_list_done) struct text_list environment = {0};
-    if (!make_arguments(&control->config, replica->service->desired, &arguments) || !make_environment(&environment))
+    const struct catalog_service *service = replica->service->desired;
+    if (!make_arguments(&control->config, service, &arguments) || !make_environment(service->plan, &environment))
         return pdk_error_set(err, PDK_NO_MEMORY, "worker", "no memory to start a worker");
     char *const *argument_vector = as_vector(&arguments), *const *environment_vector = as_vector(&environment);
     pid_t parent = getpid();
@@ -105,7 +122,7 @@ static pdk_status start_process(
     if (pid < 0)
         return pdk_error_errno(err, errno, "worker", "cannot start a worker");
     if (pid == 0)
-        become_worker(argument_vector, environment_vector, socket_fd, log_fd, parent);
+        become_worker(argument_vector, environment_vector, &service->binding, socket_fd, log_fd, parent);
     int pid_fd = pidfd_open(pid, 0);
     if (pid_fd < 0) {
         int number = errno;

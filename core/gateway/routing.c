@@ -218,7 +218,7 @@ static pdk_status lacks_extension(uint32_t extension, pdk_error *err)
         uint32_t extension;
         const char *what;
     } words[] = {{READY_GENERATE, "text generation"}, {READY_TOKENIZE, "tokenizing"},
-        {READY_INFER, "inference on tensors"}, {READY_EMBED, "Embeddings API"}, {READY_SCORE, "Score API"}};
+        {READY_INFER, "inference on tensors"}, {READY_POOL, "Embeddings API"}};
     for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
         if ((extension & words[i].extension) != 0)
             return pdk_error_set(err, PDK_UNSUPPORTED, NULL, "The model does not support %s", words[i].what);

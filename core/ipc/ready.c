@@ -20,8 +20,7 @@ static const struct {
     {"generate", READY_GENERATE},
     {"tokenize", READY_TOKENIZE},
     {"infer", READY_INFER},
-    {"embed", READY_EMBED},
-    {"score", READY_SCORE},
+    {"pool", READY_POOL},
 };
 
 /* The sampling defaults by type; one list for reading and writing. */
@@ -53,6 +52,19 @@ static const struct default_field narrows[] = {
     {"prompt_logprobs", PDK_HAS_PROMPT_LOGPROBS, offsetof(pdk_sampling, prompt_logprobs)},
 };
 
+static const struct {
+    const char *name;
+    size_t offset;
+} switches[] = {
+    {"has_tokenizer", offsetof(struct ready_info, has_tokenizer)},
+    {"has_template", offsetof(struct ready_info, has_template)},
+    {"auto_tools", offsetof(struct ready_info, auto_tools)},
+    {"forced_tools", offsetof(struct ready_info, forced_tools)},
+    {"parses_reasoning", offsetof(struct ready_info, parses_reasoning)},
+    {"scores_pairs_by_cosine", offsetof(struct ready_info, scores_pairs_by_cosine)},
+    {"matryoshka", offsetof(struct ready_info, matryoshka)},
+};
+
 #define COUNT(table) (sizeof(table) / sizeof(table)[0])
 
 struct ready_info *ready_info_free(struct ready_info *info)
@@ -61,7 +73,12 @@ struct ready_info *ready_info_free(struct ready_info *info)
         return NULL;
     for (size_t i = 0; i < READY_NAMES_MAX; i++)
         free(info->names[i]);
+    for (size_t i = 0; info->class_labels != NULL && i < info->class_count; i++)
+        free(info->class_labels[i]);
+    free(info->class_labels);
     free(info->root);
+    free(info->fingerprint_text);
+    free(info->response_role);
     free(info->fingerprint);
     free(info->runtime);
     free(info->sandbox);
@@ -157,20 +174,44 @@ static void read_names(struct reading *reading, struct ready_info *info)
     }
 }
 
-static void read_eos(struct reading *reading, struct ready_info *info)
+static void read_ids(struct reading *reading, const char *field, uint32_t most, uint32_t *ret_ids, uint32_t *ret_count)
 {
-    const struct json *list = json_get(reading->payload, "eos_ids");
+    const struct json *list = json_get(reading->payload, field);
     if (list == NULL)
         return;
-    if (list->type != JSON_ARRAY || list->count > READY_EOS_MAX) {
-        wrong(reading, "eos_ids", list, "a list of at most 64 ids");
+    if (list->type != JSON_ARRAY || list->count > most) {
+        wrong(reading, field, list, "a list of at most 64 numbers");
         return;
     }
     for (const struct json *item = list->child; item != NULL; item = item->next) {
         uint64_t id = 0;
         if (!json_uint64(item, &id) || id > UINT32_MAX)
-            wrong(reading, "eos_ids", item, "an id");
-        info->eos_ids[info->eos_count++] = (uint32_t)id;
+            wrong(reading, field, item, "an integer of 0 to 4294967295");
+        ret_ids[(*ret_count)++] = (uint32_t)id;
+    }
+}
+
+static void read_labels(struct reading *reading, struct ready_info *info)
+{
+    const struct json *list = json_get(reading->payload, "class_labels");
+    if (list == NULL)
+        return;
+    if (list->type != JSON_ARRAY || list->count != info->class_count || list->count > READY_CLASSES_MAX) {
+        wrong(reading, "class_labels", list, "a list of class_count names, at most 4096");
+        return;
+    }
+    info->class_labels = calloc(list->count + 1u, sizeof *info->class_labels);
+    if (info->class_labels == NULL) {
+        if (reading->status == PDK_OK)
+            reading->status = pdk_error_set(reading->err, PDK_NO_MEMORY, "class_labels", "ready: no memory");
+        return;
+    }
+    uint32_t at = 0;
+    for (const struct json *item = list->child; item != NULL; item = item->next) {
+        const char *name = "";
+        if (!json_string(item, &name) || item->length > STRING_MAX)
+            wrong(reading, "class_labels", item, "a name");
+        info->class_labels[at++] = copy(reading, "class_labels", name);
     }
 }
 
@@ -216,13 +257,23 @@ pdk_status ready_info_read(const struct json *payload, struct ready_info **ret_i
     info->defaults.n = 1;
     read_extensions(&reading, info);
     read_names(&reading, info);
-    read_eos(&reading, info);
+    read_ids(&reading, "eos_ids", READY_EOS_MAX, info->eos_ids, &info->eos_count);
     read_u32(&reading, "vocabulary_size", &info->vocabulary_size);
     read_u32(&reading, "max_model_len", &info->max_model_len);
     read_u32(&reading, "max_logprobs", &info->max_logprobs);
     read_u64(&reading, "memory_bytes", &info->memory_bytes);
-    read_bool(&reading, "has_tokenizer", &info->has_tokenizer);
-    read_bool(&reading, "has_template", &info->has_template);
+    for (size_t i = 0; i < COUNT(switches); i++)
+        read_bool(&reading, switches[i].name, (bool *)((char *)info + switches[i].offset));
+    read_u32(&reading, "api_flags", &info->api_flags);
+    read_u32(&reading, "fingerprint_mode", &info->fingerprint_mode);
+    read_u32(&reading, "keep_alive_ms", &info->keep_alive_ms);
+    read_string(&reading, "fingerprint_text", &info->fingerprint_text);
+    read_string(&reading, "response_role", &info->response_role);
+    read_u32(&reading, "pooling_tasks", &info->pooling_tasks);
+    read_u32(&reading, "pooled_size", &info->pooled_size);
+    read_u32(&reading, "class_count", &info->class_count);
+    read_ids(&reading, "dimensions", READY_DIMENSIONS_MAX, info->dimensions, &info->dimension_count);
+    read_labels(&reading, info);
     read_string(&reading, "root", &info->root);
     read_string(&reading, "fingerprint", &info->fingerprint);
     read_string(&reading, "runtime", &info->runtime);
@@ -274,6 +325,15 @@ static void write_uint(struct json_writer *writer, const char *key, uint64_t num
     json_write_uint(writer, number);
 }
 
+static void write_ids(struct json_writer *writer, const char *key, const uint32_t *ids, uint32_t count)
+{
+    json_write_key(writer, key);
+    json_write_array(writer);
+    for (size_t i = 0; i < count; i++)
+        json_write_uint(writer, ids[i]);
+    json_write_end_array(writer);
+}
+
 void ready_info_write(struct buffer *out, const struct ready_info *info)
 {
     struct json_writer writer = {.out = out};
@@ -289,19 +349,31 @@ void ready_info_write(struct buffer *out, const struct ready_info *info)
     for (size_t i = 0; i < info->name_count; i++)
         json_write_text(&writer, info->names[i], strlen(info->names[i]));
     json_write_end_array(&writer);
-    json_write_key(&writer, "eos_ids");
-    json_write_array(&writer);
-    for (size_t i = 0; i < info->eos_count; i++)
-        json_write_uint(&writer, info->eos_ids[i]);
-    json_write_end_array(&writer);
+    write_ids(&writer, "eos_ids", info->eos_ids, info->eos_count);
+    write_ids(&writer, "dimensions", info->dimensions, info->dimension_count);
+    write_uint(&writer, "api_flags", info->api_flags);
+    write_uint(&writer, "fingerprint_mode", info->fingerprint_mode);
+    write_uint(&writer, "keep_alive_ms", info->keep_alive_ms);
+    write_string(&writer, "fingerprint_text", info->fingerprint_text);
+    write_string(&writer, "response_role", info->response_role);
+    write_uint(&writer, "pooling_tasks", info->pooling_tasks);
+    write_uint(&writer, "pooled_size", info->pooled_size);
+    write_uint(&writer, "class_count", info->class_count);
+    if (info->class_labels != NULL) {
+        json_write_key(&writer, "class_labels");
+        json_write_array(&writer);
+        for (size_t i = 0; i < info->class_count; i++)
+            json_write_text(&writer, info->class_labels[i], strlen(info->class_labels[i]));
+        json_write_end_array(&writer);
+    }
     write_uint(&writer, "vocabulary_size", info->vocabulary_size);
     write_uint(&writer, "max_model_len", info->max_model_len);
     write_uint(&writer, "max_logprobs", info->max_logprobs);
     write_uint(&writer, "memory_bytes", info->memory_bytes);
-    json_write_key(&writer, "has_tokenizer");
-    json_write_bool(&writer, info->has_tokenizer);
-    json_write_key(&writer, "has_template");
-    json_write_bool(&writer, info->has_template);
+    for (size_t i = 0; i < COUNT(switches); i++) {
+        json_write_key(&writer, switches[i].name);
+        json_write_bool(&writer, *(const bool *)((const char *)info + switches[i].offset));
+    }
     write_string(&writer, "root", info->root);
     write_string(&writer, "fingerprint", info->fingerprint);
     write_string(&writer, "runtime", info->runtime);

@@ -12,11 +12,10 @@ enum ready_extension {
     READY_GENERATE = 1u << 0,
     READY_TOKENIZE = 1u << 1,
     READY_INFER = 1u << 2,
-    READY_EMBED = 1u << 3,
-    READY_SCORE = 1u << 4
+    READY_POOL = 1u << 3
 };
 
-enum { READY_NAMES_MAX = 64, READY_EOS_MAX = 64 };
+enum { READY_NAMES_MAX = 64, READY_EOS_MAX = 64, READY_CLASSES_MAX = 4096, READY_DIMENSIONS_MAX = 64 };
 
 struct ready_info {
     uint32_t extensions;      /* READY_… */
@@ -26,8 +25,17 @@ struct ready_info {
     uint32_t name_count;      /* at least 1 */
     uint32_t eos_count;
     bool has_tokenizer, has_template;
+    bool auto_tools, forced_tools, parses_reasoning;
+    bool scores_pairs_by_cosine, matryoshka;
+    uint32_t pooling_tasks; /* bit t: PDK_POOL_… t */
+    uint32_t pooled_size, class_count, dimension_count;
+    uint32_t dimensions[READY_DIMENSIONS_MAX];
+    char **class_labels;          /* [class_count], or NULL */
     char *names[READY_NAMES_MAX]; /* served names; the first is shown in answers */
     uint32_t eos_ids[READY_EOS_MAX];
+    uint32_t api_flags; /* PDK_API_… */
+    uint32_t fingerprint_mode, keep_alive_ms;
+    char *fingerprint_text, *response_role; /* "" where there is none */
     char *root;
     char *fingerprint; /* 8 hex digits */
     char *runtime;     /* the plugin's name */

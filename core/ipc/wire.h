@@ -63,32 +63,40 @@ struct wire_pong {
 
 enum { WIRE_NONE = 0x7FFFFFFF }; /* a string's length: there is none (data NULL), where that differs from "" */
 
-/* Runs of numbers: token_ids, stop_token_ids, biases, allowed_token_ids, logprob_token_ids, produced_ids; lengths of
- * messages (role, content, json), stop, bad_words. Strings: adapter, cache_salt, text, tools, documents, template
- * variables, messages, stop, bad_words. */
+/* Runs of numbers: token_ids, stop_token_ids, biases, allowed_token_ids, logprob_token_ids, produced_ids, pair_ids;
+ * lengths of messages (role, content, json), stop, bad_words. Strings: adapter, cache_salt, text, tools, documents,
+ * template variables, template, tool_name, guide, whitespace, pair_text, messages, stop, bad_words. */
 struct wire_request {
     int32_t kind, priority;
-    uint32_t flags, has;
+    uint32_t flags;
+    int32_t tools_mode;
     uint64_t tenant;
     int64_t deadline_ms;
-    double temperature, top_p, min_p, repetition_penalty, frequency_penalty, presence_penalty;
-    int64_t seed, truncate_prompt;
-    int32_t top_k, max_tokens, min_tokens, logprobs, prompt_logprobs;
-    uint32_t n;
-    uint32_t tokens, stop_tokens, biases, allowed_tokens, logprob_tokens, produced;
+    pdk_sampling sampling;
+    int32_t guide_kind;
+    uint32_t guide_flags;
+    pdk_pooling pooling;
+    uint32_t tokens, stop_tokens, biases, allowed_tokens, logprob_tokens, produced, pair_tokens;
     uint32_t messages, stops, bad_words;
     uint32_t adapter, cache_salt, text, tools, documents, template_vars; /* bytes */
-    uint32_t reserved;
+    uint32_t template, tool_name, guide, whitespace, pair_text;          /* bytes */
 };
 
-/* Runs of numbers: token_ids, logprob_counts, wire_logprob, lengths of pieces. Strings: stop_string, text, those of the
- * logprobs, pieces. */
+/* Runs of numbers: token_ids, logprob_counts, wire_logprob, values, wire_delta, lengths of pieces. Strings:
+ * stop_string, text, those of the logprobs, those of the deltas (text, call_id), pieces. */
 struct wire_part {
     uint32_t flags, choice;
     int32_t finish, stop_kind;
-    uint32_t stop_token, prompt_tokens, cached_tokens, completion_tokens;
-    uint32_t tokens, positions, logprobs, pieces;
+    uint32_t stop_token, prompt_tokens, cached_tokens, completion_tokens, reasoning_tokens;
+    uint32_t tokens, positions, logprobs, deltas, pieces;
+    uint32_t value_rows, value_columns;
     uint32_t stop_string, text; /* bytes */
+};
+
+struct wire_delta {
+    int32_t kind;
+    uint32_t call;
+    uint32_t text, call_id; /* bytes */
 };
 
 struct wire_logprob {
@@ -102,13 +110,13 @@ _Static_assert(sizeof(struct wire_header) == 24 && offsetof(struct wire_header, 
                    offsetof(struct wire_header, length) == 16,
     "header");
 _Static_assert(sizeof(struct wire_credit) == 8 && sizeof(struct wire_pong) == 16, "credit, pong");
-_Static_assert(sizeof(struct wire_request) == 184 && offsetof(struct wire_request, tenant) == 16 &&
-                   offsetof(struct wire_request, temperature) == 32 && offsetof(struct wire_request, seed) == 80 &&
-                   offsetof(struct wire_request, top_k) == 96 && offsetof(struct wire_request, tokens) == 120 &&
-                   offsetof(struct wire_request, messages) == 144 && offsetof(struct wire_request, adapter) == 156,
+_Static_assert(sizeof(pdk_sampling) == 128 && sizeof(pdk_pooling) == 20, "sampling, pooling: no padding");
+_Static_assert(sizeof(struct wire_request) == 272 && offsetof(struct wire_request, sampling) == 32 &&
+                   offsetof(struct wire_request, guide_kind) == 160 && offsetof(struct wire_request, tokens) == 188 &&
+                   offsetof(struct wire_request, adapter) == 228,
     "request");
-_Static_assert(sizeof(struct wire_part) == 56 && offsetof(struct wire_part, tokens) == 32 &&
-                   offsetof(struct wire_part, stop_string) == 48,
+_Static_assert(sizeof(struct wire_part) == 72 && offsetof(struct wire_part, tokens) == 36 &&
+                   offsetof(struct wire_part, stop_string) == 64 && sizeof(struct wire_delta) == 16,
     "part");
 _Static_assert(sizeof(struct wire_logprob) == 16 && sizeof(pdk_bias) == 8, "logprob, bias");
 

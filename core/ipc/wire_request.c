@@ -35,23 +35,10 @@ static void put_message_bytes(struct buffer *out, const pdk_request *request)
     }
 }
 
-static void put_sampling(struct wire_request *fixed, const pdk_sampling *sampling)
+static bool narrow_optional(const pdk_string *string, uint32_t *ret_length)
 {
-    fixed->has = sampling->has;
-    fixed->temperature = sampling->temperature;
-    fixed->top_p = sampling->top_p;
-    fixed->min_p = sampling->min_p;
-    fixed->repetition_penalty = sampling->repetition_penalty;
-    fixed->frequency_penalty = sampling->frequency_penalty;
-    fixed->presence_penalty = sampling->presence_penalty;
-    fixed->seed = sampling->seed;
-    fixed->truncate_prompt = sampling->truncate_prompt;
-    fixed->top_k = sampling->top_k;
-    fixed->max_tokens = sampling->max_tokens;
-    fixed->min_tokens = sampling->min_tokens;
-    fixed->logprobs = sampling->logprobs;
-    fixed->prompt_logprobs = sampling->prompt_logprobs;
-    fixed->n = sampling->n;
+    *ret_length = WIRE_NONE;
+    return string->data == NULL || narrow(string->length, ret_length);
 }
 
 /* The fixed part; false when a count or length does not fit its field. */
@@ -63,10 +50,12 @@ static bool fill(struct wire_request *fixed, const pdk_request *request)
         .flags = request->flags,
         .tenant = request->tenant,
         .deadline_ms = request->deadline_ms,
+        .tools_mode = request->tools,
+        .sampling = request->sampling,
+        .guide_kind = request->guide.kind,
+        .guide_flags = request->guide.flags,
+        .pooling = request->pooling,
     };
-    put_sampling(fixed, &request->sampling);
-    if (request->text.data == NULL)
-        fixed->text = WIRE_NONE;
     return narrow(request->token_count, &fixed->tokens) && narrow(request->stop_token_count, &fixed->stop_tokens) &&
            narrow(request->bias_count, &fixed->biases) &&
            narrow(request->allowed_token_count, &fixed->allowed_tokens) &&
@@ -74,7 +63,11 @@ static bool fill(struct wire_request *fixed, const pdk_request *request)
            narrow(request->produced_count, &fixed->produced) && narrow(request->message_count, &fixed->messages) &&
            narrow(request->stop_count, &fixed->stops) && narrow(request->bad_word_count, &fixed->bad_words) &&
            narrow(request->adapter.length, &fixed->adapter) && narrow(request->cache_salt.length, &fixed->cache_salt) &&
-           (request->text.data == NULL || narrow(request->text.length, &fixed->text)) &&
+           narrow_optional(&request->text, &fixed->text) && narrow_optional(&request->pair_text, &fixed->pair_text) &&
+           narrow(request->pair_count, &fixed->pair_tokens) &&
+           narrow(request->template_text.length, &fixed->template) &&
+           narrow(request->tool_name.length, &fixed->tool_name) && narrow(request->guide.text.length, &fixed->guide) &&
+           narrow(request->guide.whitespace.length, &fixed->whitespace) &&
            narrow(request->tools_json.length, &fixed->tools) &&
            narrow(request->documents_json.length, &fixed->documents) &&
            narrow(request->template_vars_json.length, &fixed->template_vars);
@@ -92,6 +85,7 @@ pdk_status wire_request_encode(struct buffer *out, const pdk_request *request, p
         put_numbers(out, request->allowed_token_ids, request->allowed_token_count, 4);
         put_numbers(out, request->logprob_token_ids, request->logprob_token_count, 4);
         put_numbers(out, request->produced_ids, request->produced_count, 4);
+        put_numbers(out, request->pair_ids, request->pair_count, 4);
         put_message_lengths(out, request, &ok);
         put_lengths(out, request->stop, request->stop_count, &ok);
         put_lengths(out, request->bad_words, request->bad_word_count, &ok);
@@ -99,39 +93,16 @@ pdk_status wire_request_encode(struct buffer *out, const pdk_request *request, p
     if (!ok)
         return pdk_error_set(
             err, PDK_TOO_LARGE, "request", "a list or string of the request is over %d long", (int)WIRE_COUNT_MAX);
-    buffer_put(out, request->adapter.data, request->adapter.length);
-    buffer_put(out, request->cache_salt.data, request->cache_salt.length);
-    if (request->text.data != NULL)
-        buffer_put(out, request->text.data, request->text.length);
-    buffer_put(out, request->tools_json.data, request->tools_json.length);
-    buffer_put(out, request->documents_json.data, request->documents_json.length);
-    buffer_put(out, request->template_vars_json.data, request->template_vars_json.length);
+    const pdk_string strings[] = {request->adapter, request->cache_salt, request->text, request->tools_json,
+        request->documents_json, request->template_vars_json, request->template_text, request->tool_name,
+        request->guide.text, request->guide.whitespace, request->pair_text};
+    for (size_t i = 0; i < sizeof strings / sizeof strings[0]; i++)
+        if (strings[i].data != NULL)
+            buffer_put(out, strings[i].data, strings[i].length);
     put_message_bytes(out, request);
     put_strings(out, request->stop, request->stop_count);
     put_strings(out, request->bad_words, request->bad_word_count);
     return PDK_OK;
-}
-
-static pdk_sampling take_sampling(const struct wire_request *fixed)
-{
-    return (pdk_sampling){
-        .size = sizeof(pdk_sampling),
-        .has = fixed->has,
-        .temperature = fixed->temperature,
-        .top_p = fixed->top_p,
-        .min_p = fixed->min_p,
-        .repetition_penalty = fixed->repetition_penalty,
-        .frequency_penalty = fixed->frequency_penalty,
-        .presence_penalty = fixed->presence_penalty,
-        .seed = fixed->seed,
-        .truncate_prompt = fixed->truncate_prompt,
-        .top_k = fixed->top_k,
-        .max_tokens = fixed->max_tokens,
-        .min_tokens = fixed->min_tokens,
-        .logprobs = fixed->logprobs,
-        .prompt_logprobs = fixed->prompt_logprobs,
-        .n = fixed->n,
-    };
 }
 
 /* Where the lists of string lengths begin; they are followed once the memory for the strings is there. */
@@ -149,6 +120,7 @@ static bool take_numbers_of_request(
               take_numbers(in, fixed->allowed_tokens, 1, &request->allowed_token_ids) &&
               take_numbers(in, fixed->logprob_tokens, 1, &request->logprob_token_ids) &&
               take_numbers(in, fixed->produced, 1, &request->produced_ids) &&
+              take_numbers(in, fixed->pair_tokens, 1, &request->pair_ids) &&
               take_numbers(in, fixed->messages, 3, &lengths->messages) &&
               take_numbers(in, fixed->stops, 1, &lengths->stops) &&
               take_numbers(in, fixed->bad_words, 1, &lengths->bad_words);
@@ -161,6 +133,7 @@ static bool take_numbers_of_request(
     request->allowed_token_count = fixed->allowed_tokens;
     request->logprob_token_count = fixed->logprob_tokens;
     request->produced_count = fixed->produced;
+    request->pair_count = fixed->pair_tokens;
     request->message_count = fixed->messages;
     request->stop_count = fixed->stops;
     request->bad_word_count = fixed->bad_words;
@@ -174,7 +147,12 @@ static bool take_strings_of_request(struct span *in, const struct wire_request *
               take_string(in, fixed->cache_salt, &request->cache_salt) &&
               take_optional(in, fixed->text, &request->text) && take_string(in, fixed->tools, &request->tools_json) &&
               take_string(in, fixed->documents, &request->documents_json) &&
-              take_string(in, fixed->template_vars, &request->template_vars_json);
+              take_string(in, fixed->template_vars, &request->template_vars_json) &&
+              take_string(in, fixed->template, &request->template_text) &&
+              take_string(in, fixed->tool_name, &request->tool_name) &&
+              take_string(in, fixed->guide, &request->guide.text) &&
+              take_string(in, fixed->whitespace, &request->guide.whitespace) &&
+              take_optional(in, fixed->pair_text, &request->pair_text);
     for (size_t i = 0; ok && i < fixed->messages; i++)
         ok = take_string(in, lengths->messages[3 * i], &messages[i].role) &&
              take_optional(in, lengths->messages[3 * i + 1], &messages[i].content) &&
@@ -191,7 +169,7 @@ pdk_status wire_request_decode(
 {
     struct span in = span_of(body, length);
     struct wire_request fixed;
-    if (!span_copy(&in, &fixed, sizeof fixed) || fixed.reserved != 0)
+    if (!span_copy(&in, &fixed, sizeof fixed))
         return pdk_error_set(err, PDK_INVALID, "request", "a request of %zu bytes is cut short", length);
     pdk_request request = {
         .size = sizeof request,
@@ -200,8 +178,12 @@ pdk_status wire_request_decode(
         .deadline_ms = fixed.deadline_ms,
         .priority = fixed.priority,
         .flags = fixed.flags,
-        .sampling = take_sampling(&fixed),
+        .tools = fixed.tools_mode,
+        .sampling = fixed.sampling,
+        .guide = {.kind = fixed.guide_kind, .flags = fixed.guide_flags},
+        .pooling = fixed.pooling,
     };
+    request.sampling.size = sizeof request.sampling;
     struct lengths lengths;
     if (!take_numbers_of_request(&in, &fixed, &request, &lengths))
         return pdk_error_set(err, PDK_INVALID, "request", "the lists of a request pass its end (%zu bytes)", length);

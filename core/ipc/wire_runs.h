@@ -54,9 +54,10 @@ static inline void put_strings(struct buffer *out, const pdk_string *strings, si
 static inline bool take_numbers(struct span *in, uint32_t count, size_t each, const uint32_t **ret_numbers)
 {
     const uint8_t *bytes;
-    if (count > WIRE_COUNT_MAX || !span_take(in, count * each * sizeof(uint32_t), &bytes))
+    if (count > WIRE_COUNT_MAX || each > WIRE_COUNT_MAX || count * each > WIRE_COUNT_MAX ||
+        !span_take(in, count * each * sizeof(uint32_t), &bytes))
         return false;
-    *ret_numbers = count != 0 ? (const uint32_t *)(const void *)bytes : NULL;
+    *ret_numbers = count * each != 0 ? (const uint32_t *)(const void *)bytes : NULL;
     return true;
 }
 

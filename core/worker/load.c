@@ -48,12 +48,29 @@ static pdk_status read_names(struct worker *worker, const struct json *root, pdk
 static void describe_model(struct worker *worker, const pdk_model_info *model, const char *name)
 {
     struct ready_info info = {
-        .extensions = (worker->generate != NULL ? READY_GENERATE : 0) | (worker->tokenize != NULL ? READY_TOKENIZE : 0),
+        .extensions = (worker->generate != NULL && model->pooling_only == 0 ? READY_GENERATE : 0) |
+                      (worker->tokenize != NULL ? READY_TOKENIZE : 0) |
+                      (worker->pool != NULL && model->pooling_tasks != 0 ? READY_POOL : 0),
         .vocabulary_size = model->vocabulary_size,
         .max_model_len = model->max_model_len,
         .max_logprobs = model->max_logprobs,
         .has_tokenizer = model->has_tokenizer != 0,
         .has_template = model->has_template != 0,
+        .auto_tools = model->auto_tools != 0,
+        .forced_tools = model->forced_tools != 0,
+        .parses_reasoning = model->parses_reasoning != 0,
+        .scores_pairs_by_cosine = model->scores_pairs_by_cosine != 0,
+        .matryoshka = model->matryoshka != 0,
+        .api_flags = model->api_flags,
+        .fingerprint_mode = (uint32_t)model->fingerprint_mode,
+        .keep_alive_ms =
+            model->keep_alive_s > 0 && model->keep_alive_s < 86400 ? (uint32_t)(1000 * model->keep_alive_s) : 0,
+        .fingerprint_text = (char *)model->fingerprint_text,
+        .response_role = (char *)model->response_role,
+        .pooling_tasks = model->pooling_tasks,
+        .pooled_size = model->pooled_size,
+        .class_count = model->class_count,
+        .class_labels = model->class_count <= READY_CLASSES_MAX ? (char **)model->class_labels : NULL,
         .root = (char *)(model->root != NULL ? model->root : name),
         .fingerprint = (char *)(model->fingerprint != NULL ? model->fingerprint : "00000000"),
         .runtime = (char *)worker->runtime->name,
@@ -67,6 +84,8 @@ static void describe_model(struct worker *worker, const pdk_model_info *model, c
         info.names[info.name_count++] = (char *)name;
     for (uint32_t i = 0; i < model->eos_id_count && i < READY_EOS_MAX; i++)
         info.eos_ids[info.eos_count++] = model->eos_ids[i];
+    for (uint32_t i = 0; i < model->dimension_count && i < READY_DIMENSIONS_MAX; i++)
+        info.dimensions[info.dimension_count++] = model->dimensions[i];
     PDK_CLEANUP(buffer_done) struct buffer text = {0};
     ready_info_write(&text, &info);
     if (text.failed || link_put(&worker->link, WIRE_READY, 0, text.data, text.length, NULL) != PDK_OK)
@@ -78,6 +97,7 @@ static pdk_status find_tables(struct worker *worker, pdk_error *err)
     worker->model = worker->runtime->get_extension(worker->self, PDK_EXT_MODEL);
     worker->generate = worker->runtime->get_extension(worker->self, PDK_EXT_GENERATE);
     worker->tokenize = worker->runtime->get_extension(worker->self, PDK_EXT_TOKENIZE);
+    worker->pool = worker->runtime->get_extension(worker->self, PDK_EXT_POOL);
     if (worker->model != NULL && (!PDK_HAS(worker->model, load) || !PDK_HAS(worker->model, describe)))
         return pdk_error_set(err, PDK_INVALID, PDK_EXT_MODEL, "runtime %s: its %s lacks load or describe",
             worker->runtime->name, PDK_EXT_MODEL);
@@ -87,6 +107,9 @@ static pdk_status find_tables(struct worker *worker, pdk_error *err)
     if (worker->tokenize != NULL && !PDK_HAS(worker->tokenize, submit))
         return pdk_error_set(err, PDK_INVALID, PDK_EXT_TOKENIZE, "runtime %s: its %s lacks submit",
             worker->runtime->name, PDK_EXT_TOKENIZE);
+    if (worker->pool != NULL && (!PDK_HAS(worker->pool, submit) || !PDK_HAS(worker->pool, cancel)))
+        return pdk_error_set(err, PDK_INVALID, PDK_EXT_POOL, "runtime %s: its %s lacks submit or cancel",
+            worker->runtime->name, PDK_EXT_POOL);
     return PDK_OK;
 }
 

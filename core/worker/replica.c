@@ -100,8 +100,13 @@ static pdk_status submit(struct worker *worker, const pdk_request *request, pdk_
         break;
     case PDK_KIND_TOKENIZE:
     case PDK_KIND_DETOKENIZE:
+    case PDK_KIND_TOKENIZER_INFO:
         if (worker->tokenize != NULL)
             return worker->tokenize->submit(worker->self, request, response, err);
+        break;
+    case PDK_KIND_POOL:
+        if (worker->pool != NULL)
+            return worker->pool->submit(worker->self, request, response, err);
         break;
     default: break;
     }
@@ -150,15 +155,21 @@ static pdk_status take_credit(struct worker *worker, const struct frame *frame, 
     return PDK_OK;
 }
 
+static void take_cancel(struct worker *worker, uint64_t id)
+{
+    int32_t kind = responses_cancel(worker->responses, id);
+    if (kind == PDK_KIND_GENERATE)
+        worker->generate->cancel(worker->self, id);
+    else if (kind == PDK_KIND_POOL)
+        worker->pool->cancel(worker->self, id);
+}
+
 static pdk_status take_frame(struct worker *worker, struct frame *frame, pdk_error *err)
 {
     switch (frame->type) {
     case WIRE_REQUEST: return take_request(worker, frame, err);
     case WIRE_WRITABLE: return take_credit(worker, frame, err);
-    case WIRE_CANCEL:
-        if (responses_cancel(worker->responses, frame->id) == PDK_KIND_GENERATE)
-            worker->generate->cancel(worker->self, frame->id);
-        return PDK_OK;
+    case WIRE_CANCEL: take_cancel(worker, frame->id); return PDK_OK;
     case WIRE_ASK_STATS: return tell_stats(worker, err);
     case WIRE_PING: return pong(worker, err);
     case WIRE_DRAIN: worker->draining = true; return PDK_OK;

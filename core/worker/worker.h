@@ -54,6 +54,7 @@ struct worker {
     const pdk_model *model;
     const pdk_generate *generate;
     const pdk_tokenize *tokenize;
+    const pdk_pool *pool;
     struct metrics *metrics;
     struct responses *responses;
     char sandbox[256];        /* what is in force */

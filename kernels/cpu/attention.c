@@ -1,49 +1,7 @@
-/* Paged attention of one row and up to four query heads of one key head, a block of 16 tokens at a time, with the
- * running maximum of Milakov and Gimelshein (2018). Keys lie with 16 tokens in the lanes, so that scores need no
- * horizontal sum; each key and value vector is used for all heads of the group. What a row does not see is never read
- * as a value: a block may hold anything there. */
-#include "kernels/cpu/kernels.h"
-#include "kernels/cpu/lanes_math.h"
-
-#include <math.h>
-
-/* A softmax under way: numbers seen so far, relative to the largest score. */
-struct partial {
-    float largest[GROUP_MAX], total[GROUP_MAX];
-    _Alignas(64) float out[GROUP_MAX][HEAD_DIM_MAX];
-};
-
-static void partial_begin(struct partial *partial, size_t group, size_t wide)
-{
-    for (size_t g = 0; g < group; g++) {
-        partial->largest[g] = -INFINITY;
-        partial->total[g] = 0;
-        memset(partial->out[g], 0, wide * sizeof(float));
-    }
-}
-
-/* e^(a - b), 0 if a is minus infinity */
-static float ratio(float a, float b)
-{
-    float e[LANES];
-    lanes_store(e, lanes_exp(lanes_set(a == -INFINITY ? -INFINITY : a - b)));
-    return e[0];
-}
-
-/* Puts `next`, which comes to the right, into `partial`. */
-static void partial_combine(struct partial *partial, const struct partial *next, size_t group, size_t wide)
-{
-    for (size_t g = 0; g < group; g++) {
-        float largest = fmaxf(partial->largest[g], next->largest[g]);
-        lanes own = lanes_set(ratio(partial->largest[g], largest)), other = lanes_set(ratio(next->largest[g], largest));
-        partial->total[g] =
-            partial->total[g] * ratio(partial->largest[g], largest) + next->total[g] * ratio(next->largest[g], largest);
-        partial->largest[g] = largest;
-        for (size_t i = 0; i < wide; i += LANES)
-            lanes_store(&partial->out[g][i],
-                lanes_fma(lanes_load(&next->out[g][i]), other, lanes_mul(lanes_load(&partial->out[g][i]), own)));
-    }
-}
+/* Paged attention of one row and up to four query heads of one key head, a block of 16 tokens at a time. Keys lie with
+ * 16 tokens in the lanes, so that scores need no horizontal sum; each key and value vector is used for all heads of the
+ * group. What a row does not see is never read as a value: a block may hold anything there. */
+#include "kernels/cpu/partial.h"
 
 /* scores[g] = q[g] . k of 16 tokens */
 LANES_INLINE void score_block(
@@ -89,33 +47,6 @@ LANES_INLINE lanes shape_scores(
     return lanes_pick(lanes_less(lanes_set((float)last - (float)start), lane), none, score);
 }
 
-/* 16 numbers of token t's value, from dimension i on */
-LANES_INLINE lanes load_value(const uint8_t *values, bool bfloat, size_t wide, uint32_t t, size_t i)
-{
-    if (!bfloat)
-        return lanes_load((const float *)(const void *)values + t * wide + i);
-    ints pair = ints_load(values + (t / 2 * wide + i) * 4);
-    return lanes_of_bits(t % 2 == 0 ? ints_left(pair, 16) : ints_and(pair, ints_set((int32_t)0xffff0000u)));
-}
-
-/* out[g] += p[g][t] * v[t] for tokens from..to of a block */
-LANES_INLINE void add_values(const uint8_t *values, bool bfloat, size_t wide, uint32_t from, uint32_t to,
-    float (*p)[LANES], const int group, struct partial *partial)
-{
-    for (size_t i = 0; i < wide; i += LANES) {
-        lanes sum[GROUP_MAX];
-        for (int g = 0; g < group; g++)
-            sum[g] = lanes_load(&partial->out[g][i]);
-        for (uint32_t t = from; t <= to; t++) {
-            lanes value = load_value(values, bfloat, wide, t, i);
-            for (int g = 0; g < group; g++)
-                sum[g] = lanes_fma(value, lanes_set(p[g][t]), sum[g]);
-        }
-        for (int g = 0; g < group; g++)
-            lanes_store(&partial->out[g][i], sum[g]);
-    }
-}
-
 LANES_INLINE void attend_block(
     const struct attend *task, uint32_t number, uint32_t first, bool bfloat, const int group, struct partial *partial)
 {
@@ -127,21 +58,12 @@ LANES_INLINE void attend_block(
     score_block(task, block, bfloat, group, scores);
     for (int g = 0; g < group; g++) {
         lanes score = shape_scores(task, scores[g], g, start, first, task->position);
-        float largest = fmaxf(partial->largest[g], lanes_largest(score));
-        if (largest > partial->largest[g]) {
-            float shrink = ratio(partial->largest[g], largest);
-            for (size_t i = 0; i < wide; i += LANES)
-                lanes_store(&partial->out[g][i], lanes_mul(lanes_load(&partial->out[g][i]), lanes_set(shrink)));
-            partial->total[g] *= shrink;
-            partial->largest[g] = largest;
-        }
-        lanes weight = lanes_exp(lanes_sub(score, lanes_set(largest)));
-        lanes_store(p[g], weight);
-        partial->total[g] += lanes_sum(weight);
+        partial_join(partial, g, wide, score, p[g]);
     }
     uint32_t from = first > start ? first - start : 0;
     uint32_t to = task->position - start < LANES ? task->position - start : LANES - 1;
-    add_values(block + task->head_dim * BLOCK_TOKENS * (bfloat ? 2 : 4), bfloat, wide, from, to, p, group, partial);
+    add_values(
+        block + task->head_dim * BLOCK_TOKENS * (bfloat ? 2 : 4), bfloat, wide, wide, from, to, p, group, partial);
 }
 
 /* out = o / l, after the sink has joined */

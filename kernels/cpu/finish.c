@@ -13,6 +13,15 @@ LANES_INLINE lanes activate(int activation, lanes x)
     }
 }
 
+/* g * sigmoid(alpha * g) * (u + 1), g at most the limit, u within it */
+LANES_INLINE lanes clamped(const struct finish *task, lanes gate, lanes up)
+{
+    lanes limit = lanes_set(task->limit), g = lanes_min(gate, limit);
+    lanes u = lanes_min(lanes_max(up, lanes_set(-task->limit)), limit);
+    lanes glu = lanes_mul(g, lanes_sigmoid(lanes_mul(lanes_set(task->alpha), g)));
+    return lanes_mul(lanes_add(u, lanes_set(1)), glu);
+}
+
 LANES_INLINE lanes load_width(const float *at, size_t width)
 {
     return width == LANES ? lanes_load(at) : lanes_load_part(at, width);
@@ -26,7 +35,9 @@ LANES_INLINE void finish_rows(const struct finish *task, const int activation)
     lanes scale = lanes_set(task->scale), cap = lanes_set(task->soft_cap);
     for (size_t r = 0; r < task->rows; r++) {
         lanes x = activate(activation, lanes_add(lanes_load(&task->sums[r * LANES]), bias));
-        if (task->second != NULL)
+        if (activation == ACTIVATION_CLAMPED)
+            x = clamped(task, x, lanes_add(lanes_load(&task->second[r * LANES]), second_bias));
+        else if (task->second != NULL)
             x = lanes_mul(x, lanes_add(lanes_load(&task->second[r * LANES]), second_bias));
         x = lanes_mul(x, scale);
         if (task->residual != NULL)
@@ -47,6 +58,7 @@ void KERNEL(finish)(const struct finish *task)
     case ACTIVATION_SILU: finish_rows(task, ACTIVATION_SILU); break;
     case ACTIVATION_GELU: finish_rows(task, ACTIVATION_GELU); break;
     case ACTIVATION_GELU_TANH: finish_rows(task, ACTIVATION_GELU_TANH); break;
+    case ACTIVATION_CLAMPED: finish_rows(task, ACTIVATION_CLAMPED); break;
     default: finish_rows(task, ACTIVATION_NONE); break;
     }
 }

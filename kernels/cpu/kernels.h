@@ -30,8 +30,16 @@ struct finish {
     size_t rows, width; /* width: at most 16 */
     int activation;     /* enum kernel_activation */
     float scale, soft_cap;
+    float alpha, limit; /* of ACTIVATION_CLAMPED, which takes both halves of a gated matrix */
 };
-enum kernel_activation { ACTIVATION_NONE, ACTIVATION_RELU, ACTIVATION_SILU, ACTIVATION_GELU, ACTIVATION_GELU_TANH };
+enum kernel_activation {
+    ACTIVATION_NONE,
+    ACTIVATION_RELU,
+    ACTIVATION_SILU,
+    ACTIVATION_GELU,
+    ACTIVATION_GELU_TANH,
+    ACTIVATION_CLAMPED = 16
+};
 typedef void finish_kernel(const struct finish *task);
 
 /* One row or group of n numbers: in += add, out = norm(in) * weight + bias. Sums in 16 lanes, then lanes_sum's tree. */
@@ -45,7 +53,7 @@ typedef void rope_kernel(float *head, const float *turns, size_t half, bool pair
  *   f32   K [head_dim][16 tokens], V [16 tokens][wide]
  *   bf16  K [head_dim/2][16 tokens][2], V [8 token pairs][wide][2]
  * wide: head_dim rounded up to 16. */
-enum { HEAD_DIM_MAX = 512, GROUP_MAX = 4 };
+enum { HEAD_DIM_MAX = 512, GROUP_MAX = 4, LATENT_MAX = 4096 };
 
 static inline size_t head_wide(size_t head_dim)
 {
@@ -74,6 +82,41 @@ struct attend {
 };
 typedef void attend_kernel(const struct attend *task);
 
+/* Latent attention keeps one vector a token in a block: f32 [16 tokens][wide], bf16 [8 token pairs][wide][2]. `rank` of
+ * its numbers are summed up, all of them are compared with the query. */
+static inline size_t latent_block_bytes(size_t width, bool bfloat)
+{
+    return head_wide(width) * BLOCK_TOKENS * (bfloat ? 2 : 4);
+}
+
+void latent_put(uint8_t *block, size_t place, size_t width, bool bfloat, const float *vector);
+
+/* One row and at most GROUP_MAX heads: out[g] = softmax(scale * q[g] . vector) * vector[0..rank), in splits as above.
+ */
+struct attend_latent {
+    const float *query;   /* [group][wide], zeros past the vector's width */
+    float *out;           /* [group][out_stride], written in whole sixteens */
+    const uint8_t *layer; /* block b begins at layer + b * block_bytes */
+    const uint32_t *table;
+    size_t block_bytes, out_stride, width, rank, group; /* rank: at most HEAD_DIM_MAX */
+    uint32_t position;
+    float scale;
+};
+typedef void attend_latent_kernel(const struct attend_latent *task);
+
+/* One row's experts, by the rules of pdk_route. */
+enum { ROUTE_EXPERTS_MAX = 1024 };
+enum route_score { ROUTE_SOFTMAX, ROUTE_SIGMOID, ROUTE_CHOSEN };
+struct route {
+    const float *products, *correction; /* [experts]; correction may be NULL */
+    float *out;                         /* [chosen] experts as numbers, then their weights */
+    size_t experts, chosen, groups, groups_chosen;
+    int score; /* enum route_score */
+    bool two_of_group, normalise;
+    float scale;
+};
+typedef void route_kernel(const struct route *task);
+
 /* Scans of a vocabulary. A value that may not come is minus infinity. */
 typedef float largest_kernel(const float *values, size_t n);
 /* Sum of exp(values - shift). */
@@ -93,6 +136,8 @@ struct kernels {
     norm_kernel *norm_rms, *norm_layer;
     rope_kernel *rope;
     attend_kernel *attend_f32, *attend_bf16;
+    attend_latent_kernel *attend_latent_f32, *attend_latent_bf16;
+    route_kernel *route;
     largest_kernel *largest;
     mass_kernel *mass;
     mass_from_kernel *mass_from;
@@ -123,6 +168,8 @@ bool kernels_isa_named(const char *name, enum kernel_isa *ret_isa);
     norm_kernel norm_rms_##isa, norm_layer_##isa;                                                              \
     rope_kernel rope_##isa;                                                                                    \
     attend_kernel attend_f32_##isa, attend_bf16_##isa;                                                         \
+    attend_latent_kernel attend_latent_f32_##isa, attend_latent_bf16_##isa;                                    \
+    route_kernel route_##isa;                                                                                  \
     largest_kernel largest_##isa;                                                                              \
     mass_kernel mass_##isa;                                                                                    \
     mass_from_kernel mass_from_##isa;                                                                          \

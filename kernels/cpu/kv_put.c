@@ -1,4 +1,5 @@
-/* Writing one token's key and value of one head into a block; see kernels.h for where things lie. */
+/* Writing one token's key and value of one head, or its latent vector, into a block; see kernels.h for where things
+ * lie. */
 #include "kernels/cpu/kernels.h"
 
 static void put_f32(float *keys, float *values, size_t place, size_t head_dim, const float *key, const float *value)
@@ -25,4 +26,16 @@ void kv_put(uint8_t *head_block, size_t place, size_t head_dim, bool bfloat, con
         put_bf16((uint16_t *)(void *)head_block, (uint16_t *)(void *)values, place, head_dim, key, value);
     else
         put_f32((float *)(void *)head_block, (float *)(void *)values, place, head_dim, key, value);
+}
+
+void latent_put(uint8_t *block, size_t place, size_t width, bool bfloat, const float *vector)
+{
+    size_t wide = head_wide(width);
+    if (!bfloat) {
+        memcpy(block + place * wide * sizeof *vector, vector, width * sizeof *vector);
+        return;
+    }
+    uint16_t *numbers = (uint16_t *)(void *)block;
+    for (size_t i = 0; i < width; i++)
+        numbers[(place / 2 * wide + i) * 2 + place % 2] = bfloat_of_float(vector[i]);
 }

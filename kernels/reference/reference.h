@@ -18,6 +18,9 @@ void reference_dequantize(int type, const void *data, size_t count, float *out);
 /* The weights of one output, in the order of inputs. */
 void reference_row(const struct reference_matrix *matrix, size_t row, float *out);
 
+/* The matrix of one of its rows. */
+struct reference_matrix reference_one_row(const struct reference_matrix *matrix, size_t row);
+
 enum reference_activation { REFERENCE_NONE, REFERENCE_RELU, REFERENCE_SILU, REFERENCE_GELU, REFERENCE_GELU_TANH };
 float reference_activate(int activation, float value);
 
@@ -65,6 +68,42 @@ struct reference_attention {
 /* query and out: [heads][head_dim] */
 void reference_attend(
     const struct reference_attention *task, const struct reference_cache *cache, const float *query, float *out);
+
+/* Experts of one row, by the rules of pdk_route: out[chosen] are experts as numbers, then come their weights. */
+enum reference_score { REFERENCE_SOFTMAX, REFERENCE_SIGMOID, REFERENCE_CHOSEN };
+struct reference_route {
+    const float *correction; /* [experts] or NULL */
+    size_t experts, chosen, groups, groups_chosen;
+    int score; /* enum reference_score */
+    bool two_of_group, normalise;
+    float scale;
+};
+void reference_route(const struct reference_route *task, const float *products, float *out);
+
+struct reference_experts {
+    const struct reference_matrix *gates, *ups; /* [experts] */
+    const float *bias;                          /* [experts][gate, then up] or NULL */
+    int activation;
+    bool clamped; /* the activation of PDK_ACT_CLAMPED instead */
+    float alpha, limit;
+};
+/* One row through the first half of one expert. */
+void reference_expert_up(const struct reference_experts *task, size_t expert, const float *x, float *out);
+/* out = sum over the row's choices of weight * (x[choice] * down^T + bias); `route` as above. */
+void reference_experts_down(const struct reference_matrix *downs, const float *bias, size_t chosen, const float *route,
+    const float *x, float *out);
+
+/* Latent attention of one row and head. keys: rank rows of nope_dims columns; values: value_dims rows of rank columns;
+ * both float32. cache: [block * BLOCK_TOKENS + place][rank + rope_dims]. query: [nope_dims + rope_dims]. */
+struct reference_latent {
+    const float *cache;
+    const uint32_t *table;
+    size_t rank, nope_dims, rope_dims;
+    uint32_t position;
+    float scale;
+};
+void reference_latent_attend(const struct reference_latent *task, const struct reference_matrix *keys,
+    const struct reference_matrix *values, const float *query, float *out);
 
 /* C = alpha * op(A) * op(B) + beta * C, row-major, strides in elements. */
 struct reference_gemm {

@@ -44,7 +44,7 @@ struct pdk_rows {
     size_t bytes;
 };
 
-/* [layers][blocks][kv_heads] head blocks as kernels/cpu/kernels.h has them. */
+/* [layers][blocks][kv_heads] head blocks as kernels/cpu/kernels.h has them; of latent vectors, one a block. */
 struct pdk_kv {
     pdk_kv_shape shape;
     uint32_t blocks;

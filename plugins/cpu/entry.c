@@ -38,6 +38,11 @@ const pdk_ops cpu_ops = {
     .sample = queue_sample,
     .kv_copy = queue_kv_copy,
     .gemm = cpu_gemm,
+    .route = queue_route,
+    .experts_up = queue_experts_up,
+    .experts_down = queue_experts_down,
+    .latent_kv = queue_latent_kv,
+    .latent_attention = queue_latent_attention,
 };
 
 static int32_t cpu_score(void)

@@ -15,26 +15,26 @@ static void need_rope(const pdk_queue *queue, const struct op *op, struct room *
 
 /* Cosines and sines are formed once a step and shared by the layers. The angle is a float, as in every published
  * implementation. */
-static const float *turns_of(pdk_queue *queue, const pdk_rope_kv *op)
+const float *queue_turns(pdk_queue *queue, const pdk_vector *frequencies, uint32_t dims, float magnitude)
 {
     for (uint32_t i = 0; i < queue->turns_used; i++) {
         struct turns *turns = &queue->turns[i];
-        if (turns->frequencies == op->frequencies && turns->dims == op->rope_dims && turns->magnitude == op->magnitude)
+        if (turns->frequencies == frequencies && turns->dims == dims && turns->magnitude == magnitude)
             return turns->values;
     }
     struct turns *turns = &queue->turns[queue->turns_next];
     queue->turns_next = (queue->turns_next + 1) % TURNS_MAX;
     queue->turns_used += queue->turns_used < TURNS_MAX;
-    turns->frequencies = op->frequencies;
-    turns->dims = op->rope_dims;
-    turns->magnitude = op->magnitude;
-    size_t half = op->rope_dims / 2;
+    turns->frequencies = frequencies;
+    turns->dims = dims;
+    turns->magnitude = magnitude;
+    size_t half = dims / 2;
     for (uint32_t r = 0; r < queue->batch->row_count; r++) {
-        float *cosines = &turns->values[(size_t)r * op->rope_dims], *sines = cosines + half;
+        float *cosines = &turns->values[(size_t)r * dims], *sines = cosines + half;
         for (size_t i = 0; i < half; i++) {
-            double angle = (float)queue->batch->positions[r] * op->frequencies->values[i];
-            cosines[i] = (float)(cos(angle) * op->magnitude);
-            sines[i] = (float)(sin(angle) * op->magnitude);
+            double angle = (float)queue->batch->positions[r] * frequencies->values[i];
+            cosines[i] = (float)(cos(angle) * magnitude);
+            sines[i] = (float)(sin(angle) * magnitude);
         }
     }
     return turns->values;
@@ -44,7 +44,7 @@ static void cut_rope(pdk_queue *queue, const struct op *any, struct cut *ret_cut
 {
     const pdk_rope_kv *op = &any->rope_kv;
     bool turns = op->frequencies != NULL && op->rope_dims != 0;
-    queue->row_turns = turns ? turns_of(queue, op) : NULL;
+    queue->row_turns = turns ? queue_turns(queue, op->frequencies, op->rope_dims, op->magnitude) : NULL;
     double row_ns = (op->heads * 0.3 + op->kv_heads * 2.5) * op->head_dim;
     uint32_t rows = queue->batch->row_count;
     *ret_cut = (struct cut){.items = rows, .grain = (uint32_t)(20000 / row_ns) + 1, .nanoseconds = rows * row_ns};

@@ -50,10 +50,14 @@ static void run_norm(pdk_queue *queue, const struct op *any, uint32_t first, uin
     norm_kernel *norm = op->kind == PDK_NORM_RMS ? kernels->norm_rms : kernels->norm_layer;
     size_t group = op->group != 0 ? op->group : op->in->columns;
     size_t begin = op->group != 0 ? op->first : 0, end = begin + (op->group != 0 ? op->count : op->in->columns);
+    const float *weight = values_of(op->weight), *bias = values_of(op->bias);
     for (uint32_t r = first; r < last; r++)
-        for (size_t at = begin; at < end; at += group)
-            norm(row_of(op->in, r) + at, op->add != NULL ? row_of(op->add, r) + at : NULL, values_of(op->weight),
-                values_of(op->bias), group, op->epsilon, row_of(op->out, r) + at);
+        for (size_t at = begin; at < end; at += group) {
+            size_t own = op->each_group != 0 ? at - begin : 0;
+            norm(row_of(op->in, r) + at, op->add != NULL ? row_of(op->add, r) + at : NULL,
+                weight != NULL ? weight + own : NULL, bias != NULL ? bias + own : NULL, group, op->epsilon,
+                row_of(op->out, r) + at);
+        }
 }
 
 const struct op_class op_embed = {.cut = cut_embed, .run = run_embed};

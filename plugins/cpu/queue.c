@@ -21,6 +21,11 @@ static const struct op_class *const classes[OP_KINDS] = {
     [OP_HEAD] = &op_head,
     [OP_SAMPLE] = &op_sample,
     [OP_KV_COPY] = &op_kv_copy,
+    [OP_ROUTE] = &op_route,
+    [OP_EXPERTS_UP] = &op_experts_up,
+    [OP_EXPERTS_DOWN] = &op_experts_down,
+    [OP_LATENT_KV] = &op_latent_kv,
+    [OP_LATENT_ATTENTION] = &op_latent_attention,
 };
 
 static bool next_region(void *context, unsigned thread, struct team_region *ret_region)
@@ -134,7 +139,9 @@ void queue_norm(pdk_queue *queue, const pdk_norm *op)
 {
     assert(op->out->columns == op->in->columns && (op->add == NULL || op->add->columns == op->in->columns));
     assert(op->group == 0 || (op->count % op->group == 0 && op->first + op->count <= op->in->columns));
-    assert(op->weight == NULL || op->weight->count >= (op->group != 0 ? op->group : op->in->columns));
+    uint32_t needed = op->group == 0 ? op->in->columns : op->each_group != 0 ? op->count : op->group;
+    assert(op->weight == NULL || op->weight->count >= needed);
+    (void)needed;
     record(queue, OP_NORM)->norm = *op;
 }
 
@@ -182,4 +189,54 @@ void queue_kv_copy(pdk_queue *queue, pdk_kv *kv, uint32_t from_block, uint32_t t
 {
     assert(from_block < kv->blocks && to_block < kv->blocks);
     record(queue, OP_KV_COPY)->kv_copy = (struct kv_copy){kv, from_block, to_block};
+}
+
+void queue_route(pdk_queue *queue, const pdk_route *op)
+{
+    assert(op->products->columns == op->experts && op->out->columns == 2 * op->chosen);
+    assert(op->experts <= PDK_EXPERTS_MAX && op->chosen != 0 && op->chosen <= op->experts);
+    assert(op->correction == NULL || op->correction->count >= op->experts);
+    assert(op->groups == 0 || (op->experts % op->groups == 0 && op->groups_chosen <= op->groups &&
+                                  op->chosen <= op->experts / op->groups * op->groups_chosen));
+    record(queue, OP_ROUTE)->route = *op;
+}
+
+void queue_experts_up(pdk_queue *queue, const pdk_experts_up *op)
+{
+    const pdk_weight *first = op->weights[0];
+    assert(op->in->columns == first->columns && op->out->columns == first->outputs);
+    assert(first->use == PDK_WEIGHT_GATED && op->route->columns == 2 * op->chosen && op->chosen <= op->experts);
+    assert(op->out->max_rows / op->chosen >= queue->batch->row_count);
+    assert(op->bias == NULL || op->bias->count >= (size_t)op->experts * 2 * first->outputs);
+    record(queue, OP_EXPERTS_UP)->experts_up = *op;
+}
+
+void queue_experts_down(pdk_queue *queue, const pdk_experts_down *op)
+{
+    const pdk_weight *first = op->weights[0];
+    assert(op->in->columns == first->columns && op->out->columns == first->outputs);
+    assert(first->use == PDK_WEIGHT_LINEAR && op->route->columns == 2 * op->chosen && op->chosen <= op->experts);
+    assert(op->in->max_rows / op->chosen >= queue->batch->row_count);
+    assert(op->residual == NULL || op->residual->columns == op->out->columns);
+    assert(op->bias == NULL || op->bias->count >= (size_t)op->experts * first->outputs);
+    record(queue, OP_EXPERTS_DOWN)->experts_down = *op;
+}
+
+void queue_latent_kv(pdk_queue *queue, const pdk_latent_kv *op)
+{
+    assert((size_t)op->queries->columns == (size_t)op->heads * (op->nope_dims + op->rope_dims));
+    assert(op->latent->columns == op->rank + op->rope_dims && op->kv->shape.latent == op->latent->columns);
+    assert(op->layer < op->kv->shape.layers && op->rope_dims % 2 == 0);
+    assert(op->frequencies->count >= op->rope_dims / 2);
+    record(queue, OP_LATENT_KV)->latent_kv = *op;
+}
+
+void queue_latent_attention(pdk_queue *queue, const pdk_latent_attention *op)
+{
+    assert((size_t)op->queries->columns == (size_t)op->heads * (op->nope_dims + op->rope_dims));
+    assert(op->kv->shape.latent == op->rank + op->rope_dims && op->layer < op->kv->shape.layers);
+    assert(op->keys[0]->columns == op->nope_dims && op->keys[0]->outputs == op->rank);
+    assert(op->values[0]->columns == op->rank && op->values[0]->outputs == op->value_dims);
+    assert((size_t)op->out->columns == (size_t)op->heads * op->value_dims && op->rank <= HEAD_DIM_MAX);
+    record(queue, OP_LATENT_ATTENTION)->latent_attention = *op;
 }

@@ -4,7 +4,22 @@
 #include "plugins/cpu/backend.h"
 #include "plugins/cpu/team.h"
 
-enum op_kind { OP_EMBED, OP_NORM, OP_LINEAR, OP_ROPE_KV, OP_ATTENTION, OP_HEAD, OP_SAMPLE, OP_KV_COPY, OP_KINDS };
+enum op_kind {
+    OP_EMBED,
+    OP_NORM,
+    OP_LINEAR,
+    OP_ROPE_KV,
+    OP_ATTENTION,
+    OP_HEAD,
+    OP_SAMPLE,
+    OP_KV_COPY,
+    OP_ROUTE,
+    OP_EXPERTS_UP,
+    OP_EXPERTS_DOWN,
+    OP_LATENT_KV,
+    OP_LATENT_ATTENTION,
+    OP_KINDS
+};
 
 struct kv_copy {
     pdk_kv *kv;
@@ -22,6 +37,11 @@ struct op {
         pdk_head head;
         pdk_sample sample;
         struct kv_copy kv_copy;
+        pdk_route route;
+        pdk_experts_up experts_up;
+        pdk_experts_down experts_down;
+        pdk_latent_kv latent_kv;
+        pdk_latent_attention latent_attention;
     };
 };
 
@@ -29,6 +49,7 @@ struct op {
 struct scratch {
     float *unpacked; /* a panel as float weights */
     float *sums;     /* [2][max_rows][16] */
+    float *inputs;   /* rows of experts, copied together; queries and sums of latent attention */
     float *values;   /* [vocabulary] */
     uint32_t *ids;   /* [vocabulary] */
 };
@@ -36,7 +57,7 @@ struct scratch {
 /* Sizes in numbers; what a step asks for beyond what is there is allocated when it is submitted, so that from the
  * second step of a model on nothing is. */
 struct room {
-    size_t unpacked, sums, vocabulary, gathered, turns;
+    size_t unpacked, sums, inputs, vocabulary, gathered, turns, entries, experts;
 };
 
 /* Cosines and sines of every row for one vector of frequencies. */
@@ -61,11 +82,15 @@ struct pdk_queue {
     uint32_t strip;     /* panels of an item of a linear or head */
     const float *input; /* of a linear or head: its rows, one after the other */
     size_t input_stride;
-    const float *row_turns; /* of a rope_kv, or NULL */
+    const float *row_turns; /* of a rope_kv or latent_kv, or NULL */
+    uint32_t strips;        /* of an expert's panels, or of latent attention's heads */
+    uint32_t head_group;    /* heads of an item of latent attention */
+    uint32_t active_count;
 
     struct room room;
     struct scratch *scratch; /* [threads] */
     float *gathered;
+    uint32_t *entries, *expert_starts, *active; /* rows sorted by expert; see op_experts.c */
     struct turns turns[TURNS_MAX];
     uint32_t turns_used, turns_next;
     struct op ops[];
@@ -83,7 +108,11 @@ struct op_class {
     void (*cut)(pdk_queue *queue, const struct op *op, struct cut *ret_cut);      /* by one thread, before any item */
     void (*run)(pdk_queue *queue, const struct op *op, uint32_t first, uint32_t last, struct scratch *scratch);
 };
-extern const struct op_class op_embed, op_norm, op_linear, op_rope_kv, op_attention, op_head, op_sample, op_kv_copy;
+extern const struct op_class op_embed, op_norm, op_linear, op_rope_kv, op_attention, op_head, op_sample, op_kv_copy,
+    op_route, op_experts_up, op_experts_down, op_latent_kv, op_latent_attention;
+
+/* op_attention.c: cosines and sines of the batch's rows, as struct turns has them; formed once a step. */
+const float *queue_turns(pdk_queue *queue, const pdk_vector *frequencies, uint32_t dims, float magnitude);
 
 /* scratch.c: makes room for `need`. PDK_NO_MEMORY leaves the queue as it was. */
 pdk_status scratch_reserve(pdk_queue *queue, const struct room *need, pdk_error *err);

@@ -36,6 +36,11 @@ void queue_attention(pdk_queue *queue, const pdk_attention *op);
 void queue_head(pdk_queue *queue, const pdk_head *op);
 void queue_sample(pdk_queue *queue, const pdk_sample *op);
 void queue_kv_copy(pdk_queue *queue, pdk_kv *kv, uint32_t from_block, uint32_t to_block);
+void queue_route(pdk_queue *queue, const pdk_route *op);
+void queue_experts_up(pdk_queue *queue, const pdk_experts_up *op);
+void queue_experts_down(pdk_queue *queue, const pdk_experts_down *op);
+void queue_latent_kv(pdk_queue *queue, const pdk_latent_kv *op);
+void queue_latent_attention(pdk_queue *queue, const pdk_latent_attention *op);
 
 /* gemm.c */
 pdk_status cpu_gemm(void *self, const pdk_gemm *op, pdk_error *err);

@@ -53,6 +53,11 @@ static pdk_status describe(void *self, pdk_model_info *ret_info, pdk_error *err)
         .defaults = loaded->served.sampling.defaults,
         .memory_bytes = facts->weight_bytes + loaded->kv_bytes + loaded->activation_bytes,
         .fingerprint = loaded->fingerprint,
+        .api_flags = loaded->settings.api_flags,
+        .fingerprint_mode = loaded->settings.fingerprint_mode,
+        .fingerprint_text = loaded->settings.fingerprint_text,
+        .response_role = loaded->settings.response_role,
+        .keep_alive_s = loaded->settings.keep_alive_s,
     };
     size_t room = ret_info->size < sizeof info ? ret_info->size : sizeof info;
     info.size = (uint32_t)room;
@@ -74,7 +79,7 @@ static pdk_status submit(void *self, const pdk_request *request, pdk_response *r
     if (!runtime->is_loaded)
         return pdk_error_set(err, PDK_CONFLICT, NULL, "no model is loaded");
     if (request->kind != PDK_KIND_GENERATE && request->kind != PDK_KIND_TOKENIZE &&
-        request->kind != PDK_KIND_DETOKENIZE)
+        request->kind != PDK_KIND_DETOKENIZE && request->kind != PDK_KIND_TOKENIZER_INFO)
         return pdk_error_set(err, PDK_UNSUPPORTED, "kind",
             "this model generates text; it has no answer to requests of kind %d", (int)request->kind);
     return front_submit(runtime->loaded.front, request, response, err);

@@ -52,6 +52,7 @@ static pdk_status load_weights(struct loaded *loaded, const pdk_host *host, cons
         .path = path,
         .overrides = loaded->settings.hf_overrides,
         .use_generation_config = loaded->settings.model_generation_config,
+        .context_length = loaded->settings.max_model_len,
         .ops = ops,
         .compute = compute->self,
         .progress = tell_progress,
@@ -268,6 +269,9 @@ pdk_status load_all(struct loaded *loaded, const pdk_host *host, const pdk_model
         return status;
     find_eos(loaded);
     fill_served(loaded, host);
+    status = load_info(loaded, err);
+    if (status != PDK_OK)
+        return status;
     find_fingerprint(loaded, spec);
     status = start_engine(loaded, host, err);
     if (status == PDK_OK)
@@ -285,6 +289,7 @@ void loaded_done(struct loaded *loaded)
     loaded->served.engine = engine_stop(loaded->served.engine);
     loaded->front = front_stop(loaded->front);
     loaded->served.metrics = metrics_free(loaded->served.metrics);
+    buffer_done(&loaded->tokenizer_info);
     loaded->template = template_free(loaded->template);
     loaded->tokenizer = tokenizer_free(loaded->tokenizer);
     loaded->model = model_free(loaded->model);

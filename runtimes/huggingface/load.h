@@ -13,6 +13,7 @@ struct loaded {
     struct model *model;
     struct tokenizer *tokenizer;
     struct template *template;
+    struct buffer tokenizer_info;
     struct served served;
     struct front *front;
     uint32_t eos_ids[MODEL_EOS_MAX + 1]; /* "the" end of sequence first */
@@ -30,6 +31,8 @@ void loaded_done(struct loaded *loaded);
 /* load_text.c: the tokenizer and the chat template, where there are any. */
 pdk_status load_tokenizer(struct loaded *loaded, const pdk_host *host, pdk_error *err);
 pdk_status load_template(struct loaded *loaded, const pdk_host *host, pdk_error *err);
+/* load_info.c: what GET /tokenizer_info shows, as JSON. PDK_OK with nothing where there is no tokenizer. */
+pdk_status load_info(struct loaded *loaded, pdk_error *err);
 /* load_sizes.c: how long a sequence may be, how many blocks the cache has, and the room for it all on the backend. */
 pdk_status load_sizes(struct loaded *loaded, const pdk_host *host, pdk_error *err);
 

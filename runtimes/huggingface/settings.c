@@ -172,6 +172,41 @@ static void read_texts(struct settings *settings)
     settings->seed = (uint64_t)options_integer(options, "seed");
 }
 
+/* What shapes the answers in the host's protocols. */
+static pdk_status read_api(struct settings *settings, pdk_error *err)
+{
+    static const struct {
+        const char *name;
+        uint32_t flag;
+    } flags[] = {
+        {"enable-prompt-tokens-details", PDK_API_PROMPT_DETAILS},
+        {"enable-force-include-usage", PDK_API_FORCE_USAGE},
+        {"return-tokens-as-token-ids", PDK_API_TOKENS_AS_IDS},
+        {"trust-request-chat-template", PDK_API_REQUEST_TEMPLATE},
+        {"enable-tokenizer-info-endpoint", PDK_API_TOKENIZER_INFO},
+    };
+    static const char *const modes[] = {
+        [PDK_FINGERPRINT_FULL] = "full",
+        [PDK_FINGERPRINT_HASH] = "hash",
+        [PDK_FINGERPRINT_CUSTOM] = "custom",
+        [PDK_FINGERPRINT_NONE] = "none",
+    };
+    const struct options *options = settings->options;
+    for (size_t i = 0; i < sizeof flags / sizeof flags[0]; i++)
+        settings->api_flags |= options_flag(options, flags[i].name) ? flags[i].flag : 0;
+    const char *mode = options_text(options, "fingerprint-mode");
+    for (size_t i = 0; i < sizeof modes / sizeof modes[0]; i++)
+        if (strcmp(mode, modes[i]) == 0)
+            settings->fingerprint_mode = (int32_t)i;
+    settings->fingerprint_text = options_text(options, "fingerprint-value");
+    settings->response_role = options_text(options, "response-role");
+    settings->keep_alive_s = options_number(options, "sse-keep-alive-interval");
+    if ((settings->fingerprint_mode == PDK_FINGERPRINT_CUSTOM) != (settings->fingerprint_text != NULL))
+        return pdk_error_set(err, PDK_INVALID, "--fingerprint-value",
+            "--fingerprint-value and --fingerprint-mode=custom belong together");
+    return PDK_OK;
+}
+
 pdk_status settings_read(struct settings *settings, const pdk_model_spec *spec, pdk_error *err)
 {
     pdk_status status =
@@ -185,7 +220,9 @@ pdk_status settings_read(struct settings *settings, const pdk_model_spec *spec, 
     read_names(settings, spec);
     read_texts(settings);
     read_logprobs(settings);
-    status = read_kv_type(settings, err);
+    status = read_api(settings, err);
+    if (status == PDK_OK)
+        status = read_kv_type(settings, err);
     if (status == PDK_OK)
         status = read_kv_size(settings, spec, err);
     if (status == PDK_OK)

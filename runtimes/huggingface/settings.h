@@ -32,6 +32,10 @@ struct settings {
     uint64_t kv_bytes;  /* 0: by the machine */
     uint32_t kv_blocks; /* 0: by bytes */
     uint64_t seed;
+    uint32_t api_flags;       /* PDK_API_… */
+    int32_t fingerprint_mode; /* PDK_FINGERPRINT_… */
+    const char *fingerprint_text, *response_role;
+    double keep_alive_s;
     int64_t queued_requests_max, queued_tokens_max; /* -1: none */
 };
 

@@ -35,8 +35,13 @@ pdk_status run_try(struct run *run, const struct model_request *request, pdk_err
 
 void run_open(struct run *run, const char *path)
 {
+    run_open_for(run, path, 0);
+}
+
+void run_open_for(struct run *run, const char *path, uint32_t context)
+{
     pdk_error err = {0};
-    const struct model_request request = {.path = path, .use_generation_config = true};
+    const struct model_request request = {.path = path, .use_generation_config = true, .context_length = context};
     ck_assert_msg(run_try(run, &request, &err) == PDK_OK, "%s: %s", path, err.message);
     ck_assert_msg(model_prepare(run->model, PDK_TYPE_F32, RUN_SEQUENCES_MAX * RUN_BLOCKS_EACH, ROWS_MAX, ROWS_MAX,
                       &err) == PDK_OK,
@@ -183,5 +188,14 @@ const char *fixture_path(const char *name)
         printf("skipped: no fixture %s\n", name);
         exit(77);
     }
+    return path;
+}
+
+const char *source_path(const char *name)
+{
+    static char path[4096];
+    const char *top = getenv("top_srcdir");
+    ck_assert_msg(top != NULL, "top_srcdir is not set");
+    snprintf(path, sizeof path, "%s/tests/fixtures/%s", top, name);
     return path;
 }

@@ -26,7 +26,9 @@ struct run {
 
 /* Starts the compute plugin that is linked in, loads the model at `path`. Asserts by Check. */
 void run_open(struct run *run, const char *path);
-/* The same, and the status of the load; the plugin runs in either case. */
+/* The same, for requests of up to `context` tokens (0: the model's own length). */
+void run_open_for(struct run *run, const char *path, uint32_t context);
+/* The status of the load; the plugin runs in either case. */
 pdk_status run_try(struct run *run, const struct model_request *request, pdk_error *err);
 void run_close(struct run *run);
 /* Adds a sequence (its logits are freed by run_clear). */
@@ -41,3 +43,5 @@ const struct safetensors_tensor *golden_tensor(const struct safetensors *file, c
 
 /* "$PADDOCK_FIXTURES/NAME"; ends the program with 77 (skipped) where it is missing. */
 const char *fixture_path(const char *name);
+/* "$top_srcdir/tests/fixtures/NAME", which is in every tree. */
+const char *source_path(const char *name);

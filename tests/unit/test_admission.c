@@ -2,6 +2,7 @@
 #include "config.h"
 
 #include "core/control/admission.h"
+#include "core/control/binding.h"
 
 #include "check_main.h"
 
@@ -36,11 +37,38 @@ START_TEST(cuts_cpus_and_refuses_memory)
 }
 END_TEST
 
+static pdk_status bind_text(char *text, struct binding *ret_binding, pdk_error *err)
+{
+    char *items[] = {text};
+    return binding_read(&(struct text_list){.items = items, .count = 1}, ret_binding, err);
+}
+
+START_TEST(binds_to_processors)
+{
+    struct binding binding;
+    pdk_error err;
+    ck_assert_int_eq(bind_text((char *)"OMP_NUM_THREADS=3,2", &binding, &err), PDK_OK);
+    ck_assert_uint_eq(binding.threads, 3);
+    ck_assert(!binding.bound);
+    ck_assert_int_eq(bind_text((char *)"VLLM_CPU_OMP_THREADS_BIND=0-2,5|7", &binding, &err), PDK_OK);
+    ck_assert(binding.bound && CPU_COUNT(&binding.cpus) == 4 && CPU_ISSET(5, &binding.cpus));
+    ck_assert_int_eq(bind_text((char *)"VLLM_CPU_OMP_THREADS_BIND=nobind", &binding, &err), PDK_OK);
+    ck_assert(!binding.bound);
+    static const char *const wrong[] = {"OMP_NUM_THREADS=0", "OMP_NUM_THREADS=two", "OPENBLAS_NUM_THREADS=99999999",
+        "VLLM_CPU_OMP_THREADS_BIND=3-1", "VLLM_CPU_OMP_THREADS_BIND=1,", "VLLM_CPU_OMP_THREADS_BIND=9999"};
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+        ck_assert_int_eq(bind_text((char *)wrong[i], &binding, &err), PDK_INVALID);
+        ck_assert_ptr_nonnull(strstr(err.message, strchr(wrong[i], '=') + 1));
+    }
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("admission");
     TCase *tests = tcase_create("admission");
     tcase_add_test(tests, cuts_cpus_and_refuses_memory);
+    tcase_add_test(tests, binds_to_processors);
     suite_add_tcase(suite, tests);
     return check_main(suite);
 }

@@ -332,8 +332,9 @@ START_TEST(what_a_gguf_says_is_checked)
     } rows[] = {
         {NULL, 0, same, NULL, PDK_INVALID, "tokens 0 and 2 are the same text"},
         {NULL, 0, other, NULL, PDK_OK, ""},
-        {"llama.rope.scaling.attn_factor", 1, NULL, NULL, PDK_UNSUPPORTED,
-            "llama.rope.scaling.attn_factor is not supported"},
+        {"llama.rope.scaling.attn_factor", 1, NULL, NULL, PDK_OK, ""},
+        {"llama.rope.scaling.yarn_ext_factor", 0, NULL, NULL, PDK_INVALID,
+            "llama.rope.scaling.yarn_ext_factor is 0; it may be 1 to 1"},
         {"llama.vocab_size", 321, NULL, NULL, PDK_INVALID, "is 320 x 32; by the configuration it is 321 x 32"},
         {"llama.rope.dimension_count", 1, NULL, NULL, PDK_INVALID,
             "llama.rope.dimension_count is 1; it may be 2 to 4096"},

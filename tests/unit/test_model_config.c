@@ -5,8 +5,10 @@
 #include "check_main.h"
 #include "runtimes/huggingface/model/generation_config.h"
 #include "runtimes/huggingface/model/model_config.h"
+#include "runtimes/huggingface/model/rope.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 static const char base[] =
@@ -50,9 +52,11 @@ static const struct {
     {"{\"architectures\":[\"a\",\"b\"]}", PDK_INVALID, "architectures must be a list of one name"},
     {"{\"quantization_config\":{\"quant_method\":\"gptq\"}}", PDK_UNSUPPORTED,
         "weights quantised by 'gptq' are not read"},
-    {"{\"rope_scaling\":{\"rope_type\":\"longrope\",\"factor\":2}}", PDK_UNSUPPORTED,
-        "rope type 'longrope' is not known"},
-    {"{\"rope_scaling\":{\"type\":\"dynamic\",\"factor\":2}}", PDK_UNSUPPORTED, "rope type 'dynamic' is not known"},
+    {"{\"rope_scaling\":{\"rope_type\":\"longrope\",\"factor\":2}}", PDK_INVALID,
+        "rope.short_factor must be a list of 4 numbers"},
+    {"{\"rope_scaling\":{\"type\":\"su\",\"long_factor\":[1,2,3,0]},\"original_max_position_embeddings\":64}",
+        PDK_INVALID, "rope.long_factor[3] must be a number from 0.001 to 1e6"},
+    {"{\"rope_scaling\":{\"type\":\"mrope\"}}", PDK_UNSUPPORTED, "rope type 'mrope' is not known"},
     {"{\"rope_scaling\":{\"rope_type\":\"yarn\",\"factor\":4,\"twist\":1}}", PDK_UNSUPPORTED,
         "rope_scaling.twist is not known"},
     {"{\"rope_scaling\":{\"rope_type\":\"linear\",\"factor\":0}}", PDK_INVALID,
@@ -71,6 +75,13 @@ static const struct {
     {"{\"eos_token_id\":-2}", PDK_INVALID, "eos_token_id must be a token id or a list of them"},
     {"{\"eos_token_id\":[1,4294967296]}", PDK_INVALID, "eos_token_id is 4294967296; it may be 0 to 2147483647"},
     {"{\"bos_token_id\":\"<s>\"}", PDK_INVALID, "bos_token_id must be a token id"},
+    {"{\"add_cross_attention\":true}", PDK_UNSUPPORTED, "add_cross_attention is not supported"},
+    {"{\"architectures\":[\"Gemma3ForConditionalGeneration\"]}", PDK_INVALID, "text_config must be an object"},
+    {"{\"architectures\":[\"FalconForCausalLM\"],\"num_ln_in_parallel_attn\":3}", PDK_INVALID,
+        "num_ln_in_parallel_attn is 3; it may be 1 to 2"},
+    {"{\"rope_parameters\":{\"full_attention\":{\"rope_type\":\"x\"}}}", PDK_UNSUPPORTED, "rope type 'x' is not known"},
+    {"{\"rope_parameters\":{\"full_attention\":{},\"sliding_attention\":[]}}", PDK_INVALID,
+        "sliding_attention must be an object, not array"},
     {"{\"made_up\":1}", PDK_INVALID, "--hf-overrides: 'made_up' has no effect on this model"},
 };
 
@@ -83,11 +94,14 @@ static struct json_document *read_text(const char *text)
     return document;
 }
 
+static uint32_t wanted_context; /* of the requests to be served; each test has its own process */
+
 static pdk_status read_config(const char *file, const char *changes, struct model_config *ret_config, pdk_error *err)
 {
     struct json_document *config = read_text(file), *overrides = read_text(changes);
     struct config_reader reader;
     pdk_status status = config_reader_init(&reader, json_root(config), NULL, json_root(overrides), err);
+    reader.wanted_context = wanted_context;
     if (status == PDK_OK)
         status = model_config_read(&reader, ret_config, err);
     if (status == PDK_OK)
@@ -132,6 +146,88 @@ START_TEST(rope_is_read_old_and_new)
     ck_assert(config.rope.type == ROPE_YARN && config.rope.theta == 5000 && config.context == 256);
     ck_assert_int_eq(read_config(base, "{\"rope_theta\":123}", &config, NULL), PDK_OK);
     ck_assert(config.rope.theta == 123);
+}
+END_TEST
+
+static void check_frequencies(const struct rope_config *rope, const double want[4], double magnitude)
+{
+    float is[4];
+    ck_assert_uint_eq(rope->dims, 8);
+    rope_frequencies(rope, NULL, is);
+    for (int i = 0; i < 4; i++)
+        ck_assert_msg(fabs(is[i] / want[i] - 1) < 1e-5, "frequency %d is %.9g, not %.9g", i, (double)is[i], want[i]);
+    ck_assert(fabs((double)rope_magnitude(rope) / magnitude - 1) < 1e-6);
+}
+
+/* Numbers of transformers' modeling_rope_utils. */
+START_TEST(ropes_follow_the_context_to_be_served)
+{
+    static struct model_config config;
+    static const char dynamic[] = "{\"rope_scaling\":{\"rope_type\":\"dynamic\",\"factor\":3}}";
+    static const char phi3[] =
+        "{\"architectures\":[\"Phi3ForCausalLM\"],\"original_max_position_embeddings\":64,\"rope_scaling\":{\"type\":"
+        "\"longrope\",\"short_factor\":[1,1.5,2,3],\"long_factor\":[2,4,6,8]}}";
+    ck_assert_int_eq(read_config(base, dynamic, &config, NULL), PDK_OK);
+    check_frequencies(&config.rope, (const double[]){1, 0.1, 0.01, 0.001}, 1);
+    ck_assert_int_eq(read_config(base, phi3, &config, NULL), PDK_OK);
+    ck_assert_uint_eq(config.context, 512);
+    check_frequencies(&config.rope, (const double[]){0.5, 2.5e-2, 1.66666667e-3, 1.25e-4}, 1.224744871391589);
+    wanted_context = 64;
+    ck_assert_int_eq(read_config(base, phi3, &config, NULL), PDK_OK);
+    check_frequencies(&config.rope, (const double[]){1, 6.66666667e-2, 5e-3, 3.33333333e-4}, 1.224744871391589);
+    wanted_context = 1024;
+    ck_assert_int_eq(read_config(base, dynamic, &config, NULL), PDK_OK);
+    ck_assert_uint_eq(config.context, 1536);
+    check_frequencies(
+        &config.rope, (const double[]){1, 0.06299605220556259, 0.00396850286051631, 0.00025000001187436}, 1);
+}
+END_TEST
+
+/* What a text_config leaves out is what the first release had; what stands around it counts too. */
+START_TEST(a_text_config_is_read_with_its_defaults)
+{
+    static const char nested[] =
+        "{\"architectures\":[\"Gemma3ForConditionalGeneration\"],\"eos_token_id\":[1,106],\"text_config\":{"
+        "\"hidden_size\":64,\"intermediate_size\":96,\"num_hidden_layers\":7,\"sliding_window\":16,\"rope_scaling\":{"
+        "\"factor\":8.0,\"rope_type\":\"linear\"}}}";
+    static struct model_config config;
+    ck_assert_int_eq(read_config(nested, "{}", &config, NULL), PDK_OK);
+    ck_assert(config.heads == 8 && config.kv_heads == 4 && config.head_dim == 256 && config.vocabulary == 262208);
+    ck_assert(config.context == 131072 && config.tied && config.eos_count == 2 && config.eos_ids[1] == 106);
+    ck_assert(fabs(config.attention_scale - 1.0 / 16) < 1e-12 && config.embedding_scale == 8);
+    ck_assert(config.windowed[4] && !config.windowed[5] && config.windowed[6] && config.window == 16);
+    ck_assert(config.rope.type == ROPE_LINEAR && config.rope.factor == 8 && config.rope.theta == 1e6);
+    ck_assert(config.local_rope.type == ROPE_DEFAULT && config.local_rope.theta == 10000);
+    ck_assert_int_eq(
+        read_config(nested, "{\"sliding_window_pattern\":3,\"rope_local_base_freq\":500}", &config, NULL), PDK_OK);
+    ck_assert(!config.windowed[2] && config.windowed[3] && !config.windowed[5] && config.local_rope.theta == 500);
+}
+END_TEST
+
+/* Falcon's three shapes: which heads, and which norms a block lacks. */
+START_TEST(switches_shape_a_block)
+{
+    static const struct {
+        const char *changes;
+        uint32_t kv_heads;
+        bool parallel, has_mlp_norm;
+    } shapes[] = {
+        {"{\"num_kv_heads\":4}", 1, true, false},
+        {"{\"parallel_attn\":false}", 1, false, true},
+        {"{\"multi_query\":false,\"parallel_attn\":true}", 2, true, false},
+        {"{\"new_decoder_architecture\":true,\"parallel_attn\":false}", 2, true, true},
+        {"{\"new_decoder_architecture\":true,\"num_ln_in_parallel_attn\":1}", 2, true, false},
+    };
+    static struct model_config config;
+    char falcon[sizeof base + 32];
+    snprintf(falcon, sizeof falcon, "{\"architectures\":[\"FalconForCausalLM\"],%s", strchr(base, ',') + 1);
+    for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; i++) {
+        ck_assert_int_eq(read_config(falcon, shapes[i].changes, &config, NULL), PDK_OK);
+        bool has = (config.absent & ROLE_BIT(ROLE_MLP_NORM)) == 0;
+        ck_assert_msg(config.kv_heads == shapes[i].kv_heads && config.parallel == shapes[i].parallel &&
+                          has == shapes[i].has_mlp_norm,
+            "%s", shapes[i].changes);
+    }
 }
 END_TEST
 
@@ -197,6 +293,9 @@ int main(void)
     tcase_add_loop_test(tests, reads_or_says_why, 0, sizeof cases / sizeof cases[0]);
     tcase_add_test(tests, good_values_arrive);
     tcase_add_test(tests, rope_is_read_old_and_new);
+    tcase_add_test(tests, ropes_follow_the_context_to_be_served);
+    tcase_add_test(tests, a_text_config_is_read_with_its_defaults);
+    tcase_add_test(tests, switches_shape_a_block);
     tcase_add_test(tests, windows_follow_layer_types_and_switches);
     tcase_add_loop_test(tests, generation_defaults_have_ranges, 0, sizeof generations / sizeof generations[0]);
     suite_add_tcase(suite, tests);

@@ -152,12 +152,14 @@ static void check_norm(struct rig *rig, struct random *random)
     uint32_t skipped = grouped ? 5 : 0, columns = grouped ? skipped + group * groups : group;
     float *in = random_floats(random, (size_t)rows * columns, 2),
           *add = random_floats(random, (size_t)rows * columns, 1);
-    float *weight = random_floats(random, group, 1), *bias = random_floats(random, group, 1);
+    bool own = grouped && random_below(random, 2) != 0; /* each group has weights of its own */
+    uint32_t numbers = own ? group * groups : group;
+    float *weight = random_floats(random, numbers, 1), *bias = random_floats(random, numbers, 1);
     float *found = random_floats(random, (size_t)rows * columns, 0),
           *sums = random_floats(random, (size_t)rows * columns, 0);
     pdk_rows *in_rows = rig_rows(rig, rows, columns, in), *add_rows = rig_rows(rig, rows, columns, add);
     pdk_rows *out = grouped ? in_rows : rig_rows(rig, rows, columns, NULL);
-    pdk_vector *weights = rig_vector(rig, weight, group), *biases = rig_vector(rig, bias, group);
+    pdk_vector *weights = rig_vector(rig, weight, numbers), *biases = rig_vector(rig, bias, numbers);
     bool has_bias = random_below(random, 2) != 0, has_weight = random_below(random, 4) != 0;
     plain_batch_set(&plain, &rig->batch, rows);
     rig_begin(rig);
@@ -170,7 +172,8 @@ static void check_norm(struct rig *rig, struct random *random)
                                    .epsilon = 1e-5f,
                                    .group = grouped ? group : 0,
                                    .first = skipped,
-                                   .count = group * groups});
+                                   .count = group * groups,
+                                   .each_group = own});
     rig_run(rig);
     rig->ops->rows_read(rig->self, out, 0, rows, found);
     rig->ops->rows_read(rig->self, in_rows, 0, rows, sums);
@@ -178,9 +181,11 @@ static void check_norm(struct rig *rig, struct random *random)
     float *expected = random_floats(random, (size_t)rows * columns, 0);
     for (size_t r = 0; r < rows; r++) {
         memcpy(expected + r * columns, in + r * columns, skipped * sizeof(float));
-        for (size_t at = r * columns + skipped; at < (r + 1) * columns; at += group)
+        for (size_t at = r * columns + skipped; at < (r + 1) * columns; at += group) {
+            size_t from = own ? at - r * columns - skipped : 0;
             (layer ? reference_norm_layer : reference_norm_rms)(in + at, adds ? add + at : NULL,
-                has_weight ? weight : NULL, has_bias ? bias : NULL, group, 1e-5f, expected + at);
+                has_weight ? weight + from : NULL, has_bias ? bias + from : NULL, group, 1e-5f, expected + at);
+        }
     }
     assert_near(found, expected, (size_t)rows * columns, 1e-5, layer ? "layer norm" : "rms norm");
     if (!grouped)
@@ -367,7 +372,7 @@ static void fill_with_nan(struct attention_run *run, struct random *random)
 static void check_attention(struct rig *rig, const struct attention_case *shape, struct random *random)
 {
     struct attention_run run = {.rig = rig, .shape = shape};
-    pdk_kv_shape kv_shape = {2, shape->kv_heads, shape->head_dim, shape->bfloat ? PDK_TYPE_BF16 : PDK_TYPE_F32};
+    pdk_kv_shape kv_shape = {2, shape->kv_heads, shape->head_dim, shape->bfloat ? PDK_TYPE_BF16 : PDK_TYPE_F32, 0};
     ck_assert_int_eq(rig->ops->kv_new(rig->self, &kv_shape, BLOCKS, &run.kv, NULL), PDK_OK);
     size_t side = (size_t)BLOCKS * 16 * shape->kv_heads * shape->head_dim;
     run.cache = (struct reference_cache){
@@ -421,7 +426,7 @@ START_TEST(copied_blocks_answer_the_same)
     struct random random = {300};
     struct plain_batch plain;
     pdk_kv *kv = NULL;
-    ck_assert_int_eq(rig.ops->kv_new(rig.self, &(pdk_kv_shape){3, 1, DIM, PDK_TYPE_BF16}, 4, &kv, NULL), PDK_OK);
+    ck_assert_int_eq(rig.ops->kv_new(rig.self, &(pdk_kv_shape){3, 1, DIM, PDK_TYPE_BF16, 0}, 4, &kv, NULL), PDK_OK);
     float *qkv = random_floats(&random, 10 * COLUMNS, 1), found[2][10 * DIM];
     uint32_t tables[2] = {2, 3};
     plain_batch_set(&plain, &rig.batch, 10);
@@ -574,7 +579,7 @@ START_TEST(memory_has_a_limit)
     ck_assert_int_eq(pdk_compute_entry.init(&config, &self, &err), PDK_OK);
     const pdk_ops *ops = pdk_compute_entry.get_extension(self, PDK_EXT_OPS);
     pdk_kv *kv = NULL;
-    pdk_kv_shape shape = {2, 2, 64, PDK_TYPE_BF16};
+    pdk_kv_shape shape = {2, 2, 64, PDK_TYPE_BF16, 0};
     ck_assert_uint_eq(ops->kv_block_bytes(self, &shape), 2 * 2 * 64 * 16 * 2 * 2);
     ck_assert_int_eq(ops->kv_new(self, &shape, 1000, &kv, &err), PDK_NO_MEMORY);
     ck_assert_str_eq(

@@ -29,6 +29,13 @@ START_TEST(test_round_trip)
         .name_count = 2,
         .eos_count = 2,
         .has_tokenizer = true,
+        .forced_tools = true,
+        .pooling_tasks = 1u << PDK_POOL_EMBED,
+        .pooled_size = 384,
+        .class_count = 2,
+        .class_labels = (char *[]){one, two},
+        .dimension_count = 1,
+        .dimensions = {64},
         .names = {one, two},
         .eos_ids = {2, 3},
         .root = two,
@@ -51,6 +58,11 @@ START_TEST(test_round_trip)
     ck_assert_uint_eq(got->max_model_len, 2048);
     ck_assert_uint_eq(got->max_logprobs, UINT32_MAX);
     ck_assert(got->has_tokenizer && !got->has_template);
+    ck_assert(got->forced_tools && !got->auto_tools);
+    ck_assert_uint_eq(got->pooling_tasks, 1u << PDK_POOL_EMBED);
+    ck_assert_uint_eq(got->pooled_size, 384);
+    ck_assert_str_eq(got->class_labels[1], two);
+    ck_assert_uint_eq(got->dimensions[0], 64);
     ck_assert_uint_eq(got->name_count, 2);
     ck_assert_str_eq(got->names[1], two);
     ck_assert_uint_eq(got->eos_count, 2);
@@ -92,7 +104,8 @@ static const struct {
         "ready: vocabulary_size is number, not an integer of 0 to 4294967295"},
     {"{\"extensions\":[],\"names\":[\"x\"],\"max_model_len\":4294967296}",
         "ready: max_model_len is number, not an integer of 0 to 4294967295"},
-    {"{\"extensions\":[],\"names\":[\"x\"],\"eos_ids\":[1.5]}", "ready: eos_ids is number, not an id"},
+    {"{\"extensions\":[],\"names\":[\"x\"],\"eos_ids\":[1.5]}",
+        "ready: eos_ids is number, not an integer of 0 to 4294967295"},
     {"{\"extensions\":[],\"names\":[\"x\"],\"has_template\":1}", "ready: has_template is number, not true or false"},
     {"{\"extensions\":[],\"names\":[\"x\"],\"root\":[]}", "ready: root is array, not a string of at most 4096 bytes"},
     {"{\"extensions\":[],\"names\":[\"x\"],\"defaults\":{\"top_k\":3000000000}}",
@@ -121,7 +134,7 @@ START_TEST(test_too_many)
         buffer_printf(&text, ",%d", i);
     buffer_puts(&text, "]}");
     ck_assert_int_eq(read_text(text.data, &got, &err), PDK_INVALID);
-    ck_assert_str_eq(err.message, "ready: eos_ids is array, not a list of at most 64 ids");
+    ck_assert_str_eq(err.message, "ready: eos_ids is array, not a list of at most 64 numbers");
     buffer_done(&text);
 }
 END_TEST

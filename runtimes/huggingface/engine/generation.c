@@ -55,7 +55,7 @@ static pdk_status init_choice(
     uint32_t *tokens = calloc(spec->limit, sizeof *tokens);
     if (tokens == NULL)
         return no_memory(err);
-    memcpy(tokens, spec->prompt, spec->prompt_count * sizeof *tokens);
+    memcpy(tokens, spec->prompts != NULL ? spec->prompts[index] : spec->prompt, spec->prompt_count * sizeof *tokens);
     if (spec->produced_count > 0)
         memcpy(tokens + spec->prompt_count, spec->produced, spec->produced_count * sizeof *tokens);
     choice->sequence = (struct sequence){
@@ -66,7 +66,7 @@ static pdk_status init_choice(
         .priority = spec->priority,
         .tenant = spec->tenant,
         .salt = spec->salt,
-        .leader = index > 0 ? &generation->choices[0].sequence : NULL,
+        .leader = index > 0 && spec->prompts == NULL ? &generation->choices[0].sequence : NULL,
         .total = total,
     };
     choice->generation = generation;

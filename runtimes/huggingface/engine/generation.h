@@ -76,7 +76,8 @@ struct generation_spec {
     uint32_t produced_count;
     uint32_t limit;
     uint32_t choices;
-    uint64_t seed; /* of choice 0 */
+    const uint32_t *const *prompts; /* [choices] of prompt_count each, in the place of `prompt`; or NULL */
+    uint64_t seed;                  /* of choice 0 */
     uint64_t tenant;
     int32_t priority;
     struct siphash128 salt;

@@ -105,6 +105,13 @@ static pdk_status put_position(struct pending *pending, const struct detokenizer
     return status == PDK_OK ? put_count(pending, pending->entry_count - before, err) : status;
 }
 
+pdk_status pending_token(struct pending *pending, const struct detokenizer *detokenizer, uint32_t token,
+    const struct drawn *drawn, pdk_error *err)
+{
+    pdk_status status = put_id(pending, token, err);
+    return status == PDK_OK && drawn != NULL ? put_position(pending, detokenizer, token, drawn, NULL, 0, err) : status;
+}
+
 static pdk_status open_detokenizer(struct answer *answer, pdk_error *err)
 {
     const struct sequence *sequence = &answer->choice->sequence;

@@ -53,6 +53,9 @@ bool answer_wants_part(const struct answer *answer);
 void answer_part(struct answer *answer, pdk_part *part);
 void answer_sent(struct answer *answer);
 
+/* Adds a token's id and, with `drawn`, the report on it, as `detokenizer` (may be NULL) stands before it. */
+pdk_status pending_token(struct pending *pending, const struct detokenizer *detokenizer, uint32_t token,
+    const struct drawn *drawn, pdk_error *err);
 /* The prompt's own part: ids, text, log probabilities, by what was asked for. `text` is the prompt's. */
 pdk_status answer_prompt(
     const struct served *served, const struct generation *generation, struct pending *pending, pdk_error *err);

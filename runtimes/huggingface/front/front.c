@@ -164,6 +164,7 @@ static void work_on(struct front *front, struct job *job) PDK_REQUIRES(front->lo
 {
     struct job_calls calls = job->calls;
     job->calls = (struct job_calls){0};
+    calls.released = job->released;
     job->working = true;
     bool fresh = job->stage == JOB_NEW, full = false;
     uint64_t seed = fresh ? next_seed(front) : 0;

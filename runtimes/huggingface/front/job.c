@@ -6,6 +6,7 @@
 #include "core/base/clock.h"
 #include "core/base/error.h"
 #include "runtimes/huggingface/front/bad_words.h"
+#include "runtimes/huggingface/front/beam.h"
 #include "runtimes/huggingface/front/metrics.h"
 #include "runtimes/huggingface/front/tokenize.h"
 
@@ -17,15 +18,17 @@
 static void record(const struct job *job, int32_t finish)
 {
     const struct generation *generation = &job->generation;
-    if (job->answers == NULL)
+    if (job->answers == NULL && job->beam == NULL)
         return;
     struct metrics_request seen = {
         .finish = finish,
-        .prompt_tokens = generation->prompt_count,
+        .prompt_tokens = (uint32_t)job->prompt.tokens.count,
         .choices = generation->choice_count,
         .max_tokens = job->max_tokens,
+        .completion_tokens = job->beam_tokens,
+        .longest = job->beam_tokens,
         .cached_tokens = atomic_load_explicit(&generation->choices[0].cached, memory_order_relaxed),
-        .arrived_us = generation->arrived_us,
+        .arrived_us = job->beam != NULL ? job->arrived_us : generation->arrived_us,
         .scheduled_us = atomic_load_explicit(&generation->scheduled_us, memory_order_relaxed),
         .first_token_us = atomic_load_explicit(&generation->first_token_us, memory_order_relaxed),
         .last_token_us = atomic_load_explicit(&generation->last_token_us, memory_order_relaxed),
@@ -162,6 +165,16 @@ static pdk_status make_answers(struct job *job, pdk_error *err)
     return status;
 }
 
+static pdk_status make_beams(struct job *job, uint64_t seed, pdk_error *err)
+{
+    uint32_t limit = 0;
+    bool over = false;
+    pdk_status status = find_limit(job, &limit, err);
+    if (status == PDK_OK)
+        status = job_beam_begin(job, limit, err);
+    return status == PDK_OK ? job_beam_round(job, seed, &over, err) : status;
+}
+
 static pdk_status prepare(struct job *job, uint64_t seed, pdk_error *err)
 {
     pdk_status status = check_request(job->served, job->request, err);
@@ -169,6 +182,8 @@ static pdk_status prepare(struct job *job, uint64_t seed, pdk_error *err)
         status = prompt_read(job->served, job->request, &job->prompt, err);
     if (status == PDK_OK)
         status = prompt_check(job->served, job->request, &job->prompt, err);
+    if (status == PDK_OK && (job->request->flags & PDK_FLAG_BEAM_SEARCH) != 0)
+        return make_beams(job, seed, err);
     if (status == PDK_OK)
         status = make_generation(job, seed, err);
     return status == PDK_OK ? make_answers(job, err) : status;
@@ -302,6 +317,58 @@ static void hold(struct job *job, bool held)
     engine_nudge(job->served->engine, &job->generation);
 }
 
+/* Sends what beams came to, best first. True: the client has stopped reading. */
+static bool send_beams(struct job *job)
+{
+    bool full = false;
+    uint32_t count = beam_finish(job->beam);
+    if (!job->prompt_sent && wants_prompt(job) && !send_prompt(job, &full))
+        return false;
+    while (!full && job->beams_sent < count) {
+        struct pending pending = {0};
+        pdk_error err = {0};
+        pdk_part part;
+        bool lives = job_beam_part(job, &pending, &part, &err) == PDK_OK;
+        if (!lives)
+            end_with(job, &err);
+        else
+            lives = send_part(job, &part, &full);
+        pending_done(&pending);
+        if (!lives)
+            return false;
+        job->beams_sent++;
+    }
+    if (!full)
+        end(job, NULL, PDK_FINISH_STOP);
+    return full;
+}
+
+/* A round is taken in once the engine has let go of it, as the next one takes its place. True: the client has stopped
+ * reading. */
+static bool beams_go_on(struct job *job, const struct job_calls *calls)
+{
+    if (!calls->released)
+        return false;
+    if (job->beams_over)
+        return send_beams(job);
+    pdk_error err = {0};
+    uint64_t seed = job->generation.choices[0].sampler.seed;
+    pdk_status status = job_beam_take(job, &err);
+    if (status == PDK_OK)
+        status = job_beam_round(job, seed, &job->beams_over, &err);
+    if (status != PDK_OK) {
+        job->stage = JOB_NEW; /* the engine has nothing of it */
+        end_with(job, &err);
+        return false;
+    }
+    if (job->beams_over)
+        return send_beams(job);
+    /* Nobody else looks at it before the engine has it again. */
+    job->released = false;
+    engine_add(job->served->engine, &job->generation);
+    return false;
+}
+
 bool job_go_on(struct job *job, const struct job_calls *calls, bool paused)
 {
     if (job->stage == JOB_OVER || end_if_called_off(job, calls))
@@ -311,6 +378,8 @@ bool job_go_on(struct job *job, const struct job_calls *calls, bool paused)
         end_with(job, &job->generation.error);
         return false;
     }
+    if (job->beam != NULL)
+        return !paused && beams_go_on(job, calls);
     hold(job, paused);
     if (paused)
         return false;
@@ -343,6 +412,7 @@ void job_free(struct job *job)
     for (uint32_t i = 0; i < job->answer_count; i++)
         answer_done(&job->answers[i]);
     free(job->answers);
+    beam_free(job->beam);
     prompt_done(&job->prompt);
     generation_done(&job->generation);
     free(job);

@@ -21,7 +21,10 @@ struct job_calls {
     bool writable;  /* the client reads again */
     bool late;      /* its deadline passed */
     bool stalled;   /* its client has not read for too long */
+    bool released;  /* the engine has let go of it */
 };
+
+struct beam_search;
 
 struct job {
     struct generation generation; /* first: the engine's news name jobs by it */
@@ -34,8 +37,11 @@ struct job {
     struct answer *answers; /* [generation.choice_count] */
     uint32_t answer_count;
     bool prompt_sent;
+    struct beam_search *beam; /* NULL: tokens are sent as they come */
+    bool beams_over;
+    uint32_t beams_sent, beam_tokens;
     uint32_t max_tokens;
-    int64_t last_token_us;
+    int64_t last_token_us, arrived_us; /* the latter of beams, whose rounds arrive anew */
 
     /* under the front's lock */
     struct job_calls calls;
@@ -55,6 +61,14 @@ bool job_begin(struct job *job, uint64_t seed, const struct job_calls *calls);
 /* Sends what there is, unless the client reads no more for now (`paused`), and ends the job when that was all. True:
  * the client has stopped reading. [front-thread] */
 bool job_go_on(struct job *job, const struct job_calls *calls, bool paused);
+/* beam_job.c: a job that searches beams. job_beam_begin makes the search, job_beam_round hands the next round to the
+ * engine (*ret_over: there is none), job_beam_take takes in what the engine gave, job_beam_part fills the next answer's
+ * part. `pending` holds what the part points at. */
+pdk_status job_beam_begin(struct job *job, uint32_t limit, pdk_error *err);
+pdk_status job_beam_round(struct job *job, uint64_t seed, bool *ret_over, pdk_error *err);
+pdk_status job_beam_take(struct job *job, pdk_error *err);
+pdk_status job_beam_part(struct job *job, struct pending *pending, pdk_part *part, pdk_error *err);
+
 /* Whether it takes a place in the queue of those that wait: nothing was generated yet. */
 bool job_waits(const struct job *job);
 /* Frees it; JOB_OVER, and released by the engine. */

@@ -52,11 +52,20 @@ static pdk_status to_text(
     return send(served, response, &part, err);
 }
 
+static pdk_status to_info(const struct served *served, pdk_response *response, pdk_error *err)
+{
+    if (served->tokenizer_info.length == 0)
+        return pdk_error_set(err, PDK_UNSUPPORTED, NULL, "--enable-tokenizer-info-endpoint is not set");
+    return send(served, response, &(pdk_part){.size = sizeof(pdk_part), .text = served->tokenizer_info}, err);
+}
+
 pdk_status tokenize_answer(
     const struct served *served, const pdk_request *request, pdk_response *response, pdk_error *err)
 {
     if (served->tokenizer == NULL)
         return pdk_error_set(err, PDK_UNSUPPORTED, NULL, "this model has no tokenizer");
+    if (request->kind == PDK_KIND_TOKENIZER_INFO)
+        return to_info(served, response, err);
     return request->kind == PDK_KIND_DETOKENIZE ? to_text(served, request, response, err)
                                                 : to_tokens(served, request, response, err);
 }

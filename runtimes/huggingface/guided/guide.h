@@ -19,8 +19,8 @@ struct guide_vocabulary *guide_vocabulary_free(struct guide_vocabulary *vocabula
 
 struct guide;
 /* PDK_INVALID, PDK_UNSUPPORTED or PDK_TOO_LARGE with the client's words. [front-thread] */
-pdk_status guide_new(const struct guide_vocabulary *vocabulary, const pdk_guide *what, struct guide **ret_guide,
-    pdk_error *err);
+pdk_status guide_new(
+    const struct guide_vocabulary *vocabulary, const pdk_guide *what, struct guide **ret_guide, pdk_error *err);
 /* Each choice's walker holds one count. Takes NULL, returns NULL. */
 struct guide *guide_release(struct guide *guide);
 

@@ -7,9 +7,9 @@
 #include "runtimes/huggingface/guided/grammar.h"
 
 struct json_style {
-    bool no_whitespace;          /* none between tokens */
-    bool closed_objects;         /* additionalProperties is false where the schema does not say */
-    const char *whitespace;      /* a regex of what may stand between tokens, or NULL: a little, by the rules of reading */
+    bool no_whitespace;     /* none between tokens */
+    bool closed_objects;    /* additionalProperties is false where the schema does not say */
+    const char *whitespace; /* a regex of what may stand between tokens, or NULL: a little, by the rules of reading */
     size_t whitespace_length;
 };
 

@@ -8,10 +8,13 @@
 
 const char *const gguf_names[ROLE_COUNT] = {
     [ROLE_EMBEDDING] = "token_embd",
+    [ROLE_EMBEDDING_NORM] = "token_embd_norm",
     [ROLE_POSITIONS] = "position_embd",
     [ROLE_FINAL_NORM] = "output_norm",
     [ROLE_HEAD] = "output",
     [ROLE_ROPE_FACTORS] = "rope_freqs",
+    [ROLE_ROPE_LONG] = "rope_factors_long",
+    [ROLE_ROPE_SHORT] = "rope_factors_short",
     [ROLE_ATTENTION_NORM] = "blk.%.attn_norm",
     [ROLE_Q] = "blk.%.attn_q",
     [ROLE_K] = "blk.%.attn_k",
@@ -24,8 +27,31 @@ const char *const gguf_names[ROLE_COUNT] = {
     [ROLE_MLP_NORM] = "blk.%.ffn_norm",
     [ROLE_GATE] = "blk.%.ffn_gate",
     [ROLE_UP] = "blk.%.ffn_up",
+    [ROLE_GATE_UP] = "blk.%.ffn_up",
     [ROLE_DOWN] = "blk.%.ffn_down",
     [ROLE_MLP_OUT_NORM] = "blk.%.post_ffw_norm",
+    [ROLE_SINKS] = "blk.%.attn_sinks",
+    [ROLE_ROUTER] = "blk.%.ffn_gate_inp",
+    [ROLE_CORRECTION] = "blk.%.exp_probs_b",
+    [ROLE_EXPERT_GATE] = "blk.%.ffn_gate.#",
+    [ROLE_EXPERT_UP] = "blk.%.ffn_up.#",
+    [ROLE_EXPERT_DOWN] = "blk.%.ffn_down.#",
+    [ROLE_EXPERTS_GATE] = "blk.%.ffn_gate_exps",
+    [ROLE_EXPERTS_UP] = "blk.%.ffn_up_exps",
+    [ROLE_EXPERTS_GATE_UP] = "blk.%.ffn_gate_up_exps",
+    [ROLE_EXPERTS_DOWN] = "blk.%.ffn_down_exps",
+    [ROLE_SHARED_GATE] = "blk.%.ffn_gate_shexp",
+    [ROLE_SHARED_UP] = "blk.%.ffn_up_shexp",
+    [ROLE_SHARED_DOWN] = "blk.%.ffn_down_shexp",
+    [ROLE_SHARED_ROUTER] = "blk.%.ffn_gate_inp_shexp",
+    [ROLE_Q_A] = "blk.%.attn_q_a",
+    [ROLE_Q_A_NORM] = "blk.%.attn_q_a_norm",
+    [ROLE_Q_B] = "blk.%.attn_q_b",
+    [ROLE_KV_A] = "blk.%.attn_kv_a_mqa",
+    [ROLE_KV_A_NORM] = "blk.%.attn_kv_a_norm",
+    [ROLE_KV_B] = "blk.%.attn_kv_b",
+    [ROLE_K_B] = "blk.%.attn_k_b",
+    [ROLE_V_B] = "blk.%.attn_v_b",
 };
 
 static const struct {
@@ -33,6 +59,8 @@ static const struct {
     const size_t *count;
 } groups[] = {
     {families_rope, &families_rope_count},
+    {families_moe, &families_moe_count},
+    {families_gpt, &families_gpt_count},
 };
 
 /* NULL: there are no more. */
@@ -55,12 +83,14 @@ const struct architecture *architecture_find(const char *class_name, const char 
     return NULL;
 }
 
-const struct architecture *architecture_find_gguf(const char *name)
+const struct architecture *architecture_find_gguf(const char *name, bool experts)
 {
+    const struct architecture *found = NULL;
     for (size_t i = 0; row_at(i) != NULL; i++)
-        if (row_at(i)->gguf_name != NULL && strcmp(row_at(i)->gguf_name, name) == 0)
-            return row_at(i);
-    return NULL;
+        if (row_at(i)->gguf_name != NULL && strcmp(row_at(i)->gguf_name, name) == 0 &&
+            (found == NULL || (row_at(i)->experts != NULL) == experts))
+            found = row_at(i);
+    return found;
 }
 
 void architectures_list(bool gguf, char *text, size_t room)
@@ -69,7 +99,7 @@ void architectures_list(bool gguf, char *text, size_t room)
     text[0] = '\0';
     for (size_t i = 0; row_at(i) != NULL && used < room; i++) {
         const char *name = gguf ? row_at(i)->gguf_name : row_at(i)->class_name;
-        if (name != NULL)
+        if (name != NULL && (!gguf || architecture_find_gguf(name, false) == row_at(i)))
             used += (size_t)snprintf(text + used, room - used, "%s%s", used == 0 ? "" : ", ", name);
     }
 }

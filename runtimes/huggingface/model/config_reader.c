@@ -80,6 +80,8 @@ const struct json *config_find(struct config_reader *reader, const char *names)
     char name[NAME_MAX_BYTES];
     while (value == NULL && next_name(&names, name)) {
         value = json_get(reader->file, name);
+        if (value == NULL)
+            value = json_get(reader->outer, name);
         if (value != NULL && value->type == JSON_NULL)
             value = NULL;
     }
@@ -189,6 +191,19 @@ pdk_status config_flag(struct config_reader *reader, const char *names, bool *va
     const struct json *json = config_find(reader, names);
     if (json != NULL && !json_bool(json, value))
         return not_a_number(json->key, "true or false", json_type_name(json), err);
+    return PDK_OK;
+}
+
+pdk_status config_flag_or_key(
+    struct config_reader *reader, const char *names, const char *gguf, bool *value, pdk_error *err)
+{
+    const struct config_field field = {names, gguf, 0, 1};
+    char key[NAME_MAX_BYTES * 2];
+    if (config_find(reader, names) != NULL || reader->gguf == NULL)
+        return config_flag(reader, names, value, err);
+    gguf_key(reader, &field, key);
+    if (gguf_has(reader->gguf, key) && !gguf_bool(reader->gguf, key, value))
+        return not_a_number(key, "true or false", "that", err);
     return PDK_OK;
 }
 

@@ -10,8 +10,10 @@ enum { OVERRIDES_MAX = 128 };
 
 struct config_reader {
     const struct json *file;      /* config.json's object, or NULL */
+    const struct json *outer;     /* the object around it, for what it leaves out; or NULL */
     const struct gguf *gguf;      /* or NULL */
     char prefix[64];              /* of the GGUF's keys: its architecture */
+    uint32_t wanted_context;      /* the longest request to be served; 0: the model's own */
     const struct json *overrides; /* an object, or NULL */
     bool used[OVERRIDES_MAX];     /* overrides that a field was read from */
 };
@@ -38,6 +40,9 @@ pdk_status config_uint(
 pdk_status config_real(
     struct config_reader *reader, const struct config_field *field, double *value, bool *ret_found, pdk_error *err);
 pdk_status config_flag(struct config_reader *reader, const char *names, bool *value, pdk_error *err);
+/* The same, with a GGUF's key behind the prefix. */
+pdk_status config_flag_or_key(
+    struct config_reader *reader, const char *names, const char *gguf, bool *value, pdk_error *err);
 /* config.json only. */
 pdk_status config_text(struct config_reader *reader, const char *names, const char **value, pdk_error *err);
 

@@ -14,19 +14,44 @@ struct norm {
     pdk_vector *weight; /* NULL: the model has no norm here */
     pdk_vector *bias;   /* or NULL */
     uint32_t group;     /* of norms on query and key heads: the columns that are one row */
+    bool each_head;     /* and the weight has numbers for every head, not for one */
+};
+
+struct turning {
+    pdk_vector *frequencies; /* or NULL */
+    float magnitude;
+};
+
+/* A mixture of experts; weights that are NULL are what the model lacks. */
+struct expert_layer {
+    struct linear router;
+    pdk_vector *correction;
+    pdk_weight **up, **down; /* [experts] */
+    pdk_vector *up_bias, *down_bias;
+    struct linear shared_router, shared_up, shared_down;
+};
+
+/* Latent attention, of which the cache holds `latent`'s rows. */
+struct latent_layer {
+    struct linear narrow_query, query, latent;
+    struct norm query_norm, latent_norm;
+    pdk_weight **keys, **values; /* [heads] */
 };
 
 struct layer {
     struct norm attention_norm, q_norm, k_norm, attention_out_norm, mlp_norm, mlp_out_norm;
     struct linear qkv, o, up, down; /* `up` is gate and up together where the family is gated */
+    pdk_vector *sinks;              /* of attention, or NULL */
+    struct expert_layer experts;    /* in place of up and down, where the configuration has the layer sparse */
+    struct latent_layer latent;     /* in place of qkv, where it has a latent rank */
 };
 
 struct decoder {
     struct linear embedding; /* for the head too where the model is tied */
     struct linear positions, project_in, project_out, head;
-    struct norm final_norm;
-    pdk_vector *frequencies; /* or NULL */
-    float magnitude;
+    struct norm embedding_norm, final_norm;
+    struct turning rope, local_rope; /* of all layers; of those with a window, where they differ */
+    pdk_vector *slopes;              /* of ALiBi, or NULL */
     struct layer *layers;
 };
 
@@ -37,6 +62,9 @@ struct activations {
     pdk_rows *side;     /* a block's output that is normed before it joins; NULL where none is */
     pdk_rows *qkv, *heads, *inner;
     pdk_rows *narrow; /* of the embedding's own width; NULL where it is the model's */
+    /* Of experts: what the router gives, who goes where, [rows * chosen] inner ones; and the same of shared ones. */
+    pdk_rows *products, *route, *expert_inner, *shared, *shared_product, *shared_route;
+    pdk_rows *latent, *narrow_query; /* of latent attention, whose queries are `qkv` */
     pdk_rows *logits;
 };
 
@@ -57,3 +85,5 @@ struct model {
  * backend. `config` gets the vocabulary where it had none. */
 pdk_status weights_load(struct model *model, const struct model_request *request, pdk_error *err);
 void weights_free(struct model *model);
+void experts_free(const struct model *model, struct expert_layer *layer);
+void latent_free(const struct model *model, struct latent_layer *layer);

@@ -6,20 +6,12 @@
  * and residual. Nothing here allocates; ops are recorded, then run as one. */
 #include "config.h"
 
-#include "runtimes/huggingface/model/decoder.h"
+#include "runtimes/huggingface/model/step.h"
 
 #include <assert.h>
 #include <stddef.h>
 
-/* What a step carries from op to op. */
-struct step {
-    const struct model *model;
-    pdk_queue *queue;
-    pdk_rows *residual, *normed; /* a norm behind the residual trades them */
-    const pdk_rows *pending;     /* a normed output that has yet to join the residual, or NULL */
-};
-
-static void record_linear(const struct step *s, const pdk_rows *in, const struct linear *linear, pdk_rows *out,
+void record_linear(const struct step *s, const pdk_rows *in, const struct linear *linear, pdk_rows *out,
     const pdk_rows *residual, int32_t activation, float scale, const pdk_weight *next)
 {
     const pdk_linear op = {
@@ -35,7 +27,7 @@ static void record_linear(const struct step *s, const pdk_rows *in, const struct
     s->model->ops->linear(s->queue, &op);
 }
 
-static void record_norm(const struct step *s, pdk_rows *in, const pdk_rows *add, const struct norm *norm, pdk_rows *out,
+void record_norm(const struct step *s, pdk_rows *in, const pdk_rows *add, const struct norm *norm, pdk_rows *out,
     const pdk_weight *next)
 {
     const pdk_norm op = {
@@ -49,6 +41,14 @@ static void record_norm(const struct step *s, pdk_rows *in, const pdk_rows *add,
         .epsilon = (float)s->model->config.epsilon,
     };
     s->model->ops->norm(s->queue, &op);
+}
+
+/* Makes a norm's output the residual. */
+static void swap_rows(struct step *s)
+{
+    pdk_rows *before = s->residual;
+    s->residual = s->normed;
+    s->normed = before;
 }
 
 /* What a block reads: the residual, normed where the family norms before. What was pending joins the residual here. */
@@ -66,18 +66,17 @@ static void block_output(struct step *s, const pdk_rows *in, const struct linear
     const struct norm *norm_behind)
 {
     float scale = (float)s->model->config.residual_scale;
+    const pdk_rows *joined = s->model->config.residual_of_norm ? s->normed : s->residual;
     if (out_norm->weight != NULL) {
         record_linear(s, in, linear, s->normed, NULL, PDK_ACT_NONE, scale, NULL);
         record_norm(s, s->normed, NULL, out_norm, s->model->rows.side, NULL);
         s->pending = s->model->rows.side;
         return;
     }
-    record_linear(s, in, linear, s->residual, s->residual, PDK_ACT_NONE, scale, NULL);
+    record_linear(s, in, linear, s->residual, joined, PDK_ACT_NONE, scale, NULL);
     if (s->model->config.norm_after && norm_behind->weight != NULL) {
         record_norm(s, s->residual, NULL, norm_behind, s->normed, NULL);
-        pdk_rows *before = s->residual;
-        s->residual = s->normed;
-        s->normed = before;
+        swap_rows(s);
     }
 }
 
@@ -93,6 +92,7 @@ static void record_head_norm(const struct step *s, const struct norm *norm, uint
         .kind = s->model->config.row->norm,
         .epsilon = (float)s->model->config.epsilon,
         .group = norm->group,
+        .each_group = norm->each_head,
         .first = first,
         .count = count,
     };
@@ -105,21 +105,23 @@ static void record_attention(const struct step *s, const struct layer *layer, ui
     const struct model *model = s->model;
     const struct model_config *config = &model->config;
     uint32_t queries = config->heads * config->head_dim, keys = config->kv_heads * config->head_dim;
-    bool turned = config->turned[index] && model->decoder.frequencies != NULL;
+    bool local = config->windowed[index] && model->decoder.local_rope.frequencies != NULL;
+    const struct turning *turning = local ? &model->decoder.local_rope : &model->decoder.rope;
+    bool turned = config->turned[index] && turning->frequencies != NULL;
     record_linear(s, in, &layer->qkv, model->rows.qkv, NULL, PDK_ACT_NONE, 1.0f, NULL);
     record_head_norm(s, &layer->q_norm, 0, queries);
     record_head_norm(s, &layer->k_norm, queries, keys);
     const pdk_rope_kv rope = {
         .qkv = model->rows.qkv,
         .kv = model->kv,
-        .frequencies = turned ? model->decoder.frequencies : NULL,
+        .frequencies = turned ? turning->frequencies : NULL,
         .layer = index,
         .heads = config->heads,
         .kv_heads = config->kv_heads,
         .head_dim = config->head_dim,
         .rope_dims = turned ? config->rope.dims : 0,
         .order = config->rope_order,
-        .magnitude = model->decoder.magnitude,
+        .magnitude = turning->magnitude,
     };
     model->ops->rope_kv(s->queue, &rope);
     const pdk_attention attention = {
@@ -127,12 +129,14 @@ static void record_attention(const struct step *s, const struct layer *layer, ui
         .kv = model->kv,
         .out = model->rows.heads,
         .next = layer->o.weight,
+        .sinks = layer->sinks,
+        .slopes = model->decoder.slopes,
         .layer = index,
         .heads = config->heads,
         .kv_heads = config->kv_heads,
         .head_dim = config->head_dim,
         .window = config->windowed[index] ? config->window : 0,
-        .scale = (float)config->attention_scale,
+        .scale = (float)(config->attention_scale / (config->scale_by_depth ? index + 1 : 1)),
         .soft_cap = (float)config->attention_cap,
     };
     model->ops->attention(s->queue, &attention);
@@ -143,18 +147,26 @@ static void record_layer(struct step *s, uint32_t index)
     const struct model *model = s->model;
     const struct layer *layer = &model->decoder.layers[index];
     const pdk_rows *in = block_input(s, &layer->attention_norm, layer->qkv.weight);
-    record_attention(s, layer, index, in);
+    if (model->config.latent.rank != 0)
+        record_latent(s, &layer->latent, index, in);
+    else
+        record_attention(s, layer, index, in);
     /* A parallel MLP reads what the attention read, or a norm of its own of the same residual. */
     if (model->config.parallel && layer->mlp_norm.weight != NULL)
         in = block_input(s, &layer->mlp_norm, layer->up.weight);
     block_output(s, model->rows.heads, &layer->o, &layer->attention_out_norm, &layer->attention_norm);
     if (!model->config.parallel)
         in = block_input(s, &layer->mlp_norm, layer->up.weight);
+    if (model->config.sparse[index]) {
+        record_experts(s, &layer->experts, in);
+        return;
+    }
     record_linear(s, in, &layer->up, model->rows.inner, NULL, model->config.activation, 1.0f, layer->down.weight);
     block_output(s, model->rows.inner, &layer->down, &layer->mlp_out_norm, &layer->mlp_norm);
 }
 
-static void record_embedding(const struct step *s)
+/* Table rows, then positions, each where the family has them. */
+static void record_lookup(const struct step *s)
 {
     const struct model *model = s->model;
     const struct decoder *decoder = &model->decoder;
@@ -175,6 +187,16 @@ static void record_embedding(const struct step *s)
     model->ops->embed(s->queue, &narrow);
     model->ops->embed(s->queue, &embed);
     record_linear(s, model->rows.narrow, &decoder->project_in, s->residual, s->residual, PDK_ACT_NONE, 1.0f, NULL);
+}
+
+static void record_embedding(struct step *s)
+{
+    const struct norm *norm = &s->model->decoder.embedding_norm;
+    record_lookup(s);
+    if (norm->weight == NULL)
+        return;
+    record_norm(s, s->residual, NULL, norm, s->normed, NULL);
+    swap_rows(s);
 }
 
 static void record_head(struct step *s)

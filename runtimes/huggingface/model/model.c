@@ -15,10 +15,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { OPS_A_LAYER = 14, OPS_BESIDE_LAYERS = 8, OVERRIDES_BYTES_MAX = 1 << 20 };
+enum { OPS_A_LAYER = 24, OPS_BESIDE_LAYERS = 8, OVERRIDES_BYTES_MAX = 1 << 20 };
 
 static pdk_status require_ops(const pdk_ops *ops, const struct model_config *config, pdk_error *err)
 {
+    bool latent = config->latent.rank != 0, experts = config->experts.count != 0;
     const struct {
         const char *name;
         bool there;
@@ -32,8 +33,12 @@ static pdk_status require_ops(const pdk_ops *ops, const struct model_config *con
         {"embed", PDK_HAS(ops, embed)},
         {"norm", PDK_HAS(ops, norm)},
         {"linear", PDK_HAS(ops, linear)},
-        {"rope_kv", PDK_HAS(ops, rope_kv)},
-        {"attention", PDK_HAS(ops, attention)},
+        {"rope_kv", latent || PDK_HAS(ops, rope_kv)},
+        {"attention", latent || PDK_HAS(ops, attention)},
+        {"latent_kv", !latent || PDK_HAS(ops, latent_kv)},
+        {"latent_attention", !latent || PDK_HAS(ops, latent_attention)},
+        {"route", !experts || PDK_HAS(ops, route)},
+        {"experts_up", !experts || (PDK_HAS(ops, experts_up) && PDK_HAS(ops, experts_down))},
         {"head", PDK_HAS(ops, head)},
         {"sample", PDK_HAS(ops, sample)},
         {"kv_copy", PDK_HAS(ops, kv_copy)},
@@ -85,6 +90,7 @@ static pdk_status read_config(struct model *model, const struct model_request *r
     struct config_reader reader;
     status =
         config_reader_init(&reader, config, model->source.gguf, overrides != NULL ? json_root(overrides) : NULL, err);
+    reader.wanted_context = request->context_length;
     if (status == PDK_OK)
         status = model_config_read(&reader, &model->config, err);
     if (status == PDK_OK)
@@ -142,7 +148,8 @@ static void hash_content(struct model *model)
     const struct model_config *config = &model->config;
     const double numbers[] = {config->epsilon, config->embedding_scale, config->residual_scale, config->attention_scale,
         config->logit_scale, config->attention_cap, config->logit_cap, config->rope.theta, config->rope.factor,
-        config->window, config->rope.type};
+        config->window, config->rope.type, config->experts.chosen, config->experts.groups_chosen, config->experts.score,
+        config->experts.normalise, config->experts.scale, config->experts.limit};
     model->facts.content_hash = siphash64(&key, numbers, sizeof numbers);
 }
 
@@ -188,8 +195,9 @@ pdk_status model_load(const struct model_request *request, struct model **ret_mo
 static void free_rows(struct model *model)
 {
     struct activations *rows = &model->rows;
-    pdk_rows *all[] = {
-        rows->residual, rows->normed, rows->side, rows->qkv, rows->heads, rows->inner, rows->narrow, rows->logits};
+    pdk_rows *all[] = {rows->residual, rows->normed, rows->side, rows->qkv, rows->heads, rows->inner, rows->narrow,
+        rows->products, rows->route, rows->expert_inner, rows->shared, rows->shared_product, rows->shared_route,
+        rows->latent, rows->narrow_query, rows->logits};
     for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
         if (all[i] != NULL)
             model->ops->rows_free(model->compute, all[i]);
@@ -231,7 +239,8 @@ static pdk_kv_shape kv_shape(const struct model *model, int32_t type)
     return (pdk_kv_shape){.layers = model->config.layers,
         .kv_heads = model->config.kv_heads,
         .head_dim = model->config.head_dim,
-        .type = type};
+        .type = type,
+        .latent = model->config.latent.rank != 0 ? model->config.latent.rank + model->config.latent.rope : 0};
 }
 
 uint64_t model_kv_block_bytes(const struct model *model, int32_t kv_type)
@@ -247,7 +256,7 @@ struct planned_rows {
     uint32_t rows;
 };
 
-enum { ROWS_COUNT = 8 };
+enum { ROWS_COUNT = 16 };
 
 static void plan_rows(const struct model *model, uint32_t max_rows, uint32_t max_outputs, struct activations *to,
     struct planned_rows *plan)
@@ -256,13 +265,25 @@ static void plan_rows(const struct model *model, uint32_t max_rows, uint32_t max
     bool narrow = config->embedding_width != config->hidden;
     bool side =
         architecture_has(config->row, ROLE_ATTENTION_OUT_NORM) || architecture_has(config->row, ROLE_MLP_OUT_NORM);
+    const struct experts_config *experts = &config->experts;
+    const struct latent_config *latent = &config->latent;
+    bool dense = memchr(config->sparse, 0, config->layers) != NULL;
+    uint32_t queries = config->heads * config->head_dim, keys = config->kv_heads * config->head_dim;
     const struct planned_rows all[ROWS_COUNT] = {
         {&to->residual, config->hidden, max_rows},
         {&to->normed, config->hidden, max_rows},
         {&to->side, side ? config->hidden : 0, max_rows},
-        {&to->qkv, (config->heads + 2 * config->kv_heads) * config->head_dim, max_rows},
-        {&to->heads, config->heads * config->head_dim, max_rows},
-        {&to->inner, config->inner, max_rows},
+        {&to->qkv, latent->rank != 0 ? queries : queries + 2 * keys, max_rows},
+        {&to->heads, latent->rank != 0 ? config->heads * latent->value : queries, max_rows},
+        {&to->inner, dense ? config->inner : 0, max_rows},
+        {&to->products, experts->count, max_rows},
+        {&to->route, 2 * experts->chosen, max_rows},
+        {&to->expert_inner, experts->count != 0 ? experts->inner : 0, max_rows * experts->chosen},
+        {&to->shared, experts->shared_inner, max_rows},
+        {&to->shared_product, experts->shared_inner != 0 ? 1 : 0, max_rows},
+        {&to->shared_route, experts->shared_inner != 0 ? 2 : 0, max_rows},
+        {&to->latent, latent->rank != 0 ? latent->rank + latent->rope : 0, max_rows},
+        {&to->narrow_query, latent->query_rank, max_rows},
         {&to->narrow, narrow ? config->embedding_width : 0, max_rows},
         {&to->logits, config->vocabulary, max_outputs},
     };

@@ -30,6 +30,7 @@ struct model_request {
     const char *path;      /* folder or .gguf file */
     const char *overrides; /* --hf-overrides, JSON, or NULL */
     bool use_generation_config;
+    uint32_t context_length; /* the longest request to be served, by which some ropes choose; 0: what the model says */
     const struct pdk_ops *ops;
     void *compute;
     /* Called as bytes are packed; may be NULL. */

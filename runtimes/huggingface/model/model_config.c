@@ -14,6 +14,10 @@
 
 enum { HEAD_COLUMNS_MAX = 1 << 20 };
 
+#define MATRIX_BITS                                                                                   \
+    (ROLE_BIT(ROLE_Q) | ROLE_BIT(ROLE_K) | ROLE_BIT(ROLE_V) | ROLE_BIT(ROLE_QKV) | ROLE_BIT(ROLE_O) | \
+        ROLE_BIT(ROLE_GATE) | ROLE_BIT(ROLE_UP) | ROLE_BIT(ROLE_DOWN))
+
 #define AT(member) offsetof(struct model_config, member)
 
 static const struct uint_field {
@@ -21,14 +25,14 @@ static const struct uint_field {
     size_t offset;
     bool required;
 } uints[] = {
-    {{"hidden_size|n_embd|d_model", "embedding_length", 1, 262144}, AT(hidden), true},
+    {{"hidden_size|n_embd|n_embed|d_model", "embedding_length", 1, 262144}, AT(hidden), true},
     {{"num_hidden_layers|n_layer", "block_count", 1, MODEL_LAYERS_MAX}, AT(layers), true},
     {{"num_attention_heads|n_head", "attention.head_count", 1, 4096}, AT(heads), true},
-    {{"num_key_value_heads|n_head_kv", "attention.head_count_kv", 1, 4096}, AT(kv_heads), false},
+    {{"num_key_value_heads|num_kv_heads|n_head_kv", "attention.head_count_kv", 1, 4096}, AT(kv_heads), false},
     {{"head_dim", "attention.key_length", 1, 4096}, AT(head_dim), false},
-    {{"intermediate_size|ffn_dim|n_inner", "feed_forward_length", 1, 1 << 20}, AT(inner), true},
+    {{"intermediate_size|ffn_dim|n_inner|ffn_hidden_size", "feed_forward_length", 1, 1 << 20}, AT(inner), true},
     {{"vocab_size", "vocab_size", 1, 1 << 24}, AT(vocabulary), false},
-    {{"max_position_embeddings|n_positions", "context_length", 1, 1 << 28}, AT(context), true},
+    {{"max_position_embeddings|n_positions|seq_length", "context_length", 1, 1 << 28}, AT(context), true},
     {{"word_embed_proj_dim", NULL, 1, 262144}, AT(embedding_width), false},
     {{"sliding_window", "attention.sliding_window", 0, 1 << 28}, AT(window), false},
 };
@@ -56,6 +60,15 @@ static pdk_status unknown(const char *name, bool gguf, pdk_error *err)
         "architecture '%s' is not known; known are %s", printable(name).text, known);
 }
 
+/* A GGUF of experts may bear the name of the dense family that it grew from. */
+static bool has_experts(const struct config_reader *reader)
+{
+    char key[96];
+    uint64_t count;
+    snprintf(key, sizeof key, "%s.expert_count", reader->prefix);
+    return gguf_uint(reader->gguf, key, &count) && count != 0;
+}
+
 static pdk_status find_row(struct config_reader *reader, const struct architecture **ret_row, pdk_error *err)
 {
     if (reader->gguf != NULL) {
@@ -63,7 +76,7 @@ static pdk_status find_row(struct config_reader *reader, const struct architectu
         if (!gguf_string(reader->gguf, "general.architecture", &name))
             return pdk_error_set(err, PDK_INVALID, "general.architecture", "the GGUF has no general.architecture");
         snprintf(reader->prefix, sizeof reader->prefix, "%.*s", (int)(name.length < 64 ? name.length : 63), name.data);
-        *ret_row = architecture_find_gguf(reader->prefix);
+        *ret_row = architecture_find_gguf(reader->prefix, has_experts(reader));
         return *ret_row != NULL ? PDK_OK : unknown(reader->prefix, true, err);
     }
     const char *class_name = NULL, *model_type = NULL;
@@ -78,7 +91,16 @@ static pdk_status find_row(struct config_reader *reader, const struct architectu
         return pdk_error_set(
             err, PDK_INVALID, "architectures", "config.json has neither 'architectures' nor 'model_type'");
     *ret_row = architecture_find(class_name, model_type);
-    return *ret_row != NULL ? PDK_OK : unknown(class_name != NULL ? class_name : model_type, false, err);
+    if (*ret_row == NULL)
+        return unknown(class_name != NULL ? class_name : model_type, false, err);
+    if (!(*ret_row)->text_config)
+        return PDK_OK;
+    const struct json *text = config_find(reader, "text_config");
+    if (text == NULL || text->type != JSON_OBJECT)
+        return pdk_error_set(err, PDK_INVALID, "text_config", "text_config must be an object");
+    reader->outer = reader->file;
+    reader->file = text;
+    return PDK_OK;
 }
 
 static pdk_status read_quantisation(struct config_reader *reader, struct model_config *config, pdk_error *err)
@@ -88,13 +110,26 @@ static pdk_status read_quantisation(struct config_reader *reader, struct model_c
 
 static pdk_status read_uints(struct config_reader *reader, struct model_config *config, pdk_error *err)
 {
+    const struct architecture_defaults *defaults = &config->row->defaults;
+    if (reader->gguf == NULL) { /* a GGUF says all of them */
+        config->heads = defaults->heads;
+        config->kv_heads = defaults->kv_heads;
+        config->head_dim = defaults->head_dim;
+        config->vocabulary = defaults->vocabulary;
+        config->context = defaults->context;
+    }
     for (size_t i = 0; i < sizeof uints / sizeof uints[0]; i++) {
         bool found;
         pdk_status status =
             config_uint(reader, &uints[i].field, (uint32_t *)(void *)((char *)config + uints[i].offset), &found, err);
         if (status != PDK_OK)
             return status;
-        if (found || !uints[i].required)
+        uint32_t value = *(const uint32_t *)(const void *)((const char *)config + uints[i].offset);
+        if (uints[i].offset == AT(inner) && !found && defaults->inner_multiple != 0) {
+            config->inner = config->hidden * defaults->inner_multiple;
+            continue;
+        }
+        if (found || value != 0 || !uints[i].required)
             continue;
         const char *name = reader->gguf != NULL ? uints[i].field.gguf : uints[i].field.names;
         int length = (int)strcspn(name, "|");
@@ -111,6 +146,10 @@ static pdk_status read_reals(struct config_reader *reader, struct model_config *
     static const struct config_field layer_epsilon = {"layer_norm_eps", "attention.layer_norm_epsilon", 0, 1};
     static const struct config_field query_field = {"query_pre_attn_scalar", NULL, 1e-3, 1e6};
     double query = config->head_dim;
+    if (reader->gguf == NULL && config->row->defaults.query_scalar != 0)
+        query = config->row->defaults.query_scalar;
+    if (reader->gguf != NULL && config->row->width_scaled == config->layers)
+        query = (double)config->hidden / config->heads;
     pdk_status status = config_real(reader, &query_field, &query, NULL, err);
     config->attention_scale = 1 / sqrt(query);
     if (status == PDK_OK && reader->gguf != NULL)
@@ -122,21 +161,73 @@ static pdk_status read_reals(struct config_reader *reader, struct model_config *
     return status;
 }
 
+/* Norms that the row calls optional, by what the configuration says; a GGUF's tensors tell (weight_plan.c). */
+static pdk_status read_absent(struct config_reader *reader, struct model_config *config, pdk_error *err)
+{
+    static const struct config_field norms_field = {"num_ln_in_parallel_attn", NULL, 1, 2};
+    bool head_norms = false, grouped = false;
+    pdk_status status = config_flag(reader, "use_qk_norm|qk_layernorm", &head_norms, err);
+    if (status == PDK_OK)
+        status = config_flag(reader, "new_decoder_architecture", &grouped, err);
+    uint32_t norms = grouped ? 2 : 1;
+    if (status == PDK_OK)
+        status = config_uint(reader, &norms_field, &norms, NULL, err);
+    if (!head_norms)
+        config->absent |= ROLE_BIT(ROLE_Q_NORM) | ROLE_BIT(ROLE_K_NORM);
+    if (config->parallel && !(grouped && norms == 2))
+        config->absent |= ROLE_BIT(ROLE_MLP_NORM);
+    config->absent = config->from_gguf ? 0 : config->absent & config->row->optional;
+    return status;
+}
+
+/* Parallel blocks, under the names of several families. */
+static pdk_status read_parallel(struct config_reader *reader, struct model_config *config, pdk_error *err)
+{
+    bool grouped = false;
+    config->parallel = config->row->parallel;
+    pdk_status status = config_flag_or_key(
+        reader, "use_parallel_residual|parallel_attn", "use_parallel_residual", &config->parallel, err);
+    if (status == PDK_OK)
+        status = config_flag(reader, "new_decoder_architecture", &grouped, err);
+    config->parallel |= grouped;
+    return status;
+}
+
+static pdk_status refuse_flag(struct config_reader *reader, const char *name, pdk_error *err)
+{
+    bool on = false;
+    pdk_status status = config_flag(reader, name, &on, err);
+    if (status == PDK_OK && on)
+        return pdk_error_set(err, PDK_UNSUPPORTED, name, "%s is not supported", name);
+    return status;
+}
+
 static pdk_status read_flags(struct config_reader *reader, struct model_config *config, pdk_error *err)
 {
-    bool before = !config->row->norm_after, removed = false;
-    config->parallel = config->row->parallel;
+    bool before = !config->row->norm_after, removed = false, affine = true, biased = true, scaled = true;
+    bool alibi = config->row->positions == POSITIONS_ALIBI;
     config->tied = config->row->tied;
-    pdk_status status = config_flag(reader, "do_layer_norm_before", &before, err);
-    if (status == PDK_OK)
-        status = config_flag(reader, "_remove_final_layer_norm", &removed, err);
-    if (status == PDK_OK)
-        status = config_flag(reader, "use_parallel_residual", &config->parallel, err);
-    if (status == PDK_OK)
-        status = config_flag(reader, "tie_word_embeddings", &config->tied, err);
+    const struct {
+        const char *name;
+        bool *value;
+    } flags[] = {{"do_layer_norm_before", &before}, {"_remove_final_layer_norm", &removed},
+        {"tie_word_embeddings", &config->tied}, {"layer_norm_elementwise_affine", &affine}, {"enable_bias", &biased},
+        {"scale_attn_weights", &scaled}, {"scale_attn_by_inverse_layer_idx", &config->scale_by_depth},
+        {"apply_residual_connection_post_layernorm", &config->residual_of_norm}, {"alibi", &alibi}};
+    static const char *const refused[] = {"add_cross_attention", "use_bidirectional_attention"};
+    pdk_status status = read_parallel(reader, config, err);
+    for (size_t i = 0; i < sizeof flags / sizeof flags[0] && status == PDK_OK; i++)
+        status = config_flag(reader, flags[i].name, flags[i].value, err);
+    for (size_t i = 0; i < sizeof refused / sizeof refused[0] && status == PDK_OK; i++)
+        status = refuse_flag(reader, refused[i], err);
     config->norm_after = !before;
     config->final_norm = before && !removed;
-    return status;
+    config->plain_norms = !affine;
+    config->without_biases = biased ? 0 : MATRIX_BITS;
+    config->positioning = alibi ? POSITIONS_ALIBI : config->row->positions;
+    if (!scaled)
+        config->attention_scale = 1;
+    return status == PDK_OK ? read_absent(reader, config, err) : status;
 }
 
 static pdk_status read_activation(struct config_reader *reader, struct model_config *config, pdk_error *err)
@@ -145,10 +236,11 @@ static pdk_status read_activation(struct config_reader *reader, struct model_con
         const char *name;
         int32_t activation;
     } known[] = {{"relu", PDK_ACT_RELU}, {"silu", PDK_ACT_SILU}, {"swish", PDK_ACT_SILU}, {"gelu", PDK_ACT_GELU},
-        {"gelu_new", PDK_ACT_GELU_TANH}, {"gelu_pytorch_tanh", PDK_ACT_GELU_TANH}, {"gelu_fast", PDK_ACT_GELU_TANH}};
+        {"gelu_python", PDK_ACT_GELU}, {"gelu_new", PDK_ACT_GELU_TANH}, {"gelu_pytorch_tanh", PDK_ACT_GELU_TANH},
+        {"gelu_fast", PDK_ACT_GELU_TANH}};
     const char *name = NULL;
     config->activation = config->row->activation;
-    pdk_status status = config_text(reader, "hidden_activation|hidden_act|activation_function", &name, err);
+    pdk_status status = config_text(reader, "hidden_activation|hidden_act|activation_function|activation", &name, err);
     if (status != PDK_OK || name == NULL)
         return status;
     for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
@@ -165,8 +257,27 @@ static pdk_status read_activation(struct config_reader *reader, struct model_con
         printable(name).text);
 }
 
+/* All queries of some families share one key head, whatever number stands beside that. */
+static pdk_status read_one_key_head(struct config_reader *reader, struct model_config *config, pdk_error *err)
+{
+    bool one = config->row->one_key_head, grouped = false;
+    if (!one || reader->gguf != NULL)
+        return PDK_OK;
+    pdk_status status = config_flag(reader, "multi_query", &one, err);
+    if (status == PDK_OK)
+        status = config_flag(reader, "new_decoder_architecture", &grouped, err);
+    if (status == PDK_OK && one && !grouped)
+        config->kv_heads = 1;
+    return status;
+}
+
 static pdk_status derive_heads(struct config_reader *reader, struct model_config *config, pdk_error *err)
 {
+    if (config->row->names[ROLE_KV_A] != NULL)
+        return latent_config_read(reader, config, err);
+    pdk_status status = read_one_key_head(reader, config, err);
+    if (status != PDK_OK)
+        return status;
     if (config->kv_heads == 0)
         config->kv_heads = config->heads;
     if (config->heads % config->kv_heads != 0)
@@ -185,83 +296,12 @@ static pdk_status derive_heads(struct config_reader *reader, struct model_config
             HEAD_COLUMNS_MAX);
     static const struct config_field value_length = {"v_head_dim", "attention.value_length", 1, 4096};
     uint32_t values = config->head_dim;
-    pdk_status status = config_uint(reader, &value_length, &values, NULL, err);
+    status = config_uint(reader, &value_length, &values, NULL, err);
     if (status == PDK_OK && values != config->head_dim)
         return pdk_error_set(err, PDK_UNSUPPORTED, "v_head_dim",
             "values of %" PRIu32 " beside keys of %" PRIu32 " numbers a head are not supported", values,
             config->head_dim);
     return status;
-}
-
-static pdk_status read_layer_types(const struct json *types, struct model_config *config, pdk_error *err)
-{
-    if (types->type != JSON_ARRAY || types->count != config->layers)
-        return pdk_error_set(
-            err, PDK_INVALID, "layer_types", "layer_types must be a list of %" PRIu32 " names", config->layers);
-    uint32_t layer = 0;
-    for (const struct json *at = types->child; at != NULL; at = at->next, layer++) {
-        const char *name = "";
-        json_string(at, &name);
-        config->windowed[layer] = strcmp(name, "sliding_attention") == 0;
-        if (config->windowed[layer] && config->window == 0)
-            return pdk_error_set(err, PDK_INVALID, "sliding_window",
-                "layer_types[%" PRIu32 "] is sliding_attention, and sliding_window is not set", layer);
-        if (!config->windowed[layer] && strcmp(name, "full_attention") != 0)
-            return pdk_error_value(err, PDK_UNSUPPORTED, "layer_types", name,
-                "layer type '%s' is not known; known are full_attention and sliding_attention", printable(name).text);
-    }
-    return PDK_OK;
-}
-
-/* Which layers see only a window. */
-static pdk_status read_windows(struct config_reader *reader, struct model_config *config, pdk_error *err)
-{
-    static const struct config_field first_field = {"max_window_layers", NULL, 0, 1 << 20};
-    bool on = !config->row->window_switch;
-    uint32_t first = 0;
-    pdk_status status = PDK_OK;
-    if (config->row->window_switch) {
-        status = config_flag(reader, "use_sliding_window", &on, err);
-        if (status == PDK_OK)
-            status = config_uint(reader, &first_field, &first, NULL, err);
-    }
-    if (status != PDK_OK)
-        return status;
-    if (!on)
-        config->window = 0;
-    const struct json *types = config_find(reader, "layer_types");
-    if (types != NULL)
-        return read_layer_types(types, config, err);
-    for (uint32_t i = 0; i < config->layers; i++)
-        config->windowed[i] = config->window != 0 && i >= first && (!config->row->alternate_windows || i % 2 == 0);
-    return PDK_OK;
-}
-
-/* Which layers leave queries and keys as they are. */
-static pdk_status read_turned(struct config_reader *reader, struct model_config *config, pdk_error *err)
-{
-    static const struct config_field interval_field = {"no_rope_layer_interval", NULL, 1, 1 << 20};
-    uint32_t interval = config->row->still_every;
-    pdk_status status = config_uint(reader, &interval_field, &interval, NULL, err);
-    if (status != PDK_OK)
-        return status;
-    for (uint32_t i = 0; i < config->layers; i++)
-        config->turned[i] = interval == 0 || (i + 1) % interval != 0;
-    const struct json *list = config_find(reader, "no_rope_layers");
-    if (list == NULL || (list->type == JSON_ARRAY && list->count == 0))
-        return PDK_OK;
-    if (list->type != JSON_ARRAY || list->count != config->layers)
-        return pdk_error_set(
-            err, PDK_INVALID, "no_rope_layers", "no_rope_layers must be a list of %" PRIu32 " numbers", config->layers);
-    uint32_t layer = 0;
-    for (const struct json *at = list->child; at != NULL; at = at->next, layer++) {
-        uint64_t value;
-        if (!json_uint64(at, &value) || value > 1)
-            return pdk_error_set(
-                err, PDK_INVALID, "no_rope_layers", "no_rope_layers[%" PRIu32 "] must be 0 or 1", layer);
-        config->turned[layer] = (uint8_t)value;
-    }
-    return PDK_OK;
 }
 
 static pdk_status add_eos(struct model_config *config, const char *name, uint64_t id, pdk_error *err)
@@ -330,7 +370,8 @@ pdk_status model_config_read(struct config_reader *reader, struct model_config *
 {
     struct model_config config = {.from_gguf = reader->gguf != NULL};
     static pdk_status (*const steps[])(struct config_reader *, struct model_config *, pdk_error *) = {read_quantisation,
-        read_uints, derive_heads, read_reals, read_flags, read_activation, read_windows, read_turned, read_ids};
+        read_uints, derive_heads, read_reals, read_flags, read_activation, experts_config_read, layer_kinds_read,
+        read_ids};
     pdk_status status = find_row(reader, &config.row, err);
     for (size_t i = 0; i < sizeof steps / sizeof steps[0] && status == PDK_OK; i++)
         status = steps[i](reader, &config, err);
@@ -340,8 +381,9 @@ pdk_status model_config_read(struct config_reader *reader, struct model_config *
         config.embedding_width = config.hidden;
     config.positions = config.context;
     config.rope_order = config.from_gguf ? config.row->gguf_rope_order : config.row->rope_order;
-    if (config.row->positions == POSITIONS_ROPE)
+    if (config.positioning == POSITIONS_ROPE)
         status = rope_config_read(reader, &config, err);
+    latent_config_finish(&config);
     if (status == PDK_OK)
         *ret_config = config;
     return status;

@@ -4,11 +4,13 @@
 
 #include "runtimes/huggingface/model/architectures.h"
 #include "runtimes/huggingface/model/config_reader.h"
+#include "runtimes/huggingface/model/experts_config.h"
+#include "runtimes/huggingface/model/latent_config.h"
 #include "runtimes/huggingface/model/quantisation.h"
 
-enum { MODEL_LAYERS_MAX = 1024, MODEL_STOPS_MAX = 64 };
+enum { MODEL_LAYERS_MAX = 1024, MODEL_STOPS_MAX = 64, ROPE_FACTORS_MAX = 512 };
 
-enum rope_type { ROPE_DEFAULT, ROPE_LINEAR, ROPE_LLAMA3, ROPE_YARN };
+enum rope_type { ROPE_DEFAULT, ROPE_LINEAR, ROPE_DYNAMIC, ROPE_LLAMA3, ROPE_YARN, ROPE_LONG };
 
 struct rope_config {
     enum rope_type type;
@@ -18,9 +20,13 @@ struct rope_config {
     double original_context;
     double low_frequency_factor, high_frequency_factor; /* LLAMA3 */
     double beta_fast, beta_slow;                        /* YARN, as the rest */
-    double attention_factor;                            /* 0: from `factor` and the two below */
+    double attention_factor;                            /* 0: from `factor` and the two below; of LONG, too */
     double mscale, mscale_all_dim;
     bool truncate;
+    double trained_context;          /* DYNAMIC and LONG: positions that the model was made for */
+    double wanted_context;           /* DYNAMIC and LONG: the longest request to be served */
+    uint32_t factor_count;           /* LONG from config.json: dims / 2; else 0 */
+    float factors[ROPE_FACTORS_MAX]; /* what each frequency is divided by, chosen by the wanted context */
 };
 
 struct model_config {
@@ -33,13 +39,23 @@ struct model_config {
     uint32_t window;
     uint8_t windowed[MODEL_LAYERS_MAX]; /* the layer sees `window` positions */
     uint8_t turned[MODEL_LAYERS_MAX];   /* the layer's queries and keys are turned by position */
+    uint8_t sparse[MODEL_LAYERS_MAX];   /* the layer has experts */
+    struct experts_config experts;
+    struct latent_config latent;
     double epsilon, embedding_scale, residual_scale, attention_scale, logit_scale, attention_cap, logit_cap;
     int32_t activation;
     bool norm_after, final_norm, parallel, tied;
+    bool plain_norms;        /* norms have neither weight nor bias */
+    bool residual_of_norm;   /* a block's output joins its normed input */
+    bool scale_by_depth;     /* the attention's scale is divided by the layer's number, from 1 */
+    uint64_t absent;         /* ROLE_BITs of the row's optional tensors that this model does without */
+    uint64_t without_biases; /* ROLE_BITs that have none here, whatever the row says */
+    enum positions positioning;
     int32_t rope_order;
     struct rope_config rope;
     struct quantisation quantisation;
-    int64_t bos_id, pad_id; /* -1: none */
+    struct rope_config local_rope; /* of layers with a window, where the row has a local_theta */
+    int64_t bos_id, pad_id;        /* -1: none */
     uint32_t eos_ids[MODEL_STOPS_MAX];
     uint32_t eos_count;
 };
@@ -51,4 +67,5 @@ pdk_status model_config_read(struct config_reader *reader, struct model_config *
 pdk_status model_config_add_eos(struct model_config *config, const char *name, const struct json *ids, pdk_error *err);
 
 /* Parts of model_config_read. */
+pdk_status layer_kinds_read(struct config_reader *reader, struct model_config *config, pdk_error *err);
 pdk_status rope_config_read(struct config_reader *reader, struct model_config *config, pdk_error *err);

@@ -37,3 +37,5 @@ pdk_matrix quantised_shape(const struct tensor *tensor, uint32_t rows);
 /* Rows [first_row, first_row + rows). Gives `ret_buffer`, which the matrix points into. */
 pdk_status quantised_unpack(const struct tensor *tensor, uint32_t first_row, uint32_t rows, pdk_matrix *ret_matrix,
     void **ret_buffer, pdk_error *err);
+/* Row `row` multiplied out: [columns] of `to`. */
+pdk_status quantised_to_floats(const struct tensor *tensor, uint32_t row, float *to, pdk_error *err);

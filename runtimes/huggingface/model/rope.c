@@ -1,7 +1,12 @@
 /* Frequencies as transformers' modeling_rope_utils defines them, in double, rounded once: the reference's own float32
- * differs by less than the rounding of its angles. default  theta^(-2i/dims) linear   that / factor llama3 wavelengths
- * beyond original/low are divided by factor, below original/high kept, between them blended (Llama 3.1's release) yarn
- * blended by how many turns a pair makes over the original context (Peng et al. 2023, section 3.2) */
+ * differs by less than the rounding of its angles.
+ *   default  theta^(-2i/dims)
+ *   linear   that / factor
+ *   dynamic  of a larger theta, where longer requests are to be served than the model was made for
+ *   llama3   wavelengths beyond original/low are divided by factor, below original/high kept, between them blended
+ *            (Llama 3.1's release)
+ *   yarn     blended by how many turns a pair makes over the original context (Peng et al. 2023, section 3.2)
+ *   longrope each divided by a factor of its own, one list for short and one for long contexts (Ding et al. 2024) */
 #include "config.h"
 
 #include "runtimes/huggingface/model/rope.h"
@@ -42,14 +47,28 @@ static double yarn(const struct rope_config *rope, double frequency, uint32_t pa
     return scaled * frequency / rope->factor + (1 - scaled) * frequency;
 }
 
+/* The base that makes the longest wave as long for the wanted context as it was for the trained one. */
+static double theta_of(const struct rope_config *rope)
+{
+    if (rope->type != ROPE_DYNAMIC || rope->wanted_context <= rope->trained_context || rope->dims <= 2)
+        return rope->theta;
+    double stretch = rope->factor * rope->wanted_context / rope->trained_context - (rope->factor - 1);
+    return rope->theta * pow(stretch, rope->dims / (rope->dims - 2.0));
+}
+
 void rope_frequencies(const struct rope_config *rope, const float *divisors, float *ret_frequencies)
 {
+    double theta = theta_of(rope);
+    if (divisors == NULL && rope->factor_count != 0)
+        divisors = rope->factors;
     for (uint32_t i = 0; i < rope->dims / 2; i++) {
-        double frequency = pow(rope->theta, -2.0 * i / rope->dims);
+        double frequency = pow(theta, -2.0 * i / rope->dims);
         if (divisors != NULL)
             frequency /= (double)divisors[i];
         switch (rope->type) {
-        case ROPE_DEFAULT: break;
+        case ROPE_DEFAULT:
+        case ROPE_DYNAMIC:
+        case ROPE_LONG: break;
         case ROPE_LINEAR: frequency /= rope->factor; break;
         case ROPE_LLAMA3: frequency = llama3(rope, frequency); break;
         case ROPE_YARN: frequency = yarn(rope, frequency, i); break;
@@ -65,10 +84,12 @@ static double magnitude_of(double factor, double scale)
 
 float rope_magnitude(const struct rope_config *rope)
 {
-    if (rope->type != ROPE_YARN)
+    if (rope->type != ROPE_YARN && rope->type != ROPE_LONG)
         return 1;
     if (rope->attention_factor != 0)
         return (float)rope->attention_factor;
+    if (rope->type == ROPE_LONG)
+        return rope->factor <= 1 ? 1 : (float)sqrt(1 + log(rope->factor) / log(rope->original_context));
     if (rope->mscale != 0 && rope->mscale_all_dim != 0)
         return (float)(magnitude_of(rope->factor, rope->mscale) / magnitude_of(rope->factor, rope->mscale_all_dim));
     return (float)magnitude_of(rope->factor, 1);

@@ -6,6 +6,7 @@
 
 #include "core/base/error.h"
 #include "runtimes/huggingface/model/printable.h"
+#include "runtimes/huggingface/model/rope.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -13,8 +14,12 @@
 #include <stdio.h>
 #include <string.h>
 
-static const char *const type_names[] = {
-    [ROPE_DEFAULT] = "default", [ROPE_LINEAR] = "linear", [ROPE_LLAMA3] = "llama3", [ROPE_YARN] = "yarn"};
+static const char *const type_names[] = {[ROPE_DEFAULT] = "default",
+    [ROPE_LINEAR] = "linear",
+    [ROPE_DYNAMIC] = "dynamic",
+    [ROPE_LLAMA3] = "llama3",
+    [ROPE_YARN] = "yarn",
+    [ROPE_LONG] = "longrope"};
 
 static const struct config_field theta_field = {"rope_theta|rotary_emb_base", "rope.freq_base", 2, 1e12};
 static const struct config_field partial_field = {"partial_rotary_factor|rotary_pct", NULL, 1e-3, 1};
@@ -32,7 +37,7 @@ static const struct {
     {{"high_freq_factor", NULL, 1e-3, 1e6}, offsetof(struct rope_config, high_frequency_factor)},
     {{"beta_fast", "rope.scaling.yarn_beta_fast", 1e-3, 1e6}, offsetof(struct rope_config, beta_fast)},
     {{"beta_slow", "rope.scaling.yarn_beta_slow", 1e-3, 1e6}, offsetof(struct rope_config, beta_slow)},
-    {{"attention_factor", NULL, 1e-3, 1e3}, offsetof(struct rope_config, attention_factor)},
+    {{"attention_factor", "rope.scaling.yarn_attn_factor", 1e-3, 1e3}, offsetof(struct rope_config, attention_factor)},
     {{"mscale", NULL, 0, 1e3}, offsetof(struct rope_config, mscale)},
     {{"mscale_all_dim", NULL, 0, 1e3}, offsetof(struct rope_config, mscale_all_dim)},
     {{"rope_theta", NULL, 2, 1e12}, offsetof(struct rope_config, theta)},
@@ -42,6 +47,8 @@ enum { MEMBER_COUNT = sizeof members / sizeof members[0] };
 
 static pdk_status find_type(const char *name, enum rope_type *ret_type, pdk_error *err)
 {
+    if (strcmp(name, "su") == 0) /* what the first release called it */
+        name = type_names[ROPE_LONG];
     for (size_t i = 0; i < sizeof type_names / sizeof type_names[0]; i++) {
         if (strcmp(type_names[i], name) != 0)
             continue;
@@ -49,12 +56,14 @@ static pdk_status find_type(const char *name, enum rope_type *ret_type, pdk_erro
         return PDK_OK;
     }
     return pdk_error_value(err, PDK_UNSUPPORTED, "rope_type", name,
-        "rope type '%s' is not known; known are default, linear, llama3 and yarn", printable(name).text);
+        "rope type '%s' is not known; known are default, linear, dynamic, llama3, yarn and longrope",
+        printable(name).text);
 }
 
 static pdk_status check_members(const struct json *object, pdk_error *err)
 {
-    static const char *const others[] = {"rope_type", "type", "truncate", "partial_rotary_factor", "finetuned"};
+    static const char *const others[] = {
+        "rope_type", "type", "truncate", "partial_rotary_factor", "finetuned", "short_factor", "long_factor"};
     for (const struct json *at = object->child; at != NULL; at = at->next) {
         bool known = false;
         for (size_t i = 0; i < MEMBER_COUNT; i++)
@@ -64,6 +73,28 @@ static pdk_status check_members(const struct json *object, pdk_error *err)
         if (!known)
             return pdk_error_value(
                 err, PDK_UNSUPPORTED, object->key, at->key, "%s.%s is not known", object->key, printable(at->key).text);
+    }
+    return PDK_OK;
+}
+
+/* One of longrope's two lists, as long as there are frequencies; which one depends on the contexts, which are known by
+ * then. */
+static pdk_status read_factors(const struct json *object, struct rope_config *rope, pdk_error *err)
+{
+    const char *name = rope->wanted_context > rope->original_context ? "long_factor" : "short_factor";
+    const struct json *list = json_get(object, name);
+    if (rope->dims / 2 > ROPE_FACTORS_MAX)
+        return pdk_error_set(err, PDK_TOO_LARGE, name, "rope.%s has more than %d numbers", name, ROPE_FACTORS_MAX);
+    if (list == NULL || list->type != JSON_ARRAY || list->count != rope->dims / 2)
+        return pdk_error_set(
+            err, PDK_INVALID, name, "rope.%s must be a list of %" PRIu32 " numbers", name, rope->dims / 2);
+    rope->factor_count = 0;
+    for (const struct json *at = list->child; at != NULL; at = at->next) {
+        double value;
+        if (!json_double(at, &value) || !(value >= 1e-3) || value > 1e6)
+            return pdk_error_set(err, PDK_INVALID, name, "rope.%s[%" PRIu32 "] must be a number from 0.001 to 1e6",
+                name, rope->factor_count);
+        rope->factors[rope->factor_count++] = (float)value;
     }
     return PDK_OK;
 }
@@ -96,15 +127,27 @@ static pdk_status read_object(const struct json *object, struct rope_config *rop
     return status;
 }
 
+/* `attn_factor` multiplies what the type gives of itself; of yarn's extrapolation there is all or nothing here. */
+static pdk_status read_gguf_factors(struct config_reader *reader, struct rope_config *rope, pdk_error *err)
+{
+    static const struct config_field whole = {"attn_factor", "rope.scaling.attn_factor", 1e-3, 1e3};
+    static const struct config_field outside = {"extrapolation_factor", "rope.scaling.yarn_ext_factor", 1, 1};
+    double factor = 1, one = 1;
+    bool found;
+    pdk_status status = config_real(reader, &outside, &one, NULL, err);
+    if (status == PDK_OK)
+        status = config_real(reader, &whole, &factor, &found, err);
+    if (status == PDK_OK && found && factor != 1)
+        rope->attention_factor = factor * (rope->type == ROPE_YARN ? (double)rope_magnitude(rope) : 1);
+    return status;
+}
+
 static pdk_status read_gguf(struct config_reader *reader, struct rope_config *rope, pdk_error *err)
 {
-    static const char *const refused[] = {"attn_factor", "yarn_log_multiplier", "yarn_ext_factor", "yarn_attn_factor"};
     char key[128];
-    for (size_t i = 0; i < sizeof refused / sizeof refused[0]; i++) {
-        snprintf(key, sizeof key, "%s.rope.scaling.%s", reader->prefix, refused[i]);
-        if (gguf_has(reader->gguf, key))
-            return pdk_error_set(err, PDK_UNSUPPORTED, key, "%s is not supported", key);
-    }
+    snprintf(key, sizeof key, "%s.rope.scaling.yarn_log_multiplier", reader->prefix);
+    if (gguf_has(reader->gguf, key))
+        return pdk_error_set(err, PDK_UNSUPPORTED, key, "%s is not supported", key);
     snprintf(key, sizeof key, "%s.rope.scaling.type", reader->prefix);
     pdk_string name;
     pdk_status status = PDK_OK;
@@ -121,19 +164,20 @@ static pdk_status read_gguf(struct config_reader *reader, struct rope_config *ro
                 config_real(reader, &members[i].field, (double *)(void *)((char *)rope + members[i].offset), NULL, err);
     if (!typed && rope->factor != 1)
         rope->type = ROPE_LINEAR; /* what llama.cpp takes a factor without a type for */
-    return status;
+    if (!typed && gguf_tensor(reader->gguf, "rope_factors_long.weight") != NULL)
+        rope->type = ROPE_LONG; /* its tensors are all that says so */
+    return status == PDK_OK ? read_gguf_factors(reader, rope, err) : status;
 }
 
 /* rope_theta stands beside the object or inside it; an override beside it wins over both. */
-static pdk_status read_theta(struct config_reader *reader, const struct json *object, double *theta, pdk_error *err)
+static pdk_status read_theta(struct config_reader *reader, const struct config_field *field, const struct json *object,
+    double *theta, pdk_error *err)
 {
-    pdk_status status = config_real(reader, &theta_field, theta, NULL, err);
-    if (status != PDK_OK || config_override(reader, theta_field.names) != NULL)
+    pdk_status status = config_real(reader, field, theta, NULL, err);
+    if (status != PDK_OK || config_override(reader, field->names) != NULL)
         return status;
     static const struct config_field inside = {"rope_theta", NULL, 2, 1e12};
-    const struct json *in_file = json_get(reader->file, "rope_parameters");
-    status = json_real(in_file, "rope.", &inside, theta, NULL, err);
-    return status == PDK_OK ? json_real(object, "rope.", &inside, theta, NULL, err) : status;
+    return json_real(object, "rope.", &inside, theta, NULL, err);
 }
 
 static pdk_status check(const struct rope_config *rope, pdk_error *err)
@@ -148,38 +192,101 @@ static pdk_status check(const struct rope_config *rope, pdk_error *err)
     return PDK_OK;
 }
 
-pdk_status rope_config_read(struct config_reader *reader, struct model_config *config, pdk_error *err)
+static pdk_status find_dims(
+    struct config_reader *reader, const struct model_config *config, double partial, uint32_t *ret_dims, pdk_error *err)
 {
-    struct rope_config rope = {
-        .theta = config->row->rope_theta, .factor = 1, .beta_fast = 32, .beta_slow = 1, .truncate = true};
-    double partial = 1;
-    const struct json *object = config_find(reader, "rope_parameters|rope_scaling");
+    uint32_t head = config->latent.rank != 0 ? config->latent.rope : config->head_dim;
+    uint32_t dims = (uint32_t)(head * partial);
+    pdk_status status = config_uint(reader, &dims_field, &dims, NULL, err);
+    if (status != PDK_OK)
+        return status;
+    if (dims < 2 || dims % 2 != 0 || dims > head)
+        return pdk_error_set(err, PDK_INVALID, "rope",
+            "%" PRIu32 " of a head's %" PRIu32 " numbers are turned; it must be an even share of them", dims, head);
+    *ret_dims = dims;
+    return PDK_OK;
+}
+
+/* The contexts that a scaled rope needs, and what follows from them. */
+static pdk_status read_contexts(struct config_reader *reader, const struct model_config *config,
+    const struct json *object, struct rope_config *rope, pdk_error *err)
+{
+    static const struct config_field original = {"original_max_position_embeddings", NULL, 1, 1e9};
+    bool beside = false, inside = json_get(object, "factor") != NULL;
+    pdk_status status = config_real(reader, &original, &rope->original_context, &beside, err);
+    if (status != PDK_OK)
+        return status;
+    if (rope->original_context == 0)
+        rope->original_context = config->context;
+    rope->trained_context = config->context;
+    rope->wanted_context = reader->wanted_context != 0 ? reader->wanted_context : config->context;
+    if (rope->type == ROPE_LONG && !inside)
+        rope->factor = config->context / rope->original_context;
+    status = check(rope, err);
+    return status == PDK_OK && rope->type == ROPE_LONG && reader->gguf == NULL ? read_factors(object, rope, err)
+                                                                               : status;
+}
+
+/* The rope of all layers, or of those that see everything where the configuration tells two kinds apart. */
+static pdk_status read_main(struct config_reader *reader, const struct model_config *config, const struct json *object,
+    struct rope_config *rope, pdk_error *err)
+{
+    const struct architecture_defaults *defaults = &config->row->defaults;
+    double partial = reader->gguf == NULL && defaults->rope_share != 0 ? defaults->rope_share : 1;
     pdk_status status = config_real(reader, &partial_field, &partial, NULL, err);
     if (status == PDK_OK && reader->gguf != NULL)
-        status = read_gguf(reader, &rope, err);
+        status = read_gguf(reader, rope, err);
     if (status == PDK_OK && object != NULL)
-        status = read_object(object, &rope, &partial, err);
+        status = read_object(object, rope, &partial, err);
     if (status == PDK_OK)
-        status = read_theta(reader, object, &rope.theta, err);
-    if (status != PDK_OK)
-        return status;
-    rope.dims = (uint32_t)(config->head_dim * partial);
-    status = config_uint(reader, &dims_field, &rope.dims, NULL, err);
-    if (status != PDK_OK)
-        return status;
-    if (rope.dims < 2 || rope.dims % 2 != 0 || rope.dims > config->head_dim)
-        return pdk_error_set(err, PDK_INVALID, "rope",
-            "%" PRIu32 " of a head's %" PRIu32 " numbers are turned; it must be an even share of them", rope.dims,
-            config->head_dim);
-    if (rope.original_context == 0 && rope.type == ROPE_YARN)
-        rope.original_context = config->context;
-    status = check(&rope, err);
+        status = read_theta(reader, &theta_field, object, &rope->theta, err);
+    if (status == PDK_OK)
+        status = find_dims(reader, config, partial, &rope->dims, err);
+    return status == PDK_OK ? read_contexts(reader, config, object, rope, err) : status;
+}
+
+/* The rope of layers with a window: a base of its own, and no scaling unless its object says so. */
+static pdk_status read_local(
+    struct config_reader *reader, struct model_config *config, const struct json *object, pdk_error *err)
+{
+    static const struct config_field local_field = {"rope_local_base_freq", "rope.freq_base_swa", 2, 1e12};
+    struct rope_config rope = {.theta = config->row->local_theta != 0 ? config->row->local_theta : config->rope.theta,
+        .dims = config->rope.dims,
+        .factor = 1,
+        .beta_fast = 32,
+        .beta_slow = 1,
+        .truncate = true};
+    double partial = 1;
+    pdk_status status = object != NULL ? read_object(object, &rope, &partial, err) : PDK_OK;
+    if (status == PDK_OK)
+        status = read_theta(reader, &local_field, object, &rope.theta, err);
+    if (status == PDK_OK)
+        status = read_contexts(reader, config, object, &rope, err);
+    config->local_rope = rope;
+    return status;
+}
+
+pdk_status rope_config_read(struct config_reader *reader, struct model_config *config, pdk_error *err)
+{
+    const struct json *object = config_find(reader, "rope_parameters|rope_scaling"), *local = NULL;
+    if (json_get(object, "full_attention") != NULL) {
+        local = json_get(object, "sliding_attention");
+        object = json_get(object, "full_attention");
+    }
+    struct rope_config rope = {
+        .theta = config->row->defaults.rope_theta, .factor = 1, .beta_fast = 32, .beta_slow = 1, .truncate = true};
+    pdk_status status = read_main(reader, config, object, &rope, err);
     if (status != PDK_OK)
         return status;
     config->rope = rope;
-    double context = rope.type == ROPE_LINEAR ? config->context * rope.factor
-                     : rope.type == ROPE_YARN ? rope.original_context * rope.factor
-                                              : config->context;
+    if (config->row->local_theta != 0 || local != NULL)
+        status = read_local(reader, config, local, err);
+    /* Gemma 3's linear scaling is part of how it was trained: its context says all. */
+    double context = rope.type == ROPE_LINEAR && config->local_rope.dims == 0 ? config->context * rope.factor
+                     : rope.type == ROPE_YARN                                 ? rope.original_context * rope.factor
+                                                                              : config->context;
+    if (rope.type == ROPE_DYNAMIC && rope.wanted_context > rope.trained_context)
+        context = rope.trained_context * rope.factor;
     config->context = context < UINT32_MAX ? (uint32_t)context : UINT32_MAX;
-    return PDK_OK;
+    return status;
 }

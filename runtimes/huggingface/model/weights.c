@@ -9,7 +9,6 @@
 #include "runtimes/huggingface/model/gguf_tokens.h"
 #include "runtimes/huggingface/model/mapping.h"
 #include "runtimes/huggingface/model/numbers.h"
-#include "runtimes/huggingface/model/quantised.h"
 #include "runtimes/huggingface/model/rope.h"
 
 #include <inttypes.h>
@@ -18,24 +17,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-static size_t row_bytes(const struct tensor *tensor, uint32_t columns)
+/* The parts as the backend takes them, for counting: data still in the file. */
+static void shape_matrices(const struct planned_weight *weight, pdk_matrix matrices[PLAN_PARTS_MAX])
 {
-    return (size_t)columns / number_block(tensor->type) * number_block_bytes(tensor->type);
-}
-
-/* The parts as the backend takes them; data still in the file. */
-static void make_matrices(const struct planned_weight *weight, pdk_matrix matrices[PLAN_PARTS_MAX])
-{
-    for (uint32_t i = 0; i < weight->part_count; i++) {
-        const struct tensor *tensor = weight->parts[i].tensor;
-        if (tensor->quantised != NULL)
-            matrices[i] = quantised_shape(tensor, weight->parts[i].rows);
-        else
-            matrices[i] = (pdk_matrix){.type = tensor->type,
-                .rows = weight->parts[i].rows,
-                .columns = weight->parts[i].columns,
-                .data = tensor->data + weight->parts[i].first_row * row_bytes(tensor, weight->parts[i].columns)};
-    }
+    for (uint32_t i = 0; i < weight->part_count; i++)
+        matrices[i] = weight_part_shape(&weight->parts[i]);
 }
 
 static uint64_t count_bytes(const struct model *model, const struct weight_plan *plan)
@@ -43,12 +29,15 @@ static uint64_t count_bytes(const struct model *model, const struct weight_plan 
     uint64_t total = 0;
     for (size_t i = 0; i < plan->weight_count; i++) {
         pdk_matrix matrices[PLAN_PARTS_MAX];
-        make_matrices(&plan->weights[i], matrices);
+        shape_matrices(&plan->weights[i], matrices);
         total += model->ops->weight_bytes(model->compute, matrices, plan->weights[i].part_count, plan->weights[i].use);
     }
     for (size_t i = 0; i < plan->vector_count; i++)
         for (uint32_t k = 0; k < plan->vectors[i].part_count; k++)
             total += plan->vectors[i].parts[k].count * sizeof(float);
+    for (size_t i = 0; i < plan->bias_count; i++)
+        total += (uint64_t)plan->biases[i].experts * (2 * (uint64_t)plan->biases[i].inner + plan->biases[i].hidden) *
+                 sizeof(float);
     return total;
 }
 
@@ -70,56 +59,38 @@ static pdk_status check_budget(uint64_t bytes, uint64_t limit, pdk_error *err)
     return pdk_error_set(err, PDK_NO_MEMORY, "memory", "the weights need %s, limit %s", needs, has);
 }
 
-/* Copies parts that lie at an odd address, as a safetensors file's may: backends read at even ones. */
-static pdk_status align(
-    const struct planned_weight *weight, pdk_matrix matrices[PLAN_PARTS_MAX], void **ret_buffer, pdk_error *err)
-{
-    size_t total = 0, bytes[PLAN_PARTS_MAX] = {0};
-    for (uint32_t i = 0; i < weight->part_count; i++) {
-        if ((uintptr_t)matrices[i].data % 2 == 0 || weight->parts[i].tensor->quantised != NULL)
-            continue;
-        if (__builtin_mul_overflow(
-                row_bytes(weight->parts[i].tensor, matrices[i].columns), matrices[i].rows, &bytes[i]) ||
-            __builtin_add_overflow(total, bytes[i], &total))
-            return pdk_error_set(err, PDK_NO_MEMORY, "model", "a weight is too large to copy");
-    }
-    if (total == 0)
-        return PDK_OK;
-    uint8_t *buffer = malloc(total), *to = buffer;
-    if (buffer == NULL)
-        return pdk_error_set(err, PDK_NO_MEMORY, "model", "no memory for %zu bytes of weights", total);
-    for (uint32_t i = 0; i < weight->part_count; to += bytes[i], i++) {
-        if (bytes[i] == 0)
-            continue;
-        memcpy(to, matrices[i].data, bytes[i]);
-        matrices[i].data = to;
-    }
-    *ret_buffer = buffer;
-    return PDK_OK;
-}
-
 static pdk_status load_weight(struct model *model, const struct planned_weight *weight, pdk_error *err)
 {
     pdk_matrix matrices[PLAN_PARTS_MAX];
-    void *unpacked[PLAN_PARTS_MAX] = {NULL};
-    make_matrices(weight, matrices);
-    PDK_AUTO_FREE void *buffer = NULL;
-    pdk_status status = align(weight, matrices, &buffer, err);
+    void *buffers[PLAN_PARTS_MAX] = {NULL};
+    pdk_status status = PDK_OK;
     for (uint32_t i = 0; i < weight->part_count && status == PDK_OK; i++)
-        if (weight->parts[i].tensor->quantised != NULL)
-            status = quantised_unpack(weight->parts[i].tensor, weight->parts[i].first_row, weight->parts[i].rows,
-                &matrices[i], &unpacked[i], err);
+        status = weight_part_read(&model->config, &weight->parts[i], &matrices[i], &buffers[i], err);
     if (status == PDK_OK)
         status = model->ops->weight_load(model->compute, matrices, weight->part_count, weight->use, weight->slot, err);
     for (uint32_t i = 0; i < weight->part_count; i++)
-        free(unpacked[i]);
+        free(buffers[i]);
     const struct tensor *first = weight->parts[0].tensor;
     if (status != PDK_OK)
         return pdk_error_wrap(
             err, "%.*s", (int)(first->name.length < 100 ? first->name.length : 100), first->name.data);
     for (uint32_t i = 0; i < weight->part_count; i++)
-        mapping_release(weight->parts[i].tensor->data, weight->parts[i].tensor->bytes);
+        mapping_release(weight_part_bytes(&weight->parts[i]).data, weight_part_bytes(&weight->parts[i]).length);
     return PDK_OK;
+}
+
+static bool read_part(const struct model *model, const struct vector_part *part, float *values)
+{
+    if (part->layout == LAYOUT_ROWS) {
+        numbers_to_floats(part->tensor->type, part->tensor->data, part->count, values);
+        return true;
+    }
+    PDK_AUTO_FREE float *in_file = calloc(part->count, sizeof *in_file);
+    if (in_file == NULL)
+        return false;
+    numbers_to_floats(part->tensor->type, part->tensor->data, part->count, in_file);
+    layout_copy(part->layout, &model->config, in_file, part->count, 1, sizeof *in_file, values);
+    return true;
 }
 
 static pdk_status load_vector(struct model *model, const struct planned_vector *vector, pdk_error *err)
@@ -131,25 +102,23 @@ static pdk_status load_vector(struct model *model, const struct planned_vector *
     if (values == NULL)
         return pdk_error_set(err, PDK_NO_MEMORY, "model", "no memory for a vector of %zu numbers", total);
     for (uint32_t i = 0; i < vector->part_count; i++) {
-        const struct tensor *tensor = vector->parts[i].tensor;
-        if (tensor != NULL && !number_is_plain(tensor->type))
+        const struct vector_part *part = &vector->parts[i];
+        if (part->tensor != NULL && !number_is_plain(part->tensor->type))
             return pdk_error_set(err, PDK_UNSUPPORTED, "tensors",
-                "%.*s, a vector, is of type %s; known are F32, F16, BF16", (int)tensor->name.length, tensor->name.data,
-                tensor->type_name);
-        if (tensor != NULL)
-            numbers_to_floats(tensor->type, tensor->data, vector->parts[i].count, values + at);
-        at += vector->parts[i].count;
+                "%.*s, a vector, is of type %s; known are F32, F16, BF16", (int)part->tensor->name.length,
+                part->tensor->name.data, part->tensor->type_name);
+        if (part->tensor != NULL && !read_part(model, part, values + at))
+            return pdk_error_set(err, PDK_NO_MEMORY, "model", "no memory for a vector of %zu numbers", total);
+        at += part->count;
     }
     for (size_t i = 0; i < total; i++)
         values[i] += vector->plus;
     return model->ops->vector_load(model->compute, values, total, vector->slot, err);
 }
 
-static pdk_status load_frequencies(struct model *model, const struct tensor *factors, pdk_error *err)
+static pdk_status load_turning(struct model *model, const struct rope_config *rope, const struct tensor *factors,
+    struct turning *turning, pdk_error *err)
 {
-    const struct rope_config *rope = &model->config.rope;
-    if (model->config.row->positions != POSITIONS_ROPE)
-        return PDK_OK;
     PDK_AUTO_FREE float *values = calloc(rope->dims, sizeof *values);
     if (values == NULL)
         return pdk_error_set(err, PDK_NO_MEMORY, "model", "no memory for rope frequencies");
@@ -158,11 +127,42 @@ static pdk_status load_frequencies(struct model *model, const struct tensor *fac
         numbers_to_floats(factors->type, factors->data, rope->dims / 2, divisors);
     for (uint32_t i = 0; divisors != NULL && i < rope->dims / 2; i++)
         if (!(divisors[i] > 0) || !isfinite(divisors[i]))
-            return pdk_error_set(err, PDK_INVALID, "rope_freqs", "rope_freqs[%" PRIu32 "] is %g; it must be above 0", i,
-                (double)divisors[i]);
+            return pdk_error_set(err, PDK_INVALID, "rope_freqs", "%.*s[%" PRIu32 "] is %g; it must be above 0",
+                (int)factors->name.length, factors->name.data, i, (double)divisors[i]);
     rope_frequencies(rope, divisors, values);
-    model->decoder.magnitude = rope_magnitude(rope);
-    return model->ops->vector_load(model->compute, values, rope->dims / 2, &model->decoder.frequencies, err);
+    turning->magnitude = rope_magnitude(rope);
+    return model->ops->vector_load(model->compute, values, rope->dims / 2, &turning->frequencies, err);
+}
+
+/* ALiBi's slopes: for a power of two n of heads, 2^(-8/n) to the powers 1, 2, ... n; the heads beyond the largest such
+ * n take every other power of twice as many heads (Press et al. 2022, and its authors' code). */
+static pdk_status load_slopes(struct model *model, pdk_error *err)
+{
+    const struct model_config *config = &model->config;
+    uint32_t round = 1;
+    while (round * 2 <= config->heads)
+        round *= 2;
+    PDK_AUTO_FREE float *slopes = calloc(config->heads, sizeof *slopes);
+    if (slopes == NULL)
+        return pdk_error_set(err, PDK_NO_MEMORY, "model", "no memory for %" PRIu32 " slopes", config->heads);
+    for (uint32_t i = 0; i < config->heads; i++) {
+        double power = i < round ? 8.0 * (i + 1) / round : 4.0 * (2 * (i - round) + 1) / round;
+        slopes[i] = (float)(exp2(-power) * (config->row->scaled_slopes ? config->attention_scale : 1));
+    }
+    return model->ops->vector_load(model->compute, slopes, config->heads, &model->decoder.slopes, err);
+}
+
+static pdk_status load_positions(struct model *model, const struct tensor *factors, pdk_error *err)
+{
+    const struct model_config *config = &model->config;
+    if (config->positioning == POSITIONS_ALIBI)
+        return load_slopes(model, err);
+    if (config->positioning != POSITIONS_ROPE)
+        return PDK_OK;
+    pdk_status status = load_turning(model, &config->rope, factors, &model->decoder.rope, err);
+    if (status == PDK_OK && config->local_rope.dims != 0)
+        status = load_turning(model, &config->local_rope, NULL, &model->decoder.local_rope, err);
+    return status;
 }
 
 /* The type that most bytes are of. */
@@ -172,7 +172,7 @@ static int32_t main_type(const struct weight_plan *plan)
     int32_t best = PDK_TYPE_F32;
     for (size_t i = 0; i < plan->weight_count; i++)
         for (uint32_t k = 0; k < plan->weights[i].part_count; k++)
-            bytes[plan->weights[i].parts[k].tensor->type] += plan->weights[i].parts[k].tensor->bytes;
+            bytes[plan->weights[i].parts[k].tensor->type] += weight_part_bytes(&plan->weights[i].parts[k]).length;
     for (int32_t i = 1; i < PDK_TYPE_END; i++)
         if (bytes[i] > bytes[best])
             best = i;
@@ -183,7 +183,7 @@ static uint64_t planned_bytes(const struct planned_weight *weight)
 {
     uint64_t total = 0;
     for (uint32_t i = 0; i < weight->part_count; i++)
-        total += weight->parts[i].tensor->bytes;
+        total += weight_part_bytes(&weight->parts[i]).length;
     return total;
 }
 
@@ -191,7 +191,7 @@ static uint64_t planned_bytes(const struct planned_weight *weight)
 static void prefetch(const struct planned_weight *weight)
 {
     for (uint32_t i = 0; i < weight->part_count; i++)
-        mapping_prefetch(weight->parts[i].tensor->data, weight->parts[i].tensor->bytes);
+        mapping_prefetch(weight_part_bytes(&weight->parts[i]).data, weight_part_bytes(&weight->parts[i]).length);
 }
 
 static pdk_status load_all(
@@ -200,9 +200,11 @@ static pdk_status load_all(
     uint64_t total = 0, done = 0;
     for (size_t i = 0; i < plan->weight_count; i++)
         total += planned_bytes(&plan->weights[i]);
-    pdk_status status = load_frequencies(model, plan->rope_factors, err);
+    pdk_status status = load_positions(model, plan->rope_factors, err);
     for (size_t i = 0; i < plan->vector_count && status == PDK_OK; i++)
         status = load_vector(model, &plan->vectors[i], err);
+    for (size_t i = 0; i < plan->bias_count && status == PDK_OK; i++)
+        status = experts_bias_load(model, &plan->biases[i], err);
     for (size_t i = 0; i < plan->weight_count && status == PDK_OK; i++) {
         if (i + 1 < plan->weight_count)
             prefetch(&plan->weights[i + 1]);
@@ -225,6 +227,15 @@ pdk_status weights_load(struct model *model, const struct model_request *request
         status = gguf_tokens_check(model->source.gguf, model->config.vocabulary, err);
     if (status != PDK_OK)
         return status;
+    if (plan.has_extra_layer && request->note != NULL)
+        request->note(request->progress_context,
+            "the layers that predict further tokens (num_nextn_predict_layers) are not used");
+    if (plan.ignored != 0 && request->note != NULL) {
+        char text[160];
+        snprintf(text, sizeof text, "%zu tensors of %s that only images need have no effect", plan.ignored,
+            model->config.row->class_name);
+        request->note(request->progress_context, text);
+    }
     model->facts.weight_bytes = count_bytes(model, &plan);
     model->facts.weight_type = main_type(&plan);
     status = check_budget(model->facts.weight_bytes, request->memory_bytes, err);
@@ -255,13 +266,19 @@ void weights_free(struct model *model)
             free_norm(model, norms[k]);
         for (size_t k = 0; k < sizeof linears / sizeof linears[0]; k++)
             free_linear(model, linears[k]);
+        model->ops->vector_free(model->compute, layer->sinks);
+        experts_free(model, &layer->experts);
+        latent_free(model, &layer->latent);
     }
     struct linear *ends[] = {
         &decoder->embedding, &decoder->positions, &decoder->project_in, &decoder->project_out, &decoder->head};
     for (size_t k = 0; k < sizeof ends / sizeof ends[0]; k++)
         free_linear(model, ends[k]);
+    free_norm(model, &decoder->embedding_norm);
     free_norm(model, &decoder->final_norm);
-    model->ops->vector_free(model->compute, decoder->frequencies);
+    model->ops->vector_free(model->compute, decoder->rope.frequencies);
+    model->ops->vector_free(model->compute, decoder->local_rope.frequencies);
+    model->ops->vector_free(model->compute, decoder->slopes);
     free(decoder->layers);
     *decoder = (struct decoder){0};
 }

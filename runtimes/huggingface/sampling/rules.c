@@ -110,6 +110,9 @@ static pdk_status resolve_logprobs(
     pdk_status status = PDK_OK;
     if (rules->wants_logprobs)
         status = resolve_top("sample", sampling->logprobs, model, &rules->top_wanted, err);
+    /* Ids asked for by name come in the place of the likeliest. */
+    if (request->logprob_token_count > 0)
+        rules->top_wanted = 0;
     if (status == PDK_OK && rules->wants_prompt_logprobs)
         status = resolve_top("prompt", sampling->prompt_logprobs, model, &rules->prompt_top_wanted, err);
     return status;

@@ -33,8 +33,9 @@ typedef struct pdk_generate {
 typedef struct pdk_tokenize {
     uint32_t size;
     uint32_t reserved;
-    /* Answers PDK_KIND_TOKENIZE (text or messages; one part with token_ids, and pieces where asked) and
-     * PDK_KIND_DETOKENIZE (token_ids; one part with text). Otherwise as pdk_generate.submit. [main-thread] */
+    /* Answers PDK_KIND_TOKENIZE (text or messages; one part with token_ids, and pieces where asked),
+     * PDK_KIND_DETOKENIZE (token_ids; one part with text) and PDK_KIND_TOKENIZER_INFO (one part with text). Otherwise
+     * as pdk_generate.submit. [main-thread] */
     pdk_status (*submit)(void *self, const pdk_request *request, pdk_response *response, pdk_error *err);
 } pdk_tokenize;
 

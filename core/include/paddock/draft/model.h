@@ -23,6 +23,16 @@ typedef struct pdk_model_spec {
     const char *const *environment; /* what the document sets, nothing of the daemon's */
 } pdk_model_spec;
 
+/* What a service's arguments say of the form of its answers; for the host's protocols. */
+enum {
+    PDK_API_PROMPT_DETAILS = 1u << 0,   /* usage tells the cached prompt tokens */
+    PDK_API_FORCE_USAGE = 1u << 1,      /* streams carry usage whether asked for or not */
+    PDK_API_TOKENS_AS_IDS = 1u << 2,    /* log probabilities name tokens by id where the request does not say */
+    PDK_API_REQUEST_TEMPLATE = 1u << 3, /* requests may bring a chat template */
+    PDK_API_TOKENIZER_INFO = 1u << 4    /* PDK_KIND_TOKENIZER_INFO may be asked for */
+};
+enum { PDK_FINGERPRINT_FULL = 0, PDK_FINGERPRINT_HASH = 1, PDK_FINGERPRINT_CUSTOM = 2, PDK_FINGERPRINT_NONE = 3 };
+
 /* What was loaded. Strings and arrays live until `unload`. */
 typedef struct pdk_model_info {
     uint32_t size;
@@ -39,7 +49,7 @@ typedef struct pdk_model_info {
     pdk_sampling defaults;           /* what generation_config.json sets; its has-bits tell which */
     uint64_t memory_bytes;           /* held now: weights, caches, buffers */
     const char *fingerprint;         /* 8 hex digits that change with the model's content or settings */
-    int32_t generates;               /* PDK_KIND_GENERATE works */
+    int32_t pooling_only;            /* PDK_KIND_GENERATE does not work, though the runtime has its table */
     int32_t auto_tools;              /* PDK_TOOLS_AUTO works: there is a parser for the model's calls */
     int32_t forced_tools;            /* PDK_TOOLS_REQUIRED and NAMED work */
     int32_t parses_reasoning;        /* answers carry reasoning apart */
@@ -49,6 +59,11 @@ typedef struct pdk_model_info {
     uint32_t class_count;
     const char *const *class_labels; /* [class_count], or NULL: they have none */
     uint32_t dimension_count;        /* allowed values of `dimensions`; 0: any, if matryoshka */
+    uint32_t api_flags;              /* PDK_API_… */
+    int32_t fingerprint_mode;        /* PDK_FINGERPRINT_… */
+    const char *fingerprint_text;    /* of PDK_FINGERPRINT_CUSTOM */
+    const char *response_role;       /* of an assistant's messages; NULL: "assistant" */
+    double keep_alive_s;             /* a comment in a stream that is silent for so long; 0: none */
     int32_t matryoshka;              /* `dimensions` may be asked for */
     const uint32_t *dimensions;
 } pdk_model_info;

@@ -90,6 +90,9 @@ typedef struct pdk_kv_shape {
     uint32_t kv_heads;
     uint32_t head_dim;
     int32_t type; /* PDK_TYPE_F32 or PDK_TYPE_BF16 */
+    /* Numbers of the one vector that a token has a layer, for `latent_kv`; kv_heads and head_dim then count for
+     * nothing. 0: keys and values of heads. */
+    uint32_t latent;
 } pdk_kv_shape;
 
 /* The flat batch of one step: rows of all its sequences, those of one sequence together and in order. Arrays are
@@ -111,6 +114,8 @@ typedef struct pdk_batch {
 
 enum { PDK_NORM_RMS = 0, PDK_NORM_LAYER = 1 };
 enum { PDK_ACT_NONE = 0, PDK_ACT_RELU = 1, PDK_ACT_SILU = 2, PDK_ACT_GELU = 3, PDK_ACT_GELU_TANH = 4 };
+/* Of `experts_up` alone: g = min(gate, limit), u = min(max(up, -limit), limit); g * sigmoid(alpha * g) * (u + 1). */
+enum { PDK_ACT_CLAMPED = 16 };
 enum { PDK_ROPE_HALVES = 0, PDK_ROPE_PAIRS = 1 }; /* which two numbers turn together: i and i+d/2, or 2i and 2i+1 */
 
 /* out[r] = table[token[r]] * scale (+ positions[position[r] + position_offset]) */
@@ -130,13 +135,13 @@ typedef struct pdk_norm {
     pdk_rows *in;
     const pdk_rows *add; /* or NULL */
     pdk_rows *out;
-    const pdk_vector *weight; /* [columns or group], or NULL: ones */
+    const pdk_vector *weight; /* [columns, group, or count with each_group], or NULL: ones */
     const pdk_vector *bias;   /* or NULL */
     const pdk_weight *next;   /* the weight that multiplies `out` next, or NULL: lets the backend quantise here */
     int32_t kind;             /* PDK_NORM_… */
     float epsilon;
     uint32_t group, first, count; /* 0: the whole row */
-    uint32_t reserved;
+    uint32_t each_group; /* 1: weight and bias have `count` numbers, each group its own; 0: `group`, the same for all */
 } pdk_norm;
 
 /* out = (activation(in * weight^T + bias)) * scale + residual. For a PDK_WEIGHT_GATED weight `activation` is applied to
@@ -243,6 +248,88 @@ typedef struct pdk_sample {
     uint32_t reserved;
 } pdk_sample;
 
+/* Which experts a row goes to, and with what weight. Scores are made of the router's products; those chosen are the
+ * `chosen` largest of score + correction, the lower expert of equals, among the groups chosen; their weights are made
+ * of the scores alone, in the order of choice. */
+enum {
+    PDK_SCORE_SOFTMAX = 0, /* over all experts */
+    PDK_SCORE_SIGMOID = 1,
+    PDK_SCORE_CHOSEN = 2 /* the products themselves choose, then softmax over those chosen */
+};
+enum { PDK_GROUP_LARGEST = 0, PDK_GROUP_TOP_TWO = 1 }; /* what a group is chosen by: its largest, its two largest */
+enum { PDK_EXPERTS_MAX = 1024 };
+
+typedef struct pdk_route {
+    const pdk_rows *products;     /* [experts] columns, as `linear` with the router's weight leaves them */
+    const pdk_vector *correction; /* [experts], or NULL */
+    pdk_rows *out;                /* 2 * chosen columns: the experts as numbers, then their weights */
+    uint32_t experts;             /* at most PDK_EXPERTS_MAX */
+    uint32_t chosen;              /* at most those of the groups chosen */
+    uint32_t groups;              /* equal runs of experts; 0: none */
+    uint32_t groups_chosen;
+    int32_t score;       /* PDK_SCORE_… */
+    int32_t group_score; /* PDK_GROUP_… */
+    int32_t normalise;   /* weights are divided by their sum */
+    float scale;         /* and then multiplied by this */
+} pdk_route;
+
+/* out[r * chosen + c] = activation(in[r] * gate^T + bias) * (in[r] * up^T + bias) by the expert that is row r's choice
+ * c. Arrays of weights are borrowed until the step has been waited for. */
+typedef struct pdk_experts_up {
+    const pdk_rows *in;
+    const pdk_rows *route;            /* as `route` leaves it */
+    const pdk_weight *const *weights; /* [experts] PDK_WEIGHT_GATED, of equal shape */
+    const pdk_vector *bias;           /* [experts][gate, then up], or NULL */
+    pdk_rows *out;                    /* chosen rows for each of the batch's */
+    uint32_t experts, chosen;
+    int32_t activation; /* PDK_ACT_… */
+    float alpha, limit; /* of PDK_ACT_CLAMPED */
+    uint32_t reserved;
+} pdk_experts_up;
+
+/* out[r] = residual[r] + scale * sum over row r's experts of weight * (in[r * chosen + c] * down^T + bias), from the
+ * lowest expert to the highest. out may be `residual`. */
+typedef struct pdk_experts_down {
+    const pdk_rows *in; /* as `experts_up` leaves it */
+    const pdk_rows *route;
+    const pdk_weight *const *weights; /* [experts] PDK_WEIGHT_LINEAR, of equal shape */
+    const pdk_vector *bias;           /* [experts][columns of out], or NULL */
+    const pdk_rows *residual;         /* or NULL */
+    pdk_rows *out;
+    uint32_t experts, chosen;
+    float scale;
+    uint32_t reserved;
+} pdk_experts_down;
+
+/* Multi-head latent attention. A token's vector is [rank] numbers that every head's keys and values are made of, then
+ * [rope_dims] that are a key for all heads. This turns the vector's end, and the end of each query head, by the row's
+ * position (as pdk_rope_kv does), and writes the vector into the cache at the row's slot. */
+typedef struct pdk_latent_kv {
+    pdk_rows *queries; /* columns: heads * (nope_dims + rope_dims) */
+    pdk_rows *latent;  /* columns: rank + rope_dims */
+    pdk_kv *kv;        /* of pdk_kv_shape.latent = rank + rope_dims */
+    const pdk_vector *frequencies;
+    uint32_t layer, heads, nope_dims, rope_dims, rank;
+    int32_t order; /* PDK_ROPE_… */
+    float magnitude;
+    uint32_t reserved;
+} pdk_latent_kv;
+
+/* Head h's key of token c is keys[h]^T * latent[c] and the shared rope part, its value values[h] * latent[c]. Computed
+ * the other way round: keys[h] * query is compared with the latent vectors as they lie in the cache, and values[h] is
+ * applied to their weighted sum. out[r][h] = values[h] * (softmax(scale * (keys[h] * q . latent[c] + q_rope . rope[c]))
+ * times latent[c]). Arrays of weights are borrowed until the step has been waited for. */
+typedef struct pdk_latent_attention {
+    const pdk_rows *queries; /* as pdk_latent_kv leaves them */
+    const pdk_kv *kv;
+    const pdk_weight *const *keys;   /* [heads] PDK_WEIGHT_LINEAR: rank outputs of nope_dims inputs */
+    const pdk_weight *const *values; /* [heads] PDK_WEIGHT_LINEAR: value_dims outputs of rank inputs */
+    pdk_rows *out;                   /* heads * value_dims columns */
+    uint32_t layer, heads, nope_dims, rope_dims, rank, value_dims;
+    float scale;
+    uint32_t reserved;
+} pdk_latent_attention;
+
 /* C = alpha * op(A) * op(B) + beta * C, row-major, host memory; float32 or float64. No promise about order. */
 typedef struct pdk_gemm {
     const void *a, *b;
@@ -308,6 +395,13 @@ typedef struct pdk_ops {
     void (*kv_copy)(pdk_queue *queue, pdk_kv *kv, uint32_t from_block, uint32_t to_block); /* all layers */
     /* Runs at once, outside any queue; for tabular runtimes. [any-thread] */
     pdk_status (*gemm)(void *self, const pdk_gemm *op, pdk_error *err);
+
+    /* Mixture of experts, and latent attention. [engine-thread] */
+    void (*route)(pdk_queue *queue, const pdk_route *op);
+    void (*experts_up)(pdk_queue *queue, const pdk_experts_up *op);
+    void (*experts_down)(pdk_queue *queue, const pdk_experts_down *op);
+    void (*latent_kv)(pdk_queue *queue, const pdk_latent_kv *op);
+    void (*latent_attention)(pdk_queue *queue, const pdk_latent_attention *op);
 } pdk_ops;
 
 #ifdef __cplusplus

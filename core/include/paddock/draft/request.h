@@ -13,7 +13,8 @@ enum {
     PDK_KIND_TOKENIZE = 2,
     PDK_KIND_DETOKENIZE = 3,
     PDK_KIND_INFER = 4,
-    PDK_KIND_POOL = 5 /* one vector, or one a token, out of a prompt or a pair of them: pdk_pooling */
+    PDK_KIND_TOKENIZER_INFO = 6, /* the tokenizer's configuration as JSON, as a part's text */
+    PDK_KIND_POOL = 5            /* one vector, or one a token, out of a prompt or a pair of them: pdk_pooling */
 };
 
 /* Which fields of pdk_sampling were given; the rest come from the model's defaults, then from the field's own. */
@@ -54,20 +55,21 @@ typedef struct pdk_sampling {
     int32_t prompt_logprobs; /* the same for prompt tokens */
     uint32_t n;              /* choices, at least 1; the width of a beam search */
     int32_t thinking_budget; /* tokens of reasoning before its end is forced; -1: no limit */
-    double length_penalty;   /* of a beam search; default 1 */
     /* Ends a choice whose tail repeats a pattern of so many tokens so many times; max 0: off. */
     uint32_t repetition_min_pattern, repetition_max_pattern, repetition_min_count;
+    double length_penalty;    /* of a beam search; default 1 */
     uint32_t stream_interval; /* tokens of a streamed part at least; 0: the model's */
+    uint32_t reserved;
 } pdk_sampling;
 
 /* What generated text has to be. The runtime builds a token mask for each step out of it. */
 enum {
     PDK_GUIDE_NONE = 0,
-    PDK_GUIDE_JSON_SCHEMA = 1, /* `text`: the schema */
-    PDK_GUIDE_JSON_OBJECT = 2, /* any JSON object; no text */
-    PDK_GUIDE_REGEX = 3,       /* `text`: it matches from beginning to end */
-    PDK_GUIDE_CHOICE = 4,      /* `text`: a JSON array of strings, one of which it is */
-    PDK_GUIDE_GRAMMAR = 5,     /* `text`: EBNF (GBNF's notation) or Lark's */
+    PDK_GUIDE_JSON_SCHEMA = 1,   /* `text`: the schema */
+    PDK_GUIDE_JSON_OBJECT = 2,   /* any JSON object; no text */
+    PDK_GUIDE_REGEX = 3,         /* `text`: it matches from beginning to end */
+    PDK_GUIDE_CHOICE = 4,        /* `text`: a JSON array of strings, one of which it is */
+    PDK_GUIDE_GRAMMAR = 5,       /* `text`: EBNF (GBNF's notation) or Lark's */
     PDK_GUIDE_STRUCTURAL_TAG = 6 /* `text`: the response_format's object */
 };
 enum {
@@ -98,9 +100,9 @@ enum {
     PDK_POOL_TOKEN_CLASSIFY = 5
 };
 typedef struct pdk_pooling {
-    int32_t task;           /* PDK_POOL_… */
-    int32_t use_activation; /* normalise, softmax, sigmoid: -1 as the model says, 0 no, 1 yes */
-    uint32_t dimensions;    /* 0: all */
+    int32_t task;                               /* PDK_POOL_… */
+    int32_t use_activation;                     /* normalise, softmax, sigmoid: -1 as the model says, 0 no, 1 yes */
+    uint32_t dimensions;                        /* 0: all */
     uint32_t max_query_tokens, max_pair_tokens; /* of the pair's halves; 0: no such limit */
 } pdk_pooling;
 
@@ -159,7 +161,7 @@ typedef struct pdk_request {
     pdk_string tools_json;         /* an array, or "" */
     pdk_string documents_json;     /* an array, or "" */
     pdk_string template_vars_json; /* an object of further template variables, or "" */
-    pdk_string template;           /* in the model's place, or "" */
+    pdk_string template_text;      /* in the model's place, or "" */
     pdk_string tool_name;          /* with PDK_TOOLS_NAMED */
     int32_t tools;                 /* PDK_TOOLS_… */
     int32_t reserved;
@@ -220,8 +222,8 @@ enum {
     PDK_DELTA_ARGUMENTS = 3 /* further text of the call's arguments */
 };
 typedef struct pdk_delta {
-    int32_t kind;      /* PDK_DELTA_… */
-    uint32_t call;     /* of CALL and ARGUMENTS: 0, 1, … in this choice */
+    int32_t kind;  /* PDK_DELTA_… */
+    uint32_t call; /* of CALL and ARGUMENTS: 0, 1, … in this choice */
     pdk_string text;
     pdk_string call_id; /* of CALL: one that the model's format asks for, or "" */
 } pdk_delta;
