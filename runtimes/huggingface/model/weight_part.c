@@ -45,7 +45,8 @@ static pdk_status reorder(const struct model_config *config, const struct weight
     size_t codes = row_bytes(matrix->type, matrix->columns), groups = (matrix->columns - 1) / matrix->group + 1;
     size_t scales = groups * (matrix->scale_type == PDK_TYPE_F32 ? 4 : 2), rows = matrix->rows;
     size_t codes_room = (codes * rows + 15) / 16 * 16, scales_room = (scales * rows + 15) / 16 * 16;
-    uint8_t *to = malloc(codes_room + scales_room + rows * groups * sizeof(int16_t));
+    size_t zeros_room = rows * groups * sizeof(int16_t);
+    uint8_t *to = malloc(codes_room + scales_room + zeros_room);
     if (to == NULL)
         return pdk_error_set(err, PDK_NO_MEMORY, "model", "no memory to put a weight in order");
     layout_copy(part->layout, config, matrix->data, matrix->rows, (uint32_t)codes, 1, to);
