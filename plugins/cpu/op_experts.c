@@ -43,10 +43,11 @@ static void need_experts(
     const pdk_queue *queue, const pdk_weight *weight, uint32_t experts, uint32_t chosen, struct room *room)
 {
     size_t width = weight->cells * CELL_COLUMNS, sums = (size_t)3 * EXPERT_ROWS * PANEL_ROWS;
+    size_t inputs = 2 * EXPERT_ROWS * width; /* of gate and up, where their columns have orders of their own */
     size_t entries = (size_t)queue->max_rows * chosen;
     room->unpacked = room->unpacked < weight->cells * CELL_WEIGHTS ? weight->cells * CELL_WEIGHTS : room->unpacked;
     room->sums = room->sums < sums ? sums : room->sums;
-    room->inputs = room->inputs < EXPERT_ROWS * width ? EXPERT_ROWS * width : room->inputs;
+    room->inputs = room->inputs < inputs ? inputs : room->inputs;
     room->entries = room->entries < entries ? entries : room->entries;
     room->experts = room->experts < experts + 1 ? experts + 1 : room->experts;
 }
@@ -90,32 +91,67 @@ static void cut_strips(pdk_queue *queue, const pdk_weight *weight, uint32_t entr
         .items = entries == 0 ? 0 : queue->strips * each, .grain = 1, .nanoseconds = (double)panels * panel_ns};
 }
 
+/* What a weight's links multiply: rows one after the other. */
+struct inputs {
+    const float *x[2]; /* of the weight, and of the next in its chain */
+    size_t stride[2];
+};
+
 /* Where `count` entries' inputs lie one after the other: in place where they do, else copied. `share`: entries of one
  * row of `in`. */
-static const float *inputs_of(const pdk_rows *in, const uint32_t *entries, uint32_t count, uint32_t share, size_t width,
-    struct scratch *scratch, size_t *ret_stride)
+static void find_inputs(const pdk_rows *in, const pdk_weight *weight, const uint32_t *entries, uint32_t count,
+    uint32_t share, float *room, const float **ret_x, size_t *ret_stride)
 {
-    if (entries[count - 1] / share - entries[0] / share == count - 1) {
+    size_t width = weight->cells * CELL_COLUMNS;
+    if (weight->inputs == NULL && entries[count - 1] / share - entries[0] / share == count - 1) {
         *ret_stride = in->stride;
-        return row_of(in, entries[0] / share);
+        *ret_x = row_of(in, entries[0] / share);
+        return;
     }
-    for (uint32_t i = 0; i < count; i++)
-        memcpy(scratch->inputs + i * width, row_of(in, entries[i] / share), width * sizeof(float));
+    for (uint32_t i = 0; i < count; i++) {
+        const float *from = row_of(in, entries[i] / share);
+        float *to = room + i * width;
+        if (weight->inputs == NULL) {
+            memcpy(to, from, width * sizeof *to);
+            continue;
+        }
+        for (size_t k = 0; k < width; k++)
+            to[k] = k < weight->columns ? from[weight->inputs[k]] : 0;
+    }
     *ret_stride = width;
-    return scratch->inputs;
+    *ret_x = room;
 }
 
-/* The products of panel p with `count` rows, finished into [count][16] numbers, which it returns. */
-static const float *multiply_panel(const pdk_queue *queue, const pdk_weight *weight, size_t p, const float *x,
-    size_t stride, struct scratch *scratch, struct finish *task)
+static struct inputs inputs_of(const pdk_rows *in, const pdk_weight *weight, const uint32_t *entries, uint32_t count,
+    uint32_t share, struct scratch *scratch)
 {
-    linear_kernel *multiply = queue->backend->kernels->linear[weight->type];
-    bool gated = weight->use == PDK_WEIGHT_GATED;
+    struct inputs inputs;
+    size_t width = weight->cells * CELL_COLUMNS;
+    find_inputs(in, weight, entries, count, share, scratch->inputs, &inputs.x[0], &inputs.stride[0]);
+    if (weight->rest != NULL)
+        find_inputs(in, weight->rest, entries, count, share, scratch->inputs + EXPERT_ROWS * width, &inputs.x[1],
+            &inputs.stride[1]);
+    return inputs;
+}
+
+/* The products of panel p with some rows, finished into [rows][16] numbers, which it returns. An expert's second half
+ * is a matrix of one type; gate and up may be of two. */
+static const float *multiply_panel(const pdk_queue *queue, const pdk_weight *weight, size_t p,
+    const struct inputs *inputs, struct scratch *scratch, struct finish *task)
+{
+    linear_kernel *const *multiply = queue->backend->kernels->linear;
+    bool gated = weight->use == PDK_WEIGHT_GATED, apart = weight->rest != NULL;
     float *second = scratch->sums + EXPERT_ROWS * PANEL_ROWS, *results = second + EXPERT_ROWS * PANEL_ROWS;
-    const uint8_t *panel = weight->panels + p * (gated ? 2 : 1) * weight->panel_bytes;
-    multiply(panel, weight->cells, x, stride, task->rows, scratch->unpacked, scratch->sums);
-    if (gated)
-        multiply(panel + weight->panel_bytes, weight->cells, x, stride, task->rows, scratch->unpacked, second);
+    const uint8_t *panel = weight->panels + p * (gated && !apart ? 2 : 1) * weight->panel_bytes;
+    assert(gated || !apart);
+    multiply[weight->type](
+        panel, weight->cells, inputs->x[0], inputs->stride[0], task->rows, scratch->unpacked, scratch->sums);
+    if (apart)
+        multiply[weight->rest->type](weight->rest->panels + p * weight->rest->panel_bytes, weight->cells, inputs->x[1],
+            inputs->stride[1], task->rows, scratch->unpacked, second);
+    else if (gated)
+        multiply[weight->type](panel + weight->panel_bytes, weight->cells, inputs->x[0], inputs->stride[0], task->rows,
+            scratch->unpacked, second);
     task->sums = scratch->sums;
     task->second = gated ? second : NULL;
     task->width = weight->outputs - p * PANEL_ROWS < PANEL_ROWS ? weight->outputs - p * PANEL_ROWS : PANEL_ROWS;
@@ -142,9 +178,9 @@ static void run_up_rows(const pdk_queue *queue, const pdk_experts_up *op, uint32
     uint32_t count, size_t first, size_t last, struct scratch *scratch)
 {
     const pdk_weight *weight = op->weights[expert];
-    size_t stride, outputs = weight->outputs;
+    size_t outputs = weight->outputs;
     const float *bias = op->bias != NULL ? op->bias->values + (size_t)expert * 2 * outputs : NULL;
-    const float *x = inputs_of(op->in, entries, count, op->chosen, weight->cells * CELL_COLUMNS, scratch, &stride);
+    const struct inputs inputs = inputs_of(op->in, weight, entries, count, op->chosen, scratch);
     for (size_t p = first; p < last; p++) {
         struct finish task = {
             .bias = bias != NULL ? bias + p * PANEL_ROWS : NULL,
@@ -155,7 +191,7 @@ static void run_up_rows(const pdk_queue *queue, const pdk_experts_up *op, uint32
             .alpha = op->alpha,
             .limit = op->limit,
         };
-        const float *results = multiply_panel(queue, weight, p, x, stride, scratch, &task);
+        const float *results = multiply_panel(queue, weight, p, &inputs, scratch, &task);
         for (uint32_t i = 0; i < count; i++)
             memcpy(row_of(op->out, entries[i]) + p * PANEL_ROWS, results + (size_t)i * PANEL_ROWS,
                 task.width * sizeof(float));
@@ -204,12 +240,11 @@ static void run_down_rows(const pdk_queue *queue, const pdk_experts_down *op, ui
     uint32_t count, size_t first, size_t last, struct scratch *scratch)
 {
     const pdk_weight *weight = op->weights[expert];
-    size_t stride;
     const float *bias = op->bias != NULL ? op->bias->values + (size_t)expert * weight->outputs : NULL;
-    const float *x = inputs_of(op->in, entries, count, 1, weight->cells * CELL_COLUMNS, scratch, &stride);
+    const struct inputs inputs = inputs_of(op->in, weight, entries, count, 1, scratch);
     for (size_t p = first; p < last; p++) {
         struct finish task = {.bias = bias != NULL ? bias + p * PANEL_ROWS : NULL, .rows = count, .scale = 1};
-        const float *results = multiply_panel(queue, weight, p, x, stride, scratch, &task);
+        const float *results = multiply_panel(queue, weight, p, &inputs, scratch, &task);
         for (uint32_t i = 0; i < count; i++, results += PANEL_ROWS) {
             uint32_t row = entries[i] / op->chosen, choice = entries[i] % op->chosen;
             float *out = row_of(op->out, row) + p * PANEL_ROWS;
