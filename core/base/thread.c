@@ -33,6 +33,13 @@ void mutex_lock(struct mutex *mutex) PDK_NO_ANALYSIS
     (void)failed;
 }
 
+bool mutex_try(struct mutex *mutex) PDK_NO_ANALYSIS
+{
+    int failed = pthread_mutex_trylock(&mutex->raw);
+    assert(failed == 0 || failed == EBUSY);
+    return failed == 0;
+}
+
 void mutex_unlock(struct mutex *mutex) PDK_NO_ANALYSIS
 {
     int failed = pthread_mutex_unlock(&mutex->raw);

@@ -11,12 +11,14 @@
 #define PDK_CAPABILITY(name) __attribute__((capability(name)))
 #define PDK_ACQUIRES(...)    __attribute__((acquire_capability(__VA_ARGS__)))
 #define PDK_RELEASES(...)    __attribute__((release_capability(__VA_ARGS__)))
+#define PDK_TRIES(...)       __attribute__((try_acquire_capability(true, __VA_ARGS__)))
 #define PDK_REQUIRES(...)    __attribute__((requires_capability(__VA_ARGS__)))
 #define PDK_NO_ANALYSIS      __attribute__((no_thread_safety_analysis))
 #else
 #define PDK_CAPABILITY(name)
 #define PDK_ACQUIRES(...)
 #define PDK_RELEASES(...)
+#define PDK_TRIES(...)
 #define PDK_REQUIRES(...)
 #define PDK_NO_ANALYSIS
 #endif
@@ -31,7 +33,8 @@ enum thread_role {
     THREAD_DOOR,
     THREAD_FRONT,
     THREAD_ENGINE,
-    THREAD_TEAM
+    THREAD_TEAM,
+    THREAD_GUIDE
 };
 
 struct PDK_CAPABILITY("mutex") mutex {
@@ -41,6 +44,7 @@ struct PDK_CAPABILITY("mutex") mutex {
 void mutex_init(struct mutex *mutex);
 void mutex_done(struct mutex *mutex);
 void mutex_lock(struct mutex *mutex) PDK_ACQUIRES(*mutex);
+bool mutex_try(struct mutex *mutex) PDK_TRIES(*mutex); /* false: another has it */
 void mutex_unlock(struct mutex *mutex) PDK_RELEASES(*mutex);
 
 /* Conditions wait on the monotonic clock. */

@@ -18,12 +18,9 @@ void reference_expert_up(const struct reference_experts *task, size_t expert, co
         return;
     }
     for (size_t n = 0; n < gate->rows; n++) {
-        struct reference_matrix row = reference_one_row(gate, n);
-        float g, u;
-        reference_linear(&row, x, bias != NULL ? &bias[n] : NULL, REFERENCE_NONE, 1, NULL, &g);
-        row = reference_one_row(up, n);
-        reference_linear(&row, x, bias != NULL ? &bias[gate->rows + n] : NULL, REFERENCE_NONE, 1, NULL, &u);
-        out[n] = clamped(task, g, u);
+        double g = reference_dot(gate, n, x) + (bias != NULL ? bias[n] : 0);
+        double u = reference_dot(up, n, x) + (bias != NULL ? bias[gate->rows + n] : 0);
+        out[n] = clamped(task, (float)g, (float)u);
     }
 }
 
@@ -35,10 +32,8 @@ void reference_experts_down(const struct reference_matrix *downs, const float *b
         double sum = 0;
         for (size_t c = 0; c < chosen; c++) {
             size_t expert = (size_t)route[c];
-            struct reference_matrix row = reference_one_row(&downs[expert], n);
-            float value;
-            reference_linear(
-                &row, &x[c * columns], bias != NULL ? &bias[expert * rows + n] : NULL, REFERENCE_NONE, 1, NULL, &value);
+            double value =
+                reference_dot(&downs[expert], n, &x[c * columns]) + (bias != NULL ? bias[expert * rows + n] : 0);
             sum += (double)route[chosen + c] * value;
         }
         out[n] = (float)sum;

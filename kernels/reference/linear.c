@@ -16,7 +16,7 @@ float reference_activate(int activation, float value)
     }
 }
 
-static double dot_row(const struct reference_matrix *matrix, size_t row, const float *x)
+double reference_dot(const struct reference_matrix *matrix, size_t row, const float *x)
 {
     float *weights = calloc(matrix->columns, sizeof *weights);
     double sum = 0;
@@ -33,7 +33,7 @@ void reference_linear(const struct reference_matrix *matrix, const float *x, con
     float scale, const float *residual, float *out)
 {
     for (size_t n = 0; n < matrix->rows; n++) {
-        double sum = dot_row(matrix, n, x) + (bias != NULL ? bias[n] : 0);
+        double sum = reference_dot(matrix, n, x) + (bias != NULL ? bias[n] : 0);
         out[n] = reference_activate(activation, (float)sum) * scale + (residual != NULL ? residual[n] : 0);
     }
 }
@@ -42,8 +42,8 @@ void reference_gated(const struct reference_matrix *gate, const struct reference
     const float *bias, int activation, float scale, const float *residual, float *out)
 {
     for (size_t n = 0; n < gate->rows; n++) {
-        float g = (float)(dot_row(gate, n, x) + (bias != NULL ? bias[n] : 0));
-        float u = (float)(dot_row(up, n, x) + (bias != NULL ? bias[gate->rows + n] : 0));
+        float g = (float)(reference_dot(gate, n, x) + (bias != NULL ? bias[n] : 0));
+        float u = (float)(reference_dot(up, n, x) + (bias != NULL ? bias[gate->rows + n] : 0));
         out[n] = reference_activate(activation, g) * u * scale + (residual != NULL ? residual[n] : 0);
     }
 }
@@ -52,7 +52,7 @@ void reference_head(
     const struct reference_matrix *matrix, const float *x, const float *bias, float scale, float soft_cap, float *out)
 {
     for (size_t n = 0; n < matrix->rows; n++) {
-        double logit = (dot_row(matrix, n, x) + (bias != NULL ? bias[n] : 0)) * scale;
+        double logit = (reference_dot(matrix, n, x) + (bias != NULL ? bias[n] : 0)) * scale;
         out[n] = (float)(soft_cap != 0 ? soft_cap * tanh(logit / soft_cap) : logit);
     }
 }

@@ -43,11 +43,10 @@ static void need_experts(
     const pdk_queue *queue, const pdk_weight *weight, uint32_t experts, uint32_t chosen, struct room *room)
 {
     size_t width = weight->cells * CELL_COLUMNS, sums = (size_t)3 * EXPERT_ROWS * PANEL_ROWS;
-    size_t inputs = 2 * EXPERT_ROWS * width; /* of gate and up, where their columns have orders of their own */
     size_t entries = (size_t)queue->max_rows * chosen;
     room->unpacked = room->unpacked < weight->cells * CELL_WEIGHTS ? weight->cells * CELL_WEIGHTS : room->unpacked;
     room->sums = room->sums < sums ? sums : room->sums;
-    room->inputs = room->inputs < inputs ? inputs : room->inputs;
+    room->inputs = room->inputs < 2 * EXPERT_ROWS * width ? 2 * EXPERT_ROWS * width : room->inputs;
     room->entries = room->entries < entries ? entries : room->entries;
     room->experts = room->experts < experts + 1 ? experts + 1 : room->experts;
 }
@@ -91,69 +90,71 @@ static void cut_strips(pdk_queue *queue, const pdk_weight *weight, uint32_t entr
         .items = entries == 0 ? 0 : queue->strips * each, .grain = 1, .nanoseconds = (double)panels * panel_ns};
 }
 
-/* What a weight's links multiply: rows one after the other. */
-struct inputs {
-    const float *x[2]; /* of the weight, and of the next in its chain */
+/* Some rows of an expert, at most EXPERT_ROWS, and where the one or two links of its weight find them. */
+struct group {
+    const uint32_t *entries;
+    uint32_t count;
+    const float *x[2]; /* [count], `stride` apart */
     size_t stride[2];
 };
 
-/* Where `count` entries' inputs lie one after the other: in place where they do, else copied. `share`: entries of one
- * row of `in`. */
-static void find_inputs(const pdk_rows *in, const pdk_weight *weight, const uint32_t *entries, uint32_t count,
-    uint32_t share, float *room, const float **ret_x, size_t *ret_stride)
+/* Inputs of a weight lie in place where they stand one after the other and in the weight's order, else are copied to
+ * `to`. `share`: entries of one row of `in`. */
+static void find_inputs(
+    struct group *group, int link, const pdk_rows *in, uint32_t share, const pdk_weight *weight, float *to)
 {
     size_t width = weight->cells * CELL_COLUMNS;
-    if (weight->inputs == NULL && entries[count - 1] / share - entries[0] / share == count - 1) {
-        *ret_stride = in->stride;
-        *ret_x = row_of(in, entries[0] / share);
+    const uint32_t *entries = group->entries;
+    group->stride[link] = in->stride;
+    group->x[link] = row_of(in, entries[0] / share);
+    if (weight->inputs == NULL && entries[group->count - 1] / share - entries[0] / share == group->count - 1)
         return;
-    }
-    for (uint32_t i = 0; i < count; i++) {
+    group->stride[link] = width;
+    group->x[link] = to;
+    for (uint32_t i = 0; i < group->count; i++, to += width) {
         const float *from = row_of(in, entries[i] / share);
-        float *to = room + i * width;
         if (weight->inputs == NULL) {
             memcpy(to, from, width * sizeof *to);
             continue;
         }
-        for (size_t k = 0; k < width; k++)
-            to[k] = k < weight->columns ? from[weight->inputs[k]] : 0;
+        for (size_t k = 0; k < weight->columns; k++)
+            to[k] = from[weight->inputs[k]];
+        memset(to + weight->columns, 0, (width - weight->columns) * sizeof *to);
     }
-    *ret_stride = width;
-    *ret_x = room;
 }
 
-static struct inputs inputs_of(const pdk_rows *in, const pdk_weight *weight, const uint32_t *entries, uint32_t count,
-    uint32_t share, struct scratch *scratch)
+/* Rows entries[0..left), as many as a group takes. */
+static struct group group_of(const pdk_rows *in, uint32_t share, const pdk_weight *weight, const uint32_t *entries,
+    uint32_t left, struct scratch *scratch)
 {
-    struct inputs inputs;
-    size_t width = weight->cells * CELL_COLUMNS;
-    find_inputs(in, weight, entries, count, share, scratch->inputs, &inputs.x[0], &inputs.stride[0]);
+    struct group group = {.entries = entries, .count = left < EXPERT_ROWS ? left : EXPERT_ROWS};
+    find_inputs(&group, 0, in, share, weight, scratch->inputs);
     if (weight->rest != NULL)
-        find_inputs(in, weight->rest, entries, count, share, scratch->inputs + EXPERT_ROWS * width, &inputs.x[1],
-            &inputs.stride[1]);
-    return inputs;
+        find_inputs(
+            &group, 1, in, share, weight->rest, scratch->inputs + (size_t)EXPERT_ROWS * weight->cells * CELL_COLUMNS);
+    return group;
 }
 
-/* The products of panel p with some rows, finished into [rows][16] numbers, which it returns. An expert's second half
- * is a matrix of one type; gate and up may be of two. */
+/* The products of panel p with a group, finished into [count][16] numbers, which it returns. A gated weight is pairs of
+ * panels, or a link for each half where those differ. */
 static const float *multiply_panel(const pdk_queue *queue, const pdk_weight *weight, size_t p,
-    const struct inputs *inputs, struct scratch *scratch, struct finish *task)
+    const struct group *group, struct scratch *scratch, struct finish *task)
 {
-    linear_kernel *const *multiply = queue->backend->kernels->linear;
     bool gated = weight->use == PDK_WEIGHT_GATED, apart = weight->rest != NULL;
+    linear_kernel *const *multiply = queue->backend->kernels->linear;
     float *second = scratch->sums + EXPERT_ROWS * PANEL_ROWS, *results = second + EXPERT_ROWS * PANEL_ROWS;
     const uint8_t *panel = weight->panels + p * (gated && !apart ? 2 : 1) * weight->panel_bytes;
-    assert(gated || !apart);
     multiply[weight->type](
-        panel, weight->cells, inputs->x[0], inputs->stride[0], task->rows, scratch->unpacked, scratch->sums);
-    if (apart)
-        multiply[weight->rest->type](weight->rest->panels + p * weight->rest->panel_bytes, weight->cells, inputs->x[1],
-            inputs->stride[1], task->rows, scratch->unpacked, second);
-    else if (gated)
-        multiply[weight->type](panel + weight->panel_bytes, weight->cells, inputs->x[0], inputs->stride[0], task->rows,
-            scratch->unpacked, second);
+        panel, weight->cells, group->x[0], group->stride[0], group->count, scratch->unpacked, scratch->sums);
+    if (gated) {
+        const pdk_weight *up = apart ? weight->rest : weight;
+        panel = apart ? up->panels + p * up->panel_bytes : panel + weight->panel_bytes;
+        multiply[up->type](
+            panel, up->cells, group->x[apart], group->stride[apart], group->count, scratch->unpacked, second);
+    }
     task->sums = scratch->sums;
     task->second = gated ? second : NULL;
+    task->rows = group->count;
     task->width = weight->outputs - p * PANEL_ROWS < PANEL_ROWS ? weight->outputs - p * PANEL_ROWS : PANEL_ROWS;
     task->out = results;
     task->out_stride = PANEL_ROWS;
@@ -173,27 +174,24 @@ static void cut_up(pdk_queue *queue, const struct op *any, struct cut *ret_cut)
     cut_strips(queue, op->weights[0], queue->batch->row_count * op->chosen, queue->active_count, ret_cut);
 }
 
-/* Panels [first, last) of one expert, for `count` of its rows. */
-static void run_up_rows(const pdk_queue *queue, const pdk_experts_up *op, uint32_t expert, const uint32_t *entries,
-    uint32_t count, size_t first, size_t last, struct scratch *scratch)
+/* Panels [first, last) of one expert, for a group of its rows. */
+static void run_up_rows(const pdk_queue *queue, const pdk_experts_up *op, uint32_t expert, const struct group *group,
+    size_t first, size_t last, struct scratch *scratch)
 {
     const pdk_weight *weight = op->weights[expert];
-    size_t outputs = weight->outputs;
-    const float *bias = op->bias != NULL ? op->bias->values + (size_t)expert * 2 * outputs : NULL;
-    const struct inputs inputs = inputs_of(op->in, weight, entries, count, op->chosen, scratch);
+    const float *bias = op->bias != NULL ? op->bias->values + (size_t)expert * 2 * weight->outputs : NULL;
     for (size_t p = first; p < last; p++) {
         struct finish task = {
             .bias = bias != NULL ? bias + p * PANEL_ROWS : NULL,
-            .second_bias = bias != NULL ? bias + outputs + p * PANEL_ROWS : NULL,
-            .rows = count,
+            .second_bias = bias != NULL ? bias + weight->outputs + p * PANEL_ROWS : NULL,
             .activation = op->activation,
             .scale = 1,
             .alpha = op->alpha,
             .limit = op->limit,
         };
-        const float *results = multiply_panel(queue, weight, p, &inputs, scratch, &task);
-        for (uint32_t i = 0; i < count; i++)
-            memcpy(row_of(op->out, entries[i]) + p * PANEL_ROWS, results + (size_t)i * PANEL_ROWS,
+        const float *results = multiply_panel(queue, weight, p, group, scratch, &task);
+        for (uint32_t i = 0; i < group->count; i++)
+            memcpy(row_of(op->out, group->entries[i]) + p * PANEL_ROWS, results + (size_t)i * PANEL_ROWS,
                 task.width * sizeof(float));
     }
 }
@@ -203,11 +201,13 @@ static void run_up(pdk_queue *queue, const struct op *any, uint32_t first, uint3
     const pdk_experts_up *op = &any->experts_up;
     for (uint32_t item = first; item < last; item++) {
         uint32_t expert = queue->active[item / queue->strips], end = queue->expert_starts[expert + 1];
-        size_t panels = panel_count(op->weights[expert]->outputs), from = (size_t)(item % queue->strips) * queue->strip;
+        const pdk_weight *weight = op->weights[expert];
+        size_t panels = panel_count(weight->outputs), from = (size_t)(item % queue->strips) * queue->strip;
         size_t to = from + queue->strip < panels ? from + queue->strip : panels;
-        for (uint32_t at = queue->expert_starts[expert]; at < end; at += EXPERT_ROWS)
-            run_up_rows(queue, op, expert, queue->entries + at, end - at < EXPERT_ROWS ? end - at : EXPERT_ROWS, from,
-                to, scratch);
+        for (uint32_t at = queue->expert_starts[expert]; at < end; at += EXPERT_ROWS) {
+            struct group group = group_of(op->in, op->chosen, weight, queue->entries + at, end - at, scratch);
+            run_up_rows(queue, op, expert, &group, from, to, scratch);
+        }
     }
 }
 
@@ -235,18 +235,17 @@ static void begin_columns(const pdk_queue *queue, const pdk_experts_down *op, si
     }
 }
 
-/* Adds one expert's part to columns of panels [first, last), for `count` of its rows. */
-static void run_down_rows(const pdk_queue *queue, const pdk_experts_down *op, uint32_t expert, const uint32_t *entries,
-    uint32_t count, size_t first, size_t last, struct scratch *scratch)
+/* Adds one expert's part to columns of panels [first, last), for a group of its rows. */
+static void run_down_rows(const pdk_queue *queue, const pdk_experts_down *op, uint32_t expert,
+    const struct group *group, size_t first, size_t last, struct scratch *scratch)
 {
     const pdk_weight *weight = op->weights[expert];
     const float *bias = op->bias != NULL ? op->bias->values + (size_t)expert * weight->outputs : NULL;
-    const struct inputs inputs = inputs_of(op->in, weight, entries, count, 1, scratch);
     for (size_t p = first; p < last; p++) {
-        struct finish task = {.bias = bias != NULL ? bias + p * PANEL_ROWS : NULL, .rows = count, .scale = 1};
-        const float *results = multiply_panel(queue, weight, p, &inputs, scratch, &task);
-        for (uint32_t i = 0; i < count; i++, results += PANEL_ROWS) {
-            uint32_t row = entries[i] / op->chosen, choice = entries[i] % op->chosen;
+        struct finish task = {.bias = bias != NULL ? bias + p * PANEL_ROWS : NULL, .scale = 1};
+        const float *results = multiply_panel(queue, weight, p, group, scratch, &task);
+        for (uint32_t i = 0; i < group->count; i++, results += PANEL_ROWS) {
+            uint32_t row = group->entries[i] / op->chosen, choice = group->entries[i] % op->chosen;
             float *out = row_of(op->out, row) + p * PANEL_ROWS;
             float share = row_of(op->route, row)[op->chosen + choice] * op->scale;
             for (size_t n = 0; n < task.width; n++)
@@ -264,9 +263,10 @@ static void run_down(pdk_queue *queue, const struct op *any, uint32_t first, uin
     begin_columns(queue, op, from * PANEL_ROWS, to * PANEL_ROWS < outputs ? to * PANEL_ROWS : outputs);
     for (uint32_t a = 0; a < queue->active_count; a++) {
         uint32_t expert = queue->active[a], end = queue->expert_starts[expert + 1];
-        for (uint32_t at = queue->expert_starts[expert]; at < end; at += EXPERT_ROWS)
-            run_down_rows(queue, op, expert, queue->entries + at, end - at < EXPERT_ROWS ? end - at : EXPERT_ROWS, from,
-                to, scratch);
+        for (uint32_t at = queue->expert_starts[expert]; at < end; at += EXPERT_ROWS) {
+            struct group group = group_of(op->in, 1, op->weights[expert], queue->entries + at, end - at, scratch);
+            run_down_rows(queue, op, expert, &group, from, to, scratch);
+        }
     }
 }
 

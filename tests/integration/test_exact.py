@@ -7,8 +7,9 @@ import unittest
 import golden
 import harness
 
-DECODERS = ["bloom", "cohere", "falcon-mqa", "gemma", "gemma2", "gemma3", "glm4", "gpt-neox", "gpt2", "gptj", "granite", "llama-gqa-tied", "llama-mha", "llama-yarn", "llama3-rope", "mistral", "olmo2", "opt-125m-like", "opt-350m-like",
-            "phi", "phi3", "qwen2", "qwen3", "smollm3", "stablelm", "starcoder2"]
+DECODERS = ["bloom", "cohere", "deepseek-v2", "deepseek-v3", "falcon-mqa", "gemma", "gemma2", "gemma3", "glm4", "gpt-neox", "gpt-oss", "gpt2", "gptj", "granite",
+            "llama-gqa-tied", "llama-mha", "llama-yarn", "llama3-rope", "mistral", "mixtral", "olmo2", "opt-125m-like", "opt-350m-like", "phi", "phi3", "qwen2", "qwen3",
+            "qwen3-moe", "smollm3", "stablelm", "starcoder2"]
 TOLERANCE = 2e-4
 FLAGS = ["--dtype=float32", "--logprobs-mode=raw_logits", "--max-logprobs=-1"]
 GROUP = 10  # models in one daemon

@@ -8,16 +8,21 @@
 #include "core/base/error.h"
 #include "core/base/thread.h"
 #include "runtimes/huggingface/engine/batch.h"
+#include "runtimes/huggingface/engine/guide_desk.h"
 
 #include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 
+enum { HIDDEN_ROWS = 32 };
+
 struct engine {
     struct engine_config config;
     struct block_pool *pool;
     struct scheduler *scheduler;
+    struct guide_desk *guides;
     struct batch batch;
+    float *hidden;           /* [HIDDEN_ROWS][hidden_columns], on their way from a step to a generation */
     struct generation *live; /* added, not released */
     struct generation *news;
     pthread_t thread;
@@ -31,6 +36,8 @@ struct engine {
 
 static struct engine *engine_free(struct engine *engine)
 {
+    guide_desk_stop(engine->guides);
+    free(engine->hidden);
     batch_done(&engine->batch);
     scheduler_free(engine->scheduler);
     block_pool_free(engine->pool);
@@ -83,9 +90,44 @@ static void add(struct engine *engine, struct generation *generation)
         struct sequence *sequence = &choice->sequence;
         bool scoring = sequence->scores && sequence->prompt_count > 1;
         scheduler_add(engine->scheduler, sequence);
-        if (sequence->total == sequence->limit && !scoring)
+        if (sequence->total == sequence->limit && !scoring && !sequence->pools)
             end_choice(engine, generation, choice, PDK_FINISH_LENGTH, PDK_STOP_NONE);
     }
+}
+
+static void fail_generation(struct engine *engine, struct generation *generation, const pdk_error *error)
+{
+    if (atomic_load_explicit(&generation->failed, memory_order_relaxed))
+        return;
+    generation->error = *error;
+    atomic_store_explicit(&generation->failed, true, memory_order_release); /* with the front's load */
+    end_all(engine, generation);
+}
+
+/* What the guiding of a choice that goes on has come to. */
+static void take_guiding(struct engine *engine, struct choice *choice, enum guiding_result result)
+{
+    if (result == GUIDING_LATER) {
+        choice->guiding.asked = true;
+        guide_desk_ask(engine->guides, choice);
+    } else if (result == GUIDING_OVER) {
+        end_choice(engine, choice->generation, choice, PDK_FINISH_STOP, PDK_STOP_NONE);
+    } else if (result == GUIDING_FAILED) {
+        fail_generation(engine, choice->generation, &choice->guiding.error);
+    }
+}
+
+/* Looks whether what was asked for is there. True: not yet. */
+static bool is_pending(struct engine *engine, struct choice *choice)
+{
+    if (!choice->guiding.asked)
+        return false;
+    if (atomic_load_explicit(&choice->guiding.pending, memory_order_acquire)) /* with guide_done's store */
+        return true;
+    choice->guiding.asked = false;
+    if (choice->sequence.state != SEQUENCE_ENDED)
+        take_guiding(engine, choice, choice->guiding.result);
+    return choice->guiding.asked;
 }
 
 /* What the front has asked for since; the partner stores are those of whoever calls engine_nudge. */
@@ -106,14 +148,15 @@ static void take_in(struct engine *engine, struct generation *generation)
         note(engine, generation); /* it was queued here when it should have been released */
 }
 
-/* Held by the reader, or too far ahead of the front. */
-static void set_held(struct generation *generation)
+/* Held by the reader, too far ahead of the front, or without knowing what may come next. */
+static void set_held(struct engine *engine, struct generation *generation)
 {
     bool held = atomic_load_explicit(&generation->held, memory_order_acquire);
     for (uint32_t i = 0; i < generation->choice_count; i++) {
         struct choice *choice = &generation->choices[i];
         uint32_t consumed = atomic_load_explicit(&choice->consumed, memory_order_acquire);
-        choice->sequence.held = held || choice->sequence.total - consumed >= RESULTS_HELD;
+        bool pending = is_pending(engine, choice);
+        choice->sequence.held = held || pending || choice->sequence.total - consumed >= RESULTS_HELD;
     }
 }
 
@@ -132,7 +175,7 @@ static bool drain_inbox(struct engine *engine)
     if (forget)
         block_pool_forget(engine->pool);
     for (struct generation *at = engine->live; at != NULL; at = at->live_next)
-        set_held(at);
+        set_held(engine, at);
     return any;
 }
 
@@ -162,10 +205,16 @@ static void take_token(struct engine *engine, struct choice *choice, uint32_t to
     note(engine, generation);
 
     int32_t stop_kind;
-    if (rules_end(&generation->rules, token, sequence->total - sequence->prompt_count, &stop_kind))
+    uint32_t produced = sequence->total - sequence->prompt_count;
+    if (rules_end(&generation->rules, token, produced, &stop_kind))
         end_choice(engine, generation, choice, PDK_FINISH_STOP, stop_kind);
     else if (sequence->total == sequence->limit)
         end_choice(engine, generation, choice, PDK_FINISH_LENGTH, PDK_STOP_NONE);
+    else if (rules_repeats(&generation->rules, sequence->tokens + sequence->prompt_count, produced))
+        end_choice(engine, generation, choice, PDK_FINISH_REPETITION, PDK_STOP_NONE);
+    else if (guiding_is_on(&choice->guiding))
+        take_guiding(
+            engine, choice, guiding_add(&choice->guiding, &choice->sampler, sequence->tokens, sequence->total, true));
 }
 
 /* The next prompt token was scored; the last one ends a choice that wants no answer. */
@@ -201,16 +250,40 @@ static uint32_t take_results(struct engine *engine, int64_t now_us)
     return drawn;
 }
 
+/* Takes what pooling sequences keep of the step's rows; one whose prompt is through has ended. */
+static void take_hidden(struct engine *engine, const struct plan *plan, int64_t now_us)
+{
+    for (uint32_t i = 0; i < plan->entry_count; i++) {
+        const struct plan_entry *entry = &plan->entries[i];
+        struct choice *choice = (struct choice *)entry->sequence;
+        if (choice->pooled.columns == 0)
+            continue;
+        uint32_t at = entry->first, left = entry->count;
+        pooled_wants(&choice->pooled, &at, &left);
+        while (left > 0) {
+            uint32_t count = left < HIDDEN_ROWS ? left : HIDDEN_ROWS;
+            uint32_t row = engine->batch.row_starts[i] + (at - entry->first);
+            engine->config.hidden(engine->config.context, row, count, engine->hidden);
+            pooled_take(&choice->pooled, at, count, engine->hidden);
+            at += count;
+            left -= count;
+        }
+        if (entry->first + entry->count < choice->sequence.prompt_count)
+            continue;
+        atomic_store_explicit(&choice->cached, entry->sequence->cached, memory_order_relaxed);
+        atomic_store_explicit(&choice->preemptions, entry->sequence->preemptions, memory_order_relaxed);
+        set_time(&choice->generation->first_token_us, now_us);
+        set_time(&choice->generation->last_token_us, now_us);
+        end_choice(engine, choice->generation, choice, PDK_FINISH_STOP, PDK_STOP_NONE);
+    }
+}
+
 /* A step that failed says nothing about whose fault it was: all that were in it fail, the rest goes on. */
 static void fail_step(struct engine *engine, const struct plan *plan, const pdk_error *error)
 {
     for (uint32_t i = 0; i < plan->entry_count; i++) {
         struct generation *generation = ((struct choice *)plan->entries[i].sequence)->generation;
-        if (atomic_load_explicit(&generation->failed, memory_order_relaxed))
-            continue;
-        generation->error = *error;
-        atomic_store_explicit(&generation->failed, true, memory_order_release); /* with the front's load */
-        end_all(engine, generation);
+        fail_generation(engine, generation, error);
     }
 }
 
@@ -262,6 +335,8 @@ static bool make_step(struct engine *engine, struct engine_figures *figures)
     figures->rows = plan->rows;
     figures->prompt_rows = plan->prompt_rows;
     figures->drawn = take_results(engine, end_us);
+    if (engine->config.hidden != NULL)
+        take_hidden(engine, plan, end_us);
     return true;
 }
 
@@ -275,11 +350,20 @@ static void report(struct engine *engine, struct engine_figures *figures)
     engine->config.figures(engine->config.context, figures);
 }
 
-/* Lets go of a generation whose choices have all ended, unless the inbox holds it: then it comes by once more. */
+static bool has_pending(const struct generation *generation)
+{
+    for (uint32_t i = 0; i < generation->choice_count; i++)
+        if (atomic_load_explicit(&generation->choices[i].guiding.pending, memory_order_acquire))
+            return true;
+    return false;
+}
+
+/* Lets go of a generation whose choices have all ended, unless the inbox holds it, or the desk, which will put it
+ * there: then it comes by once more. */
 static void release(struct engine *engine, struct generation *generation)
 {
     mutex_lock(&engine->lock);
-    generation->gone = !generation->in_inbox;
+    generation->gone = !generation->in_inbox && !has_pending(generation);
     mutex_unlock(&engine->lock);
     if (!generation->gone)
         return;
@@ -327,6 +411,7 @@ static void *run(void *argument)
     bool stopping = false;
     while (!stopping) {
         struct engine_figures figures = {0};
+        guide_desk_wait(engine->guides);
         bool came = drain_inbox(engine), busy = !scheduler_idle(engine->scheduler);
         bool stepped = busy && make_step(engine, &figures);
         check(engine);
@@ -348,10 +433,41 @@ static pdk_status make_parts(struct engine *engine, pdk_error *err)
     pdk_status status = block_pool_new(config->blocks, config->caching, &key, &engine->pool, err);
     if (status == PDK_OK)
         status = scheduler_new(&config->scheduler, engine->pool, &engine->scheduler, err);
+    engine->hidden = calloc(HIDDEN_ROWS, config->hidden_columns * sizeof *engine->hidden);
+    if (status == PDK_OK && config->hidden_columns != 0 && engine->hidden == NULL)
+        status = pdk_error_set(err, PDK_NO_MEMORY, NULL, "no memory for hidden states");
     if (status == PDK_OK)
         status = batch_init(&engine->batch, config->scheduler.max_rows, config->scheduler.max_sequences,
             config->scheduler.max_outputs, scheduler_table_stride(engine->scheduler), err);
     return status;
+}
+
+static void post_locked(struct engine *engine, struct generation *generation) PDK_REQUIRES(engine->lock)
+{
+    if (generation->in_inbox || generation->gone)
+        return;
+    generation->in_inbox = true;
+    generation->inbox_next = NULL;
+    *(engine->inbox_last != NULL ? &engine->inbox_last->inbox_next : &engine->inbox_first) = generation;
+    engine->inbox_last = generation;
+    condition_signal(&engine->wake);
+}
+
+static void post(struct engine *engine, struct generation *generation)
+{
+    mutex_lock(&engine->lock);
+    post_locked(engine, generation);
+    mutex_unlock(&engine->lock);
+}
+
+/* Both under the lock, so that the generation is not released in between. [guide-thread] */
+static void guide_done(void *context, struct choice *choice)
+{
+    struct engine *engine = context;
+    mutex_lock(&engine->lock);
+    atomic_store_explicit(&choice->guiding.pending, false, memory_order_release); /* with the load in is_pending */
+    post_locked(engine, choice->generation);
+    mutex_unlock(&engine->lock);
 }
 
 pdk_status engine_start(const struct engine_config *config, struct engine **ret_engine, pdk_error *err)
@@ -363,6 +479,8 @@ pdk_status engine_start(const struct engine_config *config, struct engine **ret_
     mutex_init(&engine->lock);
     condition_init(&engine->wake);
     pdk_status status = make_parts(engine, err);
+    if (status == PDK_OK)
+        status = guide_desk_start(guide_done, engine, &engine->guides, err);
     if (status == PDK_OK)
         status = thread_start(&engine->thread, THREAD_ENGINE, "engine", run, engine, err);
     if (status != PDK_OK) {
@@ -383,19 +501,6 @@ struct engine *engine_stop(struct engine *engine)
     mutex_unlock(&engine->lock);
     pthread_join(engine->thread, NULL);
     return engine_free(engine);
-}
-
-static void post(struct engine *engine, struct generation *generation)
-{
-    mutex_lock(&engine->lock);
-    if (!generation->in_inbox && !generation->gone) {
-        generation->in_inbox = true;
-        generation->inbox_next = NULL;
-        *(engine->inbox_last != NULL ? &engine->inbox_last->inbox_next : &engine->inbox_first) = generation;
-        engine->inbox_last = generation;
-        condition_signal(&engine->wake);
-    }
-    mutex_unlock(&engine->lock);
 }
 
 void engine_add(struct engine *engine, struct generation *generation)

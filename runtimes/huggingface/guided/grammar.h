@@ -32,6 +32,9 @@ struct grammar *grammar_free(struct grammar *grammar); /* takes NULL, returns NU
 /* PDK_OK, or why building failed: PDK_NO_MEMORY, or PDK_TOO_LARGE naming the budget. */
 pdk_status grammar_status(const struct grammar *grammar, pdk_error *err);
 
+/* Of its budget, for what is computed on the way to a node. */
+int64_t grammar_deadline_ms(const struct grammar *grammar);
+
 grammar_node grammar_nothing(struct grammar *grammar); /* matches no text */
 grammar_node grammar_empty(struct grammar *grammar);   /* matches "" */
 grammar_node grammar_literal(struct grammar *grammar, const char *bytes, size_t length);

@@ -33,5 +33,12 @@ struct guide_walker *guide_walker_free(struct guide_walker *walker); /* takes NU
 pdk_status guide_walker_mask(struct guide_walker *walker, const uint64_t **ret_mask, pdk_error *err);
 /* Takes a token that the mask had. PDK_INVALID for one that it had not. */
 pdk_status guide_walker_add(struct guide_walker *walker, uint32_t token, pdk_error *err);
+/* Takes the token and gives the mask behind it, if neither needs computing or waiting: it allocates nothing then.
+ * False: nothing was done. */
+bool guide_walker_add_quick(struct guide_walker *walker, uint32_t token, const uint64_t **ret_mask);
+/* The text may end here. */
+bool guide_walker_may_end(const struct guide_walker *walker);
 /* Nothing but the end may come. */
 bool guide_walker_complete(const struct guide_walker *walker);
+/* The end has come: a token that ends a text was taken. */
+bool guide_walker_ended(const struct guide_walker *walker);

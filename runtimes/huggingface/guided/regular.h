@@ -19,11 +19,22 @@ struct regular_budget {
 enum regex_anchoring { REGEX_WHOLE, REGEX_SEARCH };
 
 /* ECMA 262 and Python patterns as far as they are regular: classes, \d \w \s \p{…}, groups, lazy quantifiers, lookahead
- * where it can be expressed. PDK_UNSUPPORTED names what is not (back references), PDK_INVALID what is wrong, with its
- * position. */
+ * and lookbehind, word boundaries. PDK_UNSUPPORTED names what is not (back references), PDK_INVALID what is wrong, with
+ * its position. Where the dialects differ (\d and \w beyond ASCII, what `.` leaves out, $ before a last newline), a
+ * string is in the set only when it matches in both. */
 pdk_status regular_of_regex(const char *pattern, size_t length, enum regex_anchoring anchoring,
     const struct regular_budget *budget, struct regular **ret_set, pdk_error *err);
+/* The same, with every string that matches in one of the dialects: what is outside surely does not match. */
+pdk_status regular_of_regex_loosely(const char *pattern, size_t length, enum regex_anchoring anchoring,
+    const struct regular_budget *budget, struct regular **ret_set, pdk_error *err);
 pdk_status regular_of_text(const char *text, size_t length, struct regular **ret_set, pdk_error *err);
+struct regular_text {
+    const char *bytes; /* UTF-8 */
+    size_t length;
+};
+/* Any of `texts`, which are put in order on the way. */
+pdk_status regular_of_texts(struct regular_text *texts, size_t count, const struct regular_budget *budget,
+    struct regular **ret_set, pdk_error *err);
 /* Strings of least to most code points; GRAMMAR_UNBOUNDED. */
 pdk_status regular_of_length(uint32_t least, uint32_t most, struct regular **ret_set, pdk_error *err);
 pdk_status regular_both(const struct regular *a, const struct regular *b, const struct regular_budget *budget,
@@ -32,8 +43,13 @@ pdk_status regular_either(const struct regular *a, const struct regular *b, cons
     struct regular **ret_set, pdk_error *err);
 pdk_status regular_not(const struct regular *a, struct regular **ret_set, pdk_error *err);
 bool regular_is_empty(const struct regular *set);
+/* Every string. False is no proof. */
+bool regular_is_all(const struct regular *set);
 bool regular_has(const struct regular *set, const char *text, size_t length);
+/* How many strings, up to `most`; most + 1: more. */
+size_t regular_count(const struct regular *set, size_t most);
 struct regular *regular_free(struct regular *set); /* takes NULL, returns NULL */
+void regular_freep(struct regular **set);
 
 /* The set as a grammar node: its strings in UTF-8; or, `quoted`, as JSON strings with their quotes, every way JSON may
  * write them that is worth offering. */

@@ -151,32 +151,26 @@ pdk_status quantised_unpack(const struct tensor *tensor, uint32_t first_row, uin
     return PDK_OK;
 }
 
-/* e4m3 is a half with four exponent bits less before it: half of its bits shifted, times 2^8. */
-static float code_to_float(int32_t type, const uint8_t *codes, size_t k)
+pdk_status quantised_reorder(
+    enum layout layout, const struct model_config *config, pdk_matrix *matrix, void **buffer, pdk_error *err)
 {
-    if (type == PDK_TYPE_U4)
-        return (float)(codes[k / 2] >> 4 * (k % 2) & 15);
-    if (type == PDK_TYPE_S8)
-        return (float)(int8_t)codes[k];
-    uint16_t half = (uint16_t)((codes[k] & 0x80) << 8 | (codes[k] & 0x7f) << 7);
-    float value;
-    numbers_to_floats(PDK_TYPE_F16, &half, 1, &value);
-    return value * 256;
-}
-
-pdk_status quantised_to_floats(const struct tensor *tensor, uint32_t row, float *to, pdk_error *err)
-{
-    pdk_matrix matrix;
-    PDK_AUTO_FREE void *buffer = NULL;
-    pdk_status status = quantised_unpack(tensor, row, 1, &matrix, &buffer, err);
-    if (status != PDK_OK)
-        return status;
-    size_t width = matrix.scale_type == PDK_TYPE_F32 ? 4 : 2;
-    for (size_t k = 0; k < matrix.columns; k++) {
-        size_t group = k / matrix.group;
-        float scale, zero = matrix.zeros != NULL ? matrix.zeros[group] : 0;
-        numbers_to_floats(matrix.scale_type, (const uint8_t *)matrix.scales + group * width, 1, &scale);
-        to[matrix.inputs != NULL ? matrix.inputs[k] : k] = scale * (code_to_float(matrix.type, matrix.data, k) - zero);
-    }
+    size_t codes = matrix->columns / number_block(matrix->type) * (size_t)number_block_bytes(matrix->type);
+    size_t groups = (matrix->columns - 1) / matrix->group + 1, rows = matrix->rows;
+    size_t scales = groups * (matrix->scale_type == PDK_TYPE_F32 ? 4 : 2), zeros = groups * sizeof(int16_t);
+    size_t codes_room = (codes * rows + 15) / 16 * 16, scales_room = (scales * rows + 15) / 16 * 16;
+    size_t total = codes_room + scales_room + zeros * rows;
+    uint8_t *to = malloc(total);
+    if (to == NULL)
+        return pdk_error_set(err, PDK_NO_MEMORY, "model", "no memory to put a weight in order");
+    uint8_t *to_scales = to + codes_room, *to_zeros = to_scales + scales_room;
+    layout_copy(layout, config, matrix->data, matrix->rows, (uint32_t)codes, 1, to);
+    layout_copy(layout, config, matrix->scales, matrix->rows, (uint32_t)scales, 1, to_scales);
+    if (matrix->zeros != NULL)
+        layout_copy(layout, config, matrix->zeros, matrix->rows, (uint32_t)zeros, 1, to_zeros);
+    matrix->data = to;
+    matrix->scales = to_scales;
+    matrix->zeros = matrix->zeros != NULL ? (const int16_t *)(void *)to_zeros : NULL;
+    free(*buffer);
+    *buffer = to;
     return PDK_OK;
 }

@@ -198,10 +198,29 @@ static pdk_status resolve_lists(
     return PDK_OK;
 }
 
+static pdk_status resolve_endings(
+    struct sampling_rules *rules, const pdk_request *request, const struct sampling_model *model, pdk_error *err)
+{
+    const pdk_sampling *sampling = &request->sampling;
+    rules->repeat_most = sampling->repetition_max_pattern;
+    rules->repeat_least = sampling->repetition_min_pattern > 0 ? sampling->repetition_min_pattern : 1;
+    rules->repeat_times = sampling->repetition_min_count > 2 ? sampling->repetition_min_count : 2;
+    rules->thinking_budget = -1;
+    if ((sampling->has & PDK_HAS_THINKING_BUDGET) == 0 || sampling->thinking_budget < 0)
+        return PDK_OK;
+    if (model->think_end_count == 0)
+        return pdk_error_set(err, PDK_INVALID, "thinking_token_budget",
+            "thinking_token_budget is set but reasoning_config is not configured. Please set --reasoning-config to use "
+            "thinking_token_budget.");
+    rules->thinking_budget = sampling->thinking_budget;
+    return PDK_OK;
+}
+
 pdk_status rules_resolve(
     struct sampling_rules *rules, const pdk_request *request, const struct sampling_model *model, pdk_error *err)
 {
     rules->vocabulary = model->vocabulary;
+    rules->model = model;
     resolve_numbers(rules, request, model);
     pdk_status status = resolve_logprobs(rules, request, model, err);
     if (status == PDK_OK)
@@ -210,6 +229,8 @@ pdk_status rules_resolve(
         status = resolve_ends(rules, request, model, err);
     if (status == PDK_OK)
         status = resolve_allowed(rules, request, model, err);
+    if (status == PDK_OK)
+        status = resolve_endings(rules, request, model, err);
     return status;
 }
 
@@ -243,6 +264,22 @@ void rules_done(struct sampling_rules *rules)
     free(rules->bad_tokens);
     free(rules->bad_ends);
     memset(rules, 0, sizeof *rules);
+}
+
+bool rules_repeats(const struct sampling_rules *rules, const uint32_t *produced, uint32_t count)
+{
+    if (count < rules->min_tokens)
+        return false;
+    for (uint32_t pattern = rules->repeat_least; pattern <= rules->repeat_most; pattern++) {
+        uint64_t same = (uint64_t)pattern * (rules->repeat_times - 1), i = 0;
+        if (same + pattern > count)
+            return false; /* longer ones need more tokens still */
+        while (i < same && produced[count - 1 - i] == produced[count - 1 - i - pattern])
+            i++;
+        if (i == same)
+            return true;
+    }
+    return false;
 }
 
 bool rules_end(const struct sampling_rules *rules, uint32_t token, uint32_t produced, int32_t *ret_stop_kind)

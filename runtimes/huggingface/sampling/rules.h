@@ -19,6 +19,18 @@ struct sampling_model {
     pdk_sampling defaults;
     enum logprobs_mode mode;
     uint32_t max_logprobs; /* UINT32_MAX: the whole vocabulary */
+    /* The tokens that begin and end reasoning, where a parser for it runs; none: an answer has no reasoning. */
+    const uint32_t *think_start, *think_end;
+    uint32_t think_start_count, think_end_count;
+    bool think_open; /* an answer begins inside, though no token says so */
+};
+
+/* Where a choice's guide begins and its reasoning is counted. */
+enum rules_reasoning {
+    RULES_REASONING_BY_PROMPT, /* the prompt's marks say whether an answer begins in reasoning */
+    RULES_NO_REASONING,
+    RULES_REASONING_MAY_COME, /* if the first token begins it */
+    RULES_REASONING_OPEN,
 };
 
 struct sampling_rules {
@@ -45,6 +57,12 @@ struct sampling_rules {
     uint32_t *bad_tokens; /* bad words' ids, one sequence after the other */
     uint32_t *bad_ends;   /* [bad_count] where each ends */
     size_t bad_count;
+
+    const struct sampling_model *model; /* borrowed */
+    enum rules_reasoning reasoning;     /* set by those who know the conversation */
+    int64_t thinking_budget;            /* tokens of reasoning; -1: no limit */
+    /* A tail of so many tokens, so many times, ends a choice; most 0: off. */
+    uint32_t repeat_least, repeat_most, repeat_times;
 };
 
 /* Checks the request's lists against the vocabulary and resolves its fields. `rules` is zeroed before; rules_done frees
@@ -55,5 +73,7 @@ pdk_status rules_resolve(
 pdk_status rules_ban(struct sampling_rules *rules, const uint32_t *tokens, size_t count, pdk_error *err);
 void rules_done(struct sampling_rules *rules);
 
+/* Whether the last of `produced` tokens ends a repetition that ends the choice. */
+bool rules_repeats(const struct sampling_rules *rules, const uint32_t *produced, uint32_t count);
 /* Whether `token`, the last of `produced` ones, ends the choice: end of sequence, then stop tokens. */
 bool rules_end(const struct sampling_rules *rules, uint32_t token, uint32_t produced, int32_t *ret_stop_kind);

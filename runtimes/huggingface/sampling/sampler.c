@@ -84,23 +84,28 @@ static bool would_complete(
     return total - prompt_count >= before && memcmp(tokens + total - before, word, before * sizeof *word) == 0;
 }
 
-static size_t collect_banned(struct sampler *sampler, const uint32_t *tokens, uint32_t total)
+const uint32_t *sampler_banned(
+    struct sampler *sampler, const uint32_t *tokens, uint32_t total, size_t *ret_words, size_t *ret_count)
 {
     const struct sampling_rules *rules = sampler->rules;
     size_t count = 0, start = 0;
     for (size_t i = 0; i < rules->bad_count; start = rules->bad_ends[i++])
         if (would_complete(tokens, total, sampler->prompt_count, rules->bad_tokens + start, rules->bad_ends[i] - start))
             sampler->banned[count++] = rules->bad_tokens[rules->bad_ends[i] - 1];
+    *ret_words = count;
     if (total - sampler->prompt_count < rules->min_tokens) {
         for (size_t i = 0; i < rules->withheld_count; i++)
             sampler->banned[count++] = rules->withheld[i];
     }
-    return count;
+    *ret_count = count;
+    return sampler->banned;
 }
 
 void sampler_draw(struct sampler *sampler, const uint32_t *tokens, uint32_t total, pdk_sample_row *row)
 {
     const struct sampling_rules *rules = sampler->rules;
+    size_t words, banned_count;
+    const uint32_t *banned = sampler_banned(sampler, tokens, total, &words, &banned_count);
     *row = (pdk_sample_row){
         .flags = rules->row_flags,
         .temperature = rules->temperature,
@@ -117,8 +122,8 @@ void sampler_draw(struct sampler *sampler, const uint32_t *tokens, uint32_t tota
         .count_count = sampler->count_count,
         .biases = rules->biases,
         .bias_count = rules->bias_count,
-        .banned = sampler->banned,
-        .banned_count = collect_banned(sampler, tokens, total),
+        .banned = banned,
+        .banned_count = banned_count,
         .allowed = rules->allowed,
         .report = rules->report,
         .report_count = rules->report_count,

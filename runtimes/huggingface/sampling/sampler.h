@@ -22,6 +22,10 @@ pdk_status sampler_init(struct sampler *sampler, const struct sampling_rules *ru
 void sampler_done(struct sampler *sampler);
 /* A token was produced. */
 void sampler_add(struct sampler *sampler, uint32_t token);
+/* Tokens that may not come next: the ends of bad words, *ret_words of them, then those withheld before min_tokens.
+ * Borrowed until the sampler's next use. */
+const uint32_t *sampler_banned(
+    struct sampler *sampler, const uint32_t *tokens, uint32_t total, size_t *ret_words, size_t *ret_count);
 /* Fills `row` for the draw of tokens[total]; the caller sets logits_row and where the results go. Lists are borrowed
  * until the sampler's next use. */
 void sampler_draw(struct sampler *sampler, const uint32_t *tokens, uint32_t total, pdk_sample_row *row);

@@ -121,7 +121,7 @@ static pdk_status load_replace(struct normalizers *steps, const struct json *jso
         return status;
     const struct json *regex = json_path(json, "pattern.Regex");
     if (regex != NULL && regex->type == JSON_STRING)
-        return regex_compile(regex->text, regex->length, &step->regex, err);
+        return regex_new(regex->text, regex->length, &step->regex, err);
     status = take_text(json, "pattern.String", &step->from, &step->from_length, err);
     if (status == PDK_OK && step->from_length == 0)
         status = pdk_error_set(err, PDK_INVALID, "normalizer.pattern", "Replace of an empty text");

@@ -39,7 +39,7 @@ static bool has_class_intersection(const char *pattern, size_t length)
     return false;
 }
 
-pdk_status regex_compile(const char *pattern, size_t length, struct regex **ret_regex, pdk_error *err)
+pdk_status regex_new(const char *pattern, size_t length, struct regex **ret_regex, pdk_error *err)
 {
     if (length > PATTERN_MAX)
         return pdk_error_set(

@@ -10,7 +10,7 @@ struct regex;       /* compiled; shared by threads */
 struct regex_state; /* of one search; one thread */
 
 /* Expressions in Oniguruma's syntax that mean something else to PCRE2 are refused. */
-pdk_status regex_compile(const char *pattern, size_t length, struct regex **ret_regex, pdk_error *err);
+pdk_status regex_new(const char *pattern, size_t length, struct regex **ret_regex, pdk_error *err);
 struct regex *regex_free(struct regex *regex);
 struct regex_state *regex_state_new(const struct regex *regex); /* NULL: out of memory */
 struct regex_state *regex_state_free(struct regex_state *state);

@@ -68,7 +68,7 @@ static pdk_status add_regex(struct word_steps *steps, const char *pattern, size_
     step->kind = WORD_SPLIT;
     step->behavior = behavior;
     step->invert = invert;
-    return regex_compile(pattern, length, &step->regex, err);
+    return regex_new(pattern, length, &step->regex, err);
 }
 
 pdk_status word_steps_isolate(struct word_steps *steps, const char *pattern, pdk_error *err)

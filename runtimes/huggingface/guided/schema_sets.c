@@ -1,0 +1,225 @@
+/* Sets of strings that terms speak of: kept until the schema is done, combined under its budget. */
+#include "config.h"
+
+#include "runtimes/huggingface/guided/schema_terms.h"
+
+#include "core/base/array.h"
+#include "core/base/cleanup.h"
+#include "runtimes/huggingface/guided/schema_normal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+pdk_status schema_keep(struct schema *schema, struct regular *set, const struct regular **ret_set)
+{
+    if (!array_grow(&schema->sets, &schema->set_room, (size_t)schema->set_count + 1)) {
+        regular_free(set);
+        return schema_no_memory(schema);
+    }
+    schema->sets[schema->set_count++] = set;
+    if (schema->all != NULL && regular_is_all(set))
+        *ret_set = schema->all;
+    else if (schema->none != NULL && regular_is_empty(set))
+        *ret_set = schema->none;
+    else
+        *ret_set = set;
+    return PDK_OK;
+}
+
+pdk_status schema_pair(
+    struct schema *schema, const struct regular *sure, const struct regular *perhaps, uint32_t *ret_pair)
+{
+    if (!array_grow(&schema->pairs, &schema->pair_room, (size_t)schema->pair_count + 2))
+        return schema_no_memory(schema);
+    if (schema->pair_count == 0)
+        schema->pairs[schema->pair_count++] = (struct pair){NULL, NULL};
+    for (uint32_t i = 1; i < schema->pair_count; i++) {
+        if (schema->pairs[i].sure == sure && schema->pairs[i].perhaps == perhaps) {
+            *ret_pair = i;
+            return PDK_OK;
+        }
+    }
+    schema->pairs[schema->pair_count] = (struct pair){sure, perhaps};
+    *ret_pair = schema->pair_count++;
+    return PDK_OK;
+}
+
+pdk_status schema_both(
+    struct schema *schema, const struct regular *a, const struct regular *b, const struct regular **ret_set)
+{
+    struct regular *set = NULL;
+    if (a == b || a == schema->none || b == schema->all) {
+        *ret_set = a;
+        return PDK_OK;
+    }
+    if (b == schema->none || a == schema->all) {
+        *ret_set = b;
+        return PDK_OK;
+    }
+    pdk_status status = regular_both(a, b, &schema->budget, &set, schema->err);
+    return status != PDK_OK ? status : schema_keep(schema, set, ret_set);
+}
+
+pdk_status schema_either(
+    struct schema *schema, const struct regular *a, const struct regular *b, const struct regular **ret_set)
+{
+    struct regular *set = NULL;
+    if (a == b || a == schema->all || b == schema->none) {
+        *ret_set = a;
+        return PDK_OK;
+    }
+    if (b == schema->all || a == schema->none) {
+        *ret_set = b;
+        return PDK_OK;
+    }
+    pdk_status status = regular_either(a, b, &schema->budget, &set, schema->err);
+    return status != PDK_OK ? status : schema_keep(schema, set, ret_set);
+}
+
+pdk_status schema_not(struct schema *schema, const struct regular *a, const struct regular **ret_set)
+{
+    struct regular *set = NULL;
+    pdk_status status = regular_not(a, &set, schema->err);
+    return status != PDK_OK ? status : schema_keep(schema, set, ret_set);
+}
+
+pdk_status schema_regex(struct schema *schema, const char *pattern, bool loose, const struct regular **ret_set)
+{
+    struct regular *set = NULL;
+    pdk_status status = (loose ? regular_of_regex_loosely : regular_of_regex)(
+        pattern, strlen(pattern), REGEX_WHOLE, &schema->budget, &set, schema->err);
+    return status != PDK_OK ? status : schema_keep(schema, set, ret_set);
+}
+
+static uint64_t bytes_hash(const char *bytes, size_t length)
+{
+    uint64_t hash = 14695981039346656037u;
+    for (size_t i = 0; i < length; i++)
+        hash = (hash ^ (unsigned char)bytes[i]) * 1099511628211u;
+    return hash ^ hash >> 32;
+}
+
+static bool rehash_names(struct schema *schema)
+{
+    size_t slots = schema->name_slot_count == 0 ? 64 : schema->name_slot_count * 2;
+    uint32_t *fresh = calloc(slots, sizeof *fresh);
+    if (fresh == NULL)
+        return false;
+    for (uint32_t i = 0; i < schema->name_count; i++) {
+        size_t at = bytes_hash(schema->names[i].bytes, schema->names[i].length) & (slots - 1);
+        while (fresh[at] != 0)
+            at = (at + 1) & (slots - 1);
+        fresh[at] = i + 1;
+    }
+    free(schema->name_slots);
+    schema->name_slots = fresh;
+    schema->name_slot_count = slots;
+    return true;
+}
+
+pdk_status schema_name(struct schema *schema, const char *bytes, size_t length, uint32_t *ret_name)
+{
+    if (((size_t)schema->name_count + 1) * 2 > schema->name_slot_count && !rehash_names(schema))
+        return schema_no_memory(schema);
+    size_t at = bytes_hash(bytes, length) & (schema->name_slot_count - 1);
+    for (; schema->name_slots[at] != 0; at = (at + 1) & (schema->name_slot_count - 1)) {
+        const struct regular_text *name = &schema->names[schema->name_slots[at] - 1];
+        if (name->length == length && (length == 0 || memcmp(name->bytes, bytes, length) == 0)) {
+            *ret_name = schema->name_slots[at] - 1;
+            return PDK_OK;
+        }
+    }
+    if (!array_grow(&schema->names, &schema->name_room, (size_t)schema->name_count + 1))
+        return schema_no_memory(schema);
+    schema->names[schema->name_count] = (struct regular_text){bytes, length};
+    schema->name_slots[at] = ++schema->name_count;
+    *ret_name = schema->name_count - 1;
+    return PDK_OK;
+}
+
+pdk_status schema_key_set(
+    struct schema *schema, uint32_t *names, uint32_t count, uint32_t pair, bool inverse, uint32_t *ret_key_set)
+{
+    uint32_t kept = 0;
+    if (count > 1)
+        qsort(names, count, sizeof *names, compare_numbers);
+    for (uint32_t i = 0; i < count; i++) {
+        if (kept == 0 || names[kept - 1] != names[i])
+            names[kept++] = names[i];
+    }
+    /* Sets of one name are by far the most, and each name has one: look among those made for it. */
+    for (uint32_t i = kept == 1 && pair == 0 ? 0 : schema->key_set_count; i < schema->key_set_count; i++) {
+        const struct key_set *other = &schema->key_sets[i];
+        if (other->count == 1 && other->pair == 0 && other->inverse == inverse &&
+            schema->lists[other->list] == names[0]) {
+            *ret_key_set = i;
+            return PDK_OK;
+        }
+        if (schema->key_set_count > 4096)
+            break; /* many: a second number for the same set costs less than looking */
+    }
+    struct key_set set = {.count = kept, .pair = pair, .inverse = inverse};
+    pdk_status status = schema_put_list(schema, names, kept, &set.list);
+    if (status != PDK_OK)
+        return status;
+    if (!array_grow(&schema->key_sets, &schema->key_set_room, (size_t)schema->key_set_count + 1))
+        return schema_no_memory(schema);
+    schema->key_sets[schema->key_set_count] = set;
+    *ret_key_set = schema->key_set_count++;
+    return PDK_OK;
+}
+
+bool key_set_single(const struct schema *schema, uint32_t key_set, uint32_t *ret_name)
+{
+    const struct key_set *set = &schema->key_sets[key_set];
+    if (set->count != 1 || set->pair != 0 || set->inverse)
+        return false;
+    *ret_name = schema->lists[set->list];
+    return true;
+}
+
+bool key_set_has(const struct schema *schema, uint32_t key_set, uint32_t name, bool perhaps)
+{
+    const struct key_set *set = &schema->key_sets[key_set];
+    const uint32_t *names = schema->lists + set->list;
+    bool has = set->count > 0 && bsearch(&name, names, set->count, sizeof *names, compare_numbers) != NULL;
+    if (!has && set->pair != 0) {
+        const struct pair *pair = &schema->pairs[set->pair];
+        const struct regular_text *text = &schema->names[name];
+        has = regular_has(perhaps != set->inverse ? pair->perhaps : pair->sure, text->bytes, text->length);
+    }
+    return has != set->inverse;
+}
+
+pdk_status schema_names_set(
+    struct schema *schema, const uint32_t *names, uint32_t count, const struct regular **ret_set)
+{
+    if (count == 0) {
+        *ret_set = schema->none;
+        return PDK_OK;
+    }
+    PDK_AUTO_FREE struct regular_text *texts = calloc(count, sizeof *texts);
+    if (texts == NULL)
+        return schema_no_memory(schema);
+    for (uint32_t i = 0; i < count; i++)
+        texts[i] = schema->names[names[i]];
+    struct regular *set = NULL;
+    pdk_status status = regular_of_texts(texts, count, &schema->budget, &set, schema->err);
+    return status != PDK_OK ? status : schema_keep(schema, set, ret_set);
+}
+
+pdk_status key_set_regular(struct schema *schema, uint32_t key_set, bool perhaps, const struct regular **ret_set)
+{
+    struct key_set set = schema->key_sets[key_set];
+    const struct regular *result = NULL;
+    pdk_status status = schema_names_set(schema, schema->lists + set.list, set.count, &result);
+    if (status == PDK_OK && set.pair != 0) {
+        const struct pair *pair = &schema->pairs[set.pair];
+        status = schema_either(schema, result, perhaps != set.inverse ? pair->perhaps : pair->sure, &result);
+    }
+    if (status == PDK_OK && set.inverse)
+        status = schema_not(schema, result, &result);
+    if (status == PDK_OK)
+        *ret_set = result;
+    return status;
+}
