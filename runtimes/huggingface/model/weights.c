@@ -148,10 +148,14 @@ static pdk_status pack(struct model *model, const struct planned_weight *weight,
     make_matrices(weight, matrices);
     PDK_AUTO_FREE void *buffer = NULL;
     pdk_status status = convert(model, weight, matrices, &buffer, err);
-    for (uint32_t i = 0; i < weight->part_count && status == PDK_OK; i++)
-        if (weight->parts[i].tensor->quantised != NULL)
-            status = quantised_unpack(weight->parts[i].tensor, (uint32_t)weight->parts[i].first_row,
-                weight->parts[i].rows, &matrices[i], &unpacked[i], err);
+    for (uint32_t i = 0; i < weight->part_count && status == PDK_OK; i++) {
+        if (weight->parts[i].tensor->quantised == NULL)
+            continue;
+        status = quantised_unpack(weight->parts[i].tensor, (uint32_t)weight->parts[i].first_row, weight->parts[i].rows,
+            &matrices[i], &unpacked[i], err);
+        if (status == PDK_OK && weight->parts[i].layout == LAYOUT_BY_KEY_HEAD)
+            status = quantised_reorder(weight->parts[i].layout, &model->config, &matrices[i], &unpacked[i], err);
+    }
     if (status == PDK_OK)
         status = model->ops->weight_load(model->compute, matrices, weight->part_count, weight->use, weight->slot, err);
     for (uint32_t i = 0; i < weight->part_count; i++)
