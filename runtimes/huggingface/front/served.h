@@ -12,11 +12,11 @@ struct metrics;
 
 struct served {
     const pdk_host *host;
-    const struct tokenizer *tokenizer; /* NULL: prompts are token ids, answers have no text */
-    const struct template *template;   /* NULL: no messages */
-    bool wants_parts;                  /* messages' parts stay a list for the template */
-    pdk_string tokenizer_info;         /* JSON; empty: not offered */
-    const char *template_vars;         /* JSON object of default template variables */
+    const struct tokenizer *tokenizer;               /* NULL: prompts are token ids, answers have no text */
+    const struct template *template;                 /* NULL: no messages */
+    bool wants_parts;                                /* messages' parts stay a list for the template */
+    pdk_string tokenizer_info;                       /* JSON; empty: not offered */
+    const char *template_vars;                       /* JSON object of default template variables */
     const struct guide_vocabulary *guide_vocabulary; /* NULL: no structured output */
     struct sampling_model sampling;
     uint32_t max_model_len;
