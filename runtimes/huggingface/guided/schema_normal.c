@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { NORMAL_DEPTH_MAX = 400 };
+enum { NORMAL_DEPTH_MAX = 400, LOOK_FROM = 12 };
 
 struct normal_store {
     struct normal **of; /* [2 * term + loose] */
@@ -178,11 +178,17 @@ static pdk_status merge_lists(
     return schema_put_list(schema, merged, count, &ret_item->list);
 }
 
+static pdk_status alternative_is_empty(
+    struct schema *schema, struct alternative item, bool objects, unsigned depth, bool *ret_empty);
+
 static pdk_status meet_alternatives(
     struct schema *schema, struct alternatives *a, const struct alternatives *b, bool objects, bool loose)
 {
     struct alternatives met = {0};
     pdk_status status = PDK_OK;
+    /* Where alternatives multiply, those that cannot be are worth a second look: chains of if and then are apart by the
+     * values of one property. */
+    bool look = (uint64_t)a->count * b->count > LOOK_FROM;
     if (b->count == 1 && b->items[0].count == 0)
         return PDK_OK;
     for (uint32_t i = 0; i < a->count && status == PDK_OK; i++) {
@@ -190,9 +196,12 @@ static pdk_status meet_alternatives(
             struct alternative item;
             uint32_t before = schema->list_count;
             status = merge_lists(schema, a->items[i], b->items[k], &item);
-            if (status == PDK_OK && contradict(schema, item, objects, loose))
+            bool empty = status == PDK_OK && contradict(schema, item, objects, loose);
+            if (empty)
                 schema->list_count = before;
-            else if (status == PDK_OK)
+            if (status == PDK_OK && look && !empty)
+                status = alternative_is_empty(schema, item, objects, 1, &empty);
+            if (status == PDK_OK && !empty)
                 status = add_alternative(schema, &met, item);
         }
         if (status == PDK_OK)
