@@ -3,6 +3,7 @@
  * stands before a fact, whose opposite is another fact. */
 #include "config.h"
 
+#include "runtimes/huggingface/guided/regular_set.h"
 #include "runtimes/huggingface/guided/schema_normal.h"
 
 #include "core/base/array.h"
@@ -217,12 +218,41 @@ static pdk_status meet_alternatives(
     return PDK_OK;
 }
 
+/* Texts in both sets. A large count of characters beside a pattern has a state for each pair of count and place in the
+ * pattern; where those are too many, shorter strings are offered only, which is less than the schema allows. Of what is
+ * perhaps allowed, one of the sets alone says enough. */
+static pdk_status meet_sets(struct schema *schema, const struct regular **set, const struct regular *other, bool loose)
+{
+    enum { SHORT = 200 };
+    pdk_error *err = schema->err;
+    pdk_error why = {0};
+    schema->err = &why;
+    pdk_status status = schema_both(schema, *set, other, set);
+    const struct regular *lengths = (*set)->lengths ? *set : other;
+    if (status == PDK_TOO_LARGE && schema_check_time(schema) == PDK_OK) {
+        struct regular *shorter = NULL;
+        const struct regular *kept = NULL;
+        if (loose) {
+            schema->err = err;
+            return PDK_OK;
+        }
+        if (lengths->lengths && lengths->most > SHORT && lengths->least < SHORT)
+            status = regular_of_length(lengths->least, SHORT, &shorter, &why);
+        if (shorter != NULL)
+            status = schema_keep(schema, shorter, &kept);
+        if (kept != NULL)
+            status = schema_both(schema, kept, lengths == *set ? other : *set, set);
+    }
+    schema->err = err;
+    return status != PDK_OK ? pdk_error_set(err, status, "schema", "%s", why.message) : PDK_OK;
+}
+
 static pdk_status meet(struct schema *schema, struct normal *a, const struct normal *b, bool loose)
 {
     a->types &= b->types;
-    pdk_status status = schema_both(schema, a->numbers, b->numbers, &a->numbers);
+    pdk_status status = meet_sets(schema, &a->numbers, b->numbers, loose);
     if (status == PDK_OK)
-        status = schema_both(schema, a->strings, b->strings, &a->strings);
+        status = meet_sets(schema, &a->strings, b->strings, loose);
     if (status == PDK_OK)
         status = meet_alternatives(schema, &a->arrays, &b->arrays, false, loose);
     if (status == PDK_OK)
@@ -306,8 +336,8 @@ static pdk_status meet_scalar_fact(struct schema *schema, const struct term *ter
     const struct pair *pair = &schema->pairs[term->a];
     const struct regular *set = loose ? pair->perhaps : pair->sure;
     if (term->kind == KIND_NUMBER)
-        return schema_both(schema, normal->numbers, set, &normal->numbers);
-    return schema_both(schema, normal->strings, set, &normal->strings);
+        return meet_sets(schema, &normal->numbers, set, loose);
+    return meet_sets(schema, &normal->strings, set, loose);
 }
 
 /* `terms`, in order, hold together. */
@@ -673,8 +703,9 @@ pdk_status schema_is_empty(struct schema *schema, term_id term, unsigned depth, 
     schema->err = NULL;
     pdk_status status = schema_normalise(schema, term, true, &normal);
     schema->err = err;
-    if (status == PDK_CONFLICT)
-        return PDK_OK; /* it is being read: nothing is known of it yet */
+    /* It is being read, or is too much to work out: then nothing is known of it. */
+    if (status == PDK_CONFLICT || (status == PDK_TOO_LARGE && schema_check_time(schema) == PDK_OK))
+        return PDK_OK;
     if (status != PDK_OK)
         return pdk_error_set(schema->err, status, "schema", "the JSON schema's choices are too many to compare");
     if (normal->types != 0 || normal->strings != schema->none)

@@ -18,10 +18,12 @@
 #define WITH_EXPONENT "-?" WITHOUT_SIGN "[eE][+-]?[0-9]+"
 
 static const char with_exponent[] = WITH_EXPONENT;
-static const char integer[] = "-?(?:0|[1-9][0-9]*)(?:\\.0+)?";
+/* 1.0 is an integer too, but not to everyone who will read it: plain ones are offered. */
+static const char integer[] = "-?(?:0|[1-9][0-9]*)";
+static const char any_integer[] = "-?(?:0|[1-9][0-9]*)(?:\\.0+)?";
 static const char any_number[] = "-?" WITHOUT_SIGN "|" WITH_EXPONENT;
-static const char offered[] = "0|-?[1-9][0-9]{0,18}|-?(?:0|[1-9][0-9]{0,8})\\.[0-9]{1,6}|-?0\\.[0-9]{7,15}"
-                              "|-?[1-9](?:\\.[0-9]{1,6})?[eE][+-]?[0-9]{1,2}";
+static const char offered[] = "0|-?[1-9][0-9]{0,18}|-?[1-9][0-9]{0,8}\\.[0-9]{1,6}|0\\.[0-9]{1,15}"
+                              "|-0\\.0{0,6}[1-9][0-9]{0,8}|-?[1-9](?:\\.[0-9]{1,6})?[eE][+-]?[0-9]{1,2}";
 
 static pdk_status with_exponents(
     struct schema *schema, const struct regular *sure, const struct regular *plain, uint32_t *ret_pair)
@@ -35,9 +37,11 @@ static pdk_status with_exponents(
 
 pdk_status number_integers(struct schema *schema, uint32_t *ret_pair)
 {
-    const struct regular *set;
-    pdk_status status = schema_fixed(schema, integer, &set);
-    return status != PDK_OK ? status : with_exponents(schema, set, set, ret_pair);
+    const struct regular *plain, *any;
+    pdk_status status = schema_fixed(schema, integer, &plain);
+    if (status == PDK_OK)
+        status = schema_fixed(schema, any_integer, &any);
+    return status != PDK_OK ? status : with_exponents(schema, plain, any, ret_pair);
 }
 
 /* Digits from `first` to `last`, as a class; false: there are none. */
