@@ -3,6 +3,7 @@
 
 #include "runtimes/huggingface/guided/schema_terms.h"
 
+#include "core/base/array.h"
 #include "core/base/cleanup.h"
 #include "core/base/error.h"
 
@@ -74,6 +75,13 @@ pdk_status schema_pattern(
     struct regular *sure = NULL, *perhaps = NULL;
     const struct regular *kept_sure, *kept_perhaps;
     pdk_error why = {0};
+    for (uint32_t i = 0; i < schema->pattern_count; i++) {
+        const struct known_pattern *known = &schema->patterns[i];
+        if (known->text.length == length && memcmp(known->text.bytes, text, length) == 0) {
+            *ret_pair = known->pair;
+            return PDK_OK;
+        }
+    }
     if (has_property(text, length))
         return schema_fail(schema, PDK_UNSUPPORTED, where, keyword,
             "Unicode properties cannot be enforced, as validators do not agree on them; list the ranges");
@@ -86,7 +94,12 @@ pdk_status schema_pattern(
         status = schema_keep(schema, perhaps, &kept_perhaps);
     if (status != PDK_OK)
         return schema_fail(schema, status, where, keyword, "%s", why.message);
-    return schema_pair(schema, kept_sure, kept_perhaps, ret_pair);
+    if (!array_grow(&schema->patterns, &schema->pattern_room, (size_t)schema->pattern_count + 1))
+        return schema_no_memory(schema);
+    status = schema_pair(schema, kept_sure, kept_perhaps, ret_pair);
+    if (status == PDK_OK)
+        schema->patterns[schema->pattern_count++] = (struct known_pattern){{text, length}, *ret_pair};
+    return status;
 }
 
 static pdk_status read_lengths(struct schema *schema, const struct json *json, struct term_list *list)

@@ -37,6 +37,7 @@ void schema_done(struct schema *schema)
     free(schema->key_sets);
     free(schema->operations);
     free(schema->fixed);
+    free(schema->patterns);
     free(schema->names);
     free(schema->name_slots);
     free(schema->reasons);

@@ -157,6 +157,12 @@ struct schema {
     struct fixed_set *fixed; /* sets of regular expressions of ours */
     size_t fixed_room;
     uint32_t fixed_count;
+    struct known_pattern {
+        struct regular_text text;
+        uint32_t pair;
+    } *patterns;
+    size_t pattern_room;
+    uint32_t pattern_count;
     struct normal_store *normals; /* schema_normal.c */
     const struct regular *all, *none;
 };
