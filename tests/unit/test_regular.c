@@ -45,7 +45,6 @@ static const struct {
     {"a*?b+?c??", REGEX_WHOLE, {"+b", "+aabbc", "-ac"}},
     {"[a-c_-]", REGEX_WHOLE, {"+b", "+-", "+_", "-d"}},
     {"[^a-c]", REGEX_WHOLE, {"+d", "+é", "+\n", "-b", "-dd"}},
-    {"\\d\\D\\w\\W\\s\\S", REGEX_WHOLE, {"+1ab c", "-"}},
     {"\\d\\D\\w\\W\\s\\S", REGEX_WHOLE, {"+1ab- x", "-aab- x"}},
     /* Where dialects differ, what all of them match. */
     {"\\d", REGEX_WHOLE, {"+7", "-\xD9\xA3"}},
@@ -81,8 +80,7 @@ START_TEST(what_patterns_match)
     for (size_t i = 0; i < 10 && sets[_i].texts[i] != NULL; i++) {
         const char *text = sets[_i].texts[i] + 1;
         bool wanted = sets[_i].texts[i][0] == '+';
-        /* Rows that only say '-' for a long text test reading alone. */
-        ck_assert_msg(regular_has(set, text, strlen(text)) == wanted || strcmp(text, "1ab c") == 0,
+        ck_assert_msg(regular_has(set, text, strlen(text)) == wanted,
             "'%s' and '%s': not %d", sets[_i].pattern, text, wanted);
         ck_assert(regular_has(inverse, text, strlen(text)) != regular_has(set, text, strlen(text)));
     }
@@ -267,21 +265,21 @@ START_TEST(sets_as_grammar)
 }
 END_TEST
 
-Suite *make_suite(void);
+#define ROWS(table) (int)(sizeof(table) / sizeof((table)[0]))
 
-Suite *make_suite(void)
+int main(void)
 {
     Suite *suite = suite_create("regular");
     TCase *tests = tcase_create("sets");
     tcase_set_timeout(tests, 60);
-    tcase_add_loop_test(tests, what_patterns_match, 0, sizeof sets / sizeof *sets);
-    tcase_add_loop_test(tests, what_patterns_are_refused, 0, sizeof refused / sizeof *refused);
+    tcase_add_loop_test(tests, what_patterns_match, 0, ROWS(sets));
+    tcase_add_loop_test(tests, what_patterns_are_refused, 0, ROWS(refused));
     tcase_add_test(tests, loose_sets_hold_what_any_dialect_matches);
     tcase_add_test(tests, deep_groups_are_refused);
     tcase_add_test(tests, sets_combine);
     tcase_add_test(tests, characters_count_not_bytes);
     tcase_add_test(tests, a_list_of_texts);
-    tcase_add_loop_test(tests, sets_as_grammar, 0, sizeof nodes / sizeof *nodes);
+    tcase_add_loop_test(tests, sets_as_grammar, 0, ROWS(nodes));
     suite_add_tcase(suite, tests);
-    return suite;
+    return check_main(suite);
 }

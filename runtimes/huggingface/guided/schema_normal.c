@@ -700,14 +700,15 @@ pdk_status schema_is_empty(struct schema *schema, term_id term, unsigned depth, 
     if (term == TERM_TRUE)
         return PDK_OK;
     pdk_error *err = schema->err;
-    schema->err = NULL;
+    pdk_error why = {0};
+    schema->err = &why;
     pdk_status status = schema_normalise(schema, term, true, &normal);
     schema->err = err;
     /* It is being read, or is too much to work out: then nothing is known of it. */
     if (status == PDK_CONFLICT || (status == PDK_TOO_LARGE && schema_check_time(schema) == PDK_OK))
         return PDK_OK;
     if (status != PDK_OK)
-        return pdk_error_set(schema->err, status, "schema", "the JSON schema's choices are too many to compare");
+        return pdk_error_set(err, status, "schema", "%s", why.message);
     if (normal->types != 0 || normal->strings != schema->none)
         return PDK_OK;
     status = number_possible(schema, normal->numbers, &numbers);
