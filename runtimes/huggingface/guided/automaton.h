@@ -41,6 +41,7 @@ struct automaton {
     uint32_t *index;                              /* open addressing by hash; STATE_UNKNOWN: empty */
     uint32_t index_room, live_count;
     state_id start;
+    uint32_t look_ahead; /* so many bytes are looked at from a state, at most: 600 */
     size_t bytes, bytes_max; /* of memory */
     int64_t deadline_us;     /* CLOCK_THREAD_CPUTIME_ID, of the work at hand; set by whoever calls */
     uint32_t work;           /* since the clock was read */

@@ -29,6 +29,7 @@ pdk_status masks_init(
     struct masks *masks, const struct guide_vocabulary *vocabulary, struct automaton *automaton, pdk_error *err)
 {
     *masks = (struct masks){.vocabulary = vocabulary, .automaton = automaton};
+    automaton->look_ahead = vocabulary->longest + 1;
     masks->states = calloc(TOKEN_BYTES_MAX + 1, sizeof *masks->states);
     return masks->states != NULL ? PDK_OK : pdk_error_set(err, PDK_NO_MEMORY, NULL, "no memory for token masks");
 }
