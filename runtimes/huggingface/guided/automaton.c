@@ -6,6 +6,7 @@
 
 #include "core/base/array.h"
 #include "core/base/cleanup.h"
+#include "core/base/clock.h"
 #include "core/base/error.h"
 
 #include <assert.h>
@@ -16,6 +17,7 @@ enum {
     STATES_MAX = 1 << 20,
     LOOK_AHEAD = 600, /* no token has so many bytes */
     SMALL_SORT = 16,
+    CLOCK_EVERY = 2048, /* items */
 };
 
 static bool fail(struct automaton *automaton, pdk_status status)
@@ -29,6 +31,17 @@ bool automaton_charge(struct automaton *automaton, size_t bytes)
 {
     automaton->bytes += bytes;
     return automaton->bytes <= automaton->bytes_max || fail(automaton, PDK_TOO_LARGE);
+}
+
+bool automaton_tick(struct automaton *automaton, uint32_t work)
+{
+    automaton->work += work;
+    if (automaton->work < CLOCK_EVERY)
+        return automaton->status == PDK_OK;
+    automaton->work = 0;
+    if (clock_ns(CLOCK_THREAD_CPUTIME_ID) / 1000 > automaton->deadline_us)
+        fail(automaton, PDK_TIMEOUT);
+    return automaton->status == PDK_OK;
 }
 
 pdk_status automaton_error(const struct automaton *automaton, pdk_error *err)
@@ -225,6 +238,8 @@ state_id automaton_step(struct automaton *automaton, state_id from, uint8_t byte
         if (state->row == NULL || !automaton_charge(automaton, bytes))
             return STATE_UNKNOWN;
     }
+    if (!automaton_tick(automaton, 1 + state->step_count / 16))
+        return STATE_UNKNOWN;
     state_id to = find_step(automaton, from, byte);
     state->row[class] = to;
     return to;
