@@ -14,11 +14,6 @@ struct metrics;
 
 struct served {
     const pdk_host *host;
-    const struct tokenizer *tokenizer;               /* NULL: prompts are token ids, answers have no text */
-    const struct template *template;                 /* NULL: no messages */
-    bool wants_parts;                                /* messages' parts stay a list for the template */
-    pdk_string tokenizer_info;                       /* JSON; empty: not offered */
-    const char *template_vars;                       /* JSON object of default template variables */
     const char *model_name;            /* the first served one, for messages */
     const struct pooling *pooling;     /* NULL: the model draws tokens, else it answers PDK_KIND_POOL only */
     const struct tokenizer *tokenizer; /* NULL: prompts are token ids, answers have no text */
