@@ -295,11 +295,9 @@ pdk_status load_all(struct loaded *loaded, const pdk_host *host, const pdk_model
     if (status == PDK_OK)
         status = load_template(loaded, host, err);
     if (status == PDK_OK)
-<<<<<<< HEAD
         status = load_pooling(loaded, host, err);
-=======
+    if (status == PDK_OK)
         status = load_parsers(loaded, host, err);
->>>>>>> tools
     if (status == PDK_OK)
         status = find_defaults(loaded, err);
     if (status == PDK_OK)
