@@ -48,8 +48,12 @@ static pdk_status load_weights(struct loaded *loaded, const pdk_host *host, cons
     if (ops == NULL)
         return pdk_error_set(
             err, PDK_UNSUPPORTED, "compute", "compute plugin '%s' has no %s", compute->compute->name, PDK_EXT_OPS);
+    /* Some embedding models keep the class of the decoder that they were made from. */
+    if (!loaded->settings.purpose_given && modules_exist(path))
+        loaded->settings.purpose = MODEL_FOR_VALUES;
     struct model_request request = {
         .path = path,
+        .purpose = loaded->settings.purpose,
         .overrides = loaded->settings.hf_overrides,
         .use_generation_config = loaded->settings.model_generation_config,
         .context_length = loaded->settings.max_model_len,
@@ -63,6 +67,14 @@ static pdk_status load_weights(struct loaded *loaded, const pdk_host *host, cons
     return model_load(&request, &loaded->model, err);
 }
 
+/* Whether the method that was asked for, by its name or that of a kernel for it, is the file's. */
+static bool is_stored_so(const char *asked, const char *stored)
+{
+    size_t length = stored != NULL ? strlen(stored) : 0;
+    return stored != NULL && strncmp(asked, stored, length) == 0 &&
+           (asked[length] == '\0' || strcmp(asked + length, "_marlin") == 0);
+}
+
 /* --load-format and --quantization say what the files should be; they do not change how they are read. */
 static pdk_status check_formats(const struct loaded *loaded, pdk_error *err)
 {
@@ -73,10 +85,13 @@ static pdk_status check_formats(const struct loaded *loaded, pdk_error *err)
         return pdk_error_value(err, PDK_INVALID, "--load-format", format,
             "--load-format: %s was asked for, and the model is %s", format, is);
     const char *quantization = options_text(options, options_given(options, "q") ? "q" : "quantization");
-    if (quantization == NULL || strcmp(quantization, "none") == 0 || strcmp(quantization, is) == 0)
+    const char *stored = model_gguf(loaded->model) != NULL ? "gguf" : model_facts(loaded->model)->quantisation;
+    if (quantization == NULL || strcmp(quantization, "none") == 0 || is_stored_so(quantization, stored))
         return PDK_OK;
     return pdk_error_value(err, PDK_UNSUPPORTED, "--quantization", quantization,
-        "--quantization: '%.64s' is not how this model (%s) is stored; supported: gguf, none", quantization, is);
+        "--quantization: '%.64s' is not how this model (%s) is stored; supported: awq, gptq, fp8, compressed-tensors, "
+        "mxfp4, gguf, none",
+        quantization, stored != NULL ? stored : "not quantized");
 }
 
 /* Puts what `json` sets over the defaults, and its max_new_tokens over the server's cap: unlike the model's own file,
@@ -127,6 +142,16 @@ static pdk_status find_defaults(struct loaded *loaded, pdk_error *err)
     return set_defaults(served, over, strlen(over), "--override-generation-config", err);
 }
 
+static void add_eos(struct loaded *loaded, int64_t id)
+{
+    bool known = id < 0 || id >= (int64_t)model_facts(loaded->model)->vocabulary_size ||
+                 loaded->eos_count == sizeof loaded->eos_ids / sizeof loaded->eos_ids[0];
+    for (uint32_t i = 0; i < loaded->eos_count && !known; i++)
+        known = loaded->eos_ids[i] == (uint32_t)id;
+    if (!known)
+        loaded->eos_ids[loaded->eos_count++] = (uint32_t)id;
+}
+
 /* The tokenizer's end of sequence is "the" one; the model's others end a choice by name. */
 static void find_eos(struct loaded *loaded)
 {
@@ -137,6 +162,9 @@ static void find_eos(struct loaded *loaded)
     for (uint32_t i = 0; i < facts->eos_count; i++)
         if ((int64_t)facts->eos_ids[i] != own && facts->eos_ids[i] < facts->vocabulary_size)
             loaded->eos_ids[loaded->eos_count++] = facts->eos_ids[i];
+    /* The ends of an answer and of a call, where the format has its own. */
+    for (size_t i = HARMONY_RETURN; loaded->served.parsers.is_harmony && i <= HARMONY_CALL; i++)
+        add_eos(loaded, tokenizer_id(loaded->tokenizer, harmony_texts[i], strlen(harmony_texts[i])));
 }
 
 static void fill_served(struct loaded *loaded, const pdk_host *host)
@@ -144,6 +172,8 @@ static void fill_served(struct loaded *loaded, const pdk_host *host)
     const struct settings *settings = &loaded->settings;
     struct served *served = &loaded->served;
     served->host = host;
+    served->model_name = settings->names[0];
+    served->pooling = loaded->pooling.tasks != 0 ? &loaded->pooling : NULL;
     served->tokenizer = loaded->tokenizer;
     served->template = loaded->template;
     served->wants_parts = settings->wants_parts;
@@ -154,6 +184,10 @@ static void fill_served(struct loaded *loaded, const pdk_host *host)
     served->sampling.vocabulary = model_facts(loaded->model)->vocabulary_size;
     served->sampling.eos_ids = loaded->eos_ids;
     served->sampling.eos_count = loaded->eos_count;
+    served->sampling.think_start = loaded->think_start.ids;
+    served->sampling.think_start_count = (uint32_t)loaded->think_start.count;
+    served->sampling.think_end = loaded->think_end.ids;
+    served->sampling.think_end_count = (uint32_t)loaded->think_end.count;
     served->sampling.mode = settings->logprobs_mode;
     served->sampling.max_logprobs = settings->max_logprobs;
     served->stream_interval = settings->stream_interval;
@@ -184,6 +218,12 @@ static pdk_status step(void *context, const pdk_batch *batch, const uint32_t (*c
     return model_step(loaded->model, batch, copies, copy_count, samples, sample_count, err);
 }
 
+static void hidden(void *context, uint32_t first, uint32_t count, float *out)
+{
+    struct loaded *loaded = context;
+    model_hidden(loaded->model, first, count, out);
+}
+
 static void news(void *context, struct generation *first)
 {
     struct loaded *loaded = context;
@@ -206,6 +246,7 @@ static pdk_status start_engine(struct loaded *loaded, const pdk_host *host, pdk_
 {
     const struct settings *settings = &loaded->settings;
     struct served *served = &loaded->served;
+    bool encoder = model_facts(loaded->model)->encoder; /* sees a whole text at once, and keeps nothing of it */
     struct metrics_about about = {.max_model_len = served->max_model_len,
         .blocks = loaded->blocks,
         .caching = settings->caching,
@@ -218,15 +259,17 @@ static pdk_status start_engine(struct loaded *loaded, const pdk_host *host, pdk_
             .max_rows = settings->max_rows,
             .max_outputs = loaded->max_outputs,
             .max_length = served->max_model_len,
-            .long_prefill = settings->long_prefill,
+            .long_prefill = encoder ? 0 : settings->long_prefill,
             .prefill_interval = settings->prefill_interval,
             .watermark = settings->watermark,
             .reserve_prompt = settings->reserve_prompt,
-            .chunked = settings->chunked},
+            .chunked = settings->chunked && !encoder},
         .blocks = loaded->blocks,
-        .caching = settings->caching,
+        .caching = settings->caching && !encoder,
         .context = loaded,
         .step = step,
+        .hidden = served->pooling != NULL ? hidden : NULL,
+        .hidden_columns = loaded->pooling.columns,
         .news = news,
         .figures = figures,
         .alive = alive,
@@ -251,6 +294,10 @@ pdk_status load_all(struct loaded *loaded, const pdk_host *host, const pdk_model
         status = load_tokenizer(loaded, host, err);
     if (status == PDK_OK)
         status = load_template(loaded, host, err);
+    if (status == PDK_OK)
+        status = load_pooling(loaded, host, err);
+    if (status == PDK_OK)
+        status = load_parsers(loaded, host, err);
     if (status == PDK_OK)
         status = find_defaults(loaded, err);
     if (status == PDK_OK)
@@ -285,9 +332,14 @@ void loaded_done(struct loaded *loaded)
     loaded->front = front_stop(loaded->front);
     loaded->served.metrics = metrics_free(loaded->served.metrics);
     buffer_done(&loaded->tokenizer_info);
+    buffer_done(&loaded->template_text);
+    parsers_done(&loaded->served.parsers);
+    token_list_done(&loaded->think_start);
+    token_list_done(&loaded->think_end);
     loaded->guide_vocabulary = guide_vocabulary_free(loaded->guide_vocabulary);
     loaded->template = template_free(loaded->template);
     loaded->tokenizer = tokenizer_free(loaded->tokenizer);
+    pooling_done(loaded);
     loaded->model = model_free(loaded->model);
     settings_done(&loaded->settings);
 }

@@ -95,6 +95,29 @@ static void take_logprobs(struct desk_choice *choice, const pdk_part *part)
     }
 }
 
+static void take_deltas(struct desk_choice *choice, const pdk_part *part)
+{
+    choice->parsed |= (part->flags & PDK_PART_PARSED) != 0;
+    choice->called |= (part->flags & PDK_PART_CALLED) != 0;
+    choice->reasoning_tokens = part->reasoning_tokens;
+    for (size_t i = 0; i < part->delta_count; i++) {
+        const pdk_delta *delta = &part->deltas[i];
+        bool more = choice->seen.length > 0 && delta->kind == choice->seen_kind && delta->call == choice->seen_call &&
+                    delta->kind != PDK_DELTA_CALL;
+        if (!more && choice->seen.length > 0 && delta->kind != PDK_DELTA_ARGUMENTS)
+            buffer_putc(&choice->seen, '|');
+        if (delta->kind == PDK_DELTA_CALL)
+            buffer_printf(&choice->seen, "%u ", (unsigned)delta->call);
+        else if (!more)
+            buffer_puts(&choice->seen, delta->kind == PDK_DELTA_CONTENT     ? "c:"
+                                       : delta->kind == PDK_DELTA_REASONING ? "r:"
+                                                                            : ":");
+        buffer_put(&choice->seen, delta->text.data, delta->text.length);
+        choice->seen_kind = delta->kind;
+        choice->seen_call = delta->call;
+    }
+}
+
 static void take_end(struct desk_choice *choice, const pdk_part *part)
 {
     choice->completion_tokens = part->completion_tokens;
@@ -105,6 +128,19 @@ static void take_end(struct desk_choice *choice, const pdk_part *part)
     choice->stop_token = part->stop_token;
     snprintf(choice->stop_string, sizeof choice->stop_string, "%.*s", (int)part->stop_string.length,
         part->stop_string.data != NULL ? part->stop_string.data : "");
+}
+
+static void take_values(struct desk_answer *answer, const pdk_part *part)
+{
+    size_t count = (size_t)part->value_rows * part->value_columns;
+    if (count == 0)
+        return;
+    answer->broken |= answer->values != NULL;
+    answer->values = calloc(count, sizeof *answer->values);
+    ck_assert_ptr_nonnull(answer->values);
+    memcpy(answer->values, part->values, count * sizeof *answer->values);
+    answer->value_rows = part->value_rows;
+    answer->value_columns = part->value_columns;
 }
 
 static pdk_status host_part_send(pdk_response *response, const pdk_part *part)
@@ -124,7 +160,9 @@ static pdk_status host_part_send(pdk_response *response, const pdk_part *part)
         answer->broken |= choice->finish != PDK_FINISH_NONE;
         take_ids(choice, part);
         take_logprobs(choice, part);
+        take_deltas(choice, part);
         take_end(choice, part);
+        take_values(answer, part);
         answer->prompt_tokens = part->prompt_tokens;
         answer->cached_tokens = part->cached_tokens;
         for (size_t i = 0; i < part->piece_count; i++, answer->pieces++)
@@ -205,6 +243,7 @@ void desk_open(struct desk *desk)
     desk->model = desk->runtime->get_extension(desk->self, PDK_EXT_MODEL);
     desk->generate = desk->runtime->get_extension(desk->self, PDK_EXT_GENERATE);
     desk->tokenize = desk->runtime->get_extension(desk->self, PDK_EXT_TOKENIZE);
+    desk->pool = desk->runtime->get_extension(desk->self, PDK_EXT_POOL);
 }
 
 pdk_status desk_load(
@@ -239,9 +278,9 @@ void desk_submit(struct desk *desk, const pdk_request *request, struct desk_answ
     answer->cancel_at = cancel_at;
     pdk_error err = {0};
     pdk_response *response = (pdk_response *)(void *)answer;
-    pdk_status status = request->kind == PDK_KIND_GENERATE
-                            ? desk->generate->submit(desk->self, request, response, &err)
-                            : desk->tokenize->submit(desk->self, request, response, &err);
+    pdk_status status = request->kind == PDK_KIND_GENERATE ? desk->generate->submit(desk->self, request, response, &err)
+                        : request->kind == PDK_KIND_POOL   ? desk->pool->submit(desk->self, request, response, &err)
+                                                         : desk->tokenize->submit(desk->self, request, response, &err);
     if (status != PDK_OK)
         host_finish(response, &err);
 }
@@ -275,8 +314,10 @@ void desk_answer_done(struct desk_answer *answer)
         free(choice->ids);
         buffer_done(&choice->text);
         buffer_done(&choice->logprobs);
+        buffer_done(&choice->seen);
     }
     buffer_done(&answer->piece_text);
+    free(answer->values);
 }
 
 double desk_metric(struct desk *desk, const char *name)

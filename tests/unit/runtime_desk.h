@@ -18,6 +18,11 @@ struct desk_choice {
     uint32_t *ids;
     size_t id_count, id_room;
     struct buffer text, logprobs; /* logprobs: "token:rank:text " of each entry, '|' behind each position */
+    /* "c:" content, "r:" reasoning, "N " a call's name, ":" its arguments, '|' between; `parsed`: a part had such */
+    struct buffer seen;
+    int32_t seen_kind;
+    uint32_t seen_call, reasoning_tokens;
+    bool parsed, called;
     double logprob_sum;
     int32_t finish, stop_kind;
     uint32_t stop_token, completion_tokens;
@@ -32,6 +37,8 @@ struct desk_answer {
     struct desk_choice prompt;
     uint32_t parts, finishes, prompt_tokens, cached_tokens, pieces;
     struct buffer piece_text;
+    float *values; /* [value_rows][value_columns] */
+    uint32_t value_rows, value_columns;
     uint32_t full_at;   /* this part is answered PDK_FULL; 0: none */
     uint32_t cancel_at; /* this part is answered PDK_CANCELLED */
     bool is_full;
@@ -48,6 +55,7 @@ struct desk {
     const pdk_model *model;
     const pdk_generate *generate;
     const pdk_tokenize *tokenize;
+    const pdk_pool *pool;
     struct buffer log;
     struct mutex lock;
     struct condition changed;

@@ -7,6 +7,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 /* One row of the table of architectures each; the seed's own four of llama and two of OPT first. */
 static const char *const models[] = {"llama-mha", "llama-gqa-tied", "llama3-rope", "llama-yarn", "opt-125m-like",
@@ -29,8 +30,13 @@ static void check_same(const struct run *run, float *const first[PROMPTS], size_
 START_TEST(logits_and_greedy_ids_are_the_references)
 {
     const char *model = models[_i];
-    char name[128];
+    char name[4096];
     struct run run;
+    snprintf(name, sizeof name, "%s/%s/config.json", fixture_path("models"), model);
+    if (access(name, R_OK) != 0) {
+        printf("skipped: no fixture %s\n", model);
+        return;
+    }
     snprintf(name, sizeof name, "models/%s", model);
     run_open(&run, fixture_path(name));
     size_t vocabulary = model_facts(run.model)->vocabulary_size;

@@ -470,7 +470,8 @@ static const struct {
         "VLLM_CPU_KVCACHE_SPACE: '0.5' is not a whole number of GiB up to 999999"},
     {"--load-format=gguf", NULL, "--load-format: gguf was asked for, and the model is safetensors"},
     {"--quantization=awq", NULL,
-        "--quantization: 'awq' is not how this model (safetensors) is stored; supported: gguf, none"},
+        "--quantization: 'awq' is not how this model (not quantized) is stored; supported: awq, gptq, fp8, "
+        "compressed-tensors, mxfp4, gguf, none"},
     {"--max-num-batched-tokens=8", NULL, "--max-num-batched-tokens (8) must be at least 16"},
     {"--tokenizer=/nonexistent", NULL, "tokenizer: cannot open /nonexistent: No such file or directory"},
 };

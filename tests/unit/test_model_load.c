@@ -50,7 +50,7 @@ static pdk_status try_load(const char *path, const char *overrides, uint64_t bud
 }
 
 static const struct {
-    const char *model; /* a fixture */
+    const char *model; /* a fixture; with a '/', of the source tree */
     const char *overrides;
     uint64_t budget;
     pdk_status status;
@@ -88,22 +88,49 @@ static const struct {
     {"mixtral", "{\"num_local_experts\":1025}", 0, PDK_INVALID, "num_local_experts is 1025; it may be 0 to 1024"},
     {"mixtral", "{\"intermediate_size\":48}", 0, PDK_INVALID,
         "model.layers.0.block_sparse_moe.experts.0.w1.weight is 56 x 32; by the configuration it is 48 x 32"},
-    {"qwen3-moe", "{\"mlp_only_layers\":[1]}", 0, PDK_INVALID, "no tensor model.layers.1.mlp.gate_proj.weight"},
-    {"qwen3-moe", "{\"mlp_only_layers\":1}", 0, PDK_INVALID, "mlp_only_layers must be a list of layers"},
-    {"gpt-oss", "{\"intermediate_size\":48}", 0, PDK_INVALID,
-        "model.layers.0.mlp.experts.gate_up_proj is 4 x 32 x 112; by the configuration it is 4 x 32 x 96"},
-    {"deepseek-v3", "{\"n_group\":3}", 0, PDK_INVALID, "n_group is 3; it must divide the 8 experts"},
-    {"deepseek-v3", "{\"n_group\":8}", 0, PDK_INVALID, "n_group is 8; groups chosen by their two best experts need"},
-    {"deepseek-v3", "{\"topk_group\":3}", 0, PDK_INVALID, "topk_group is 3; so many of the 2 groups of 4"},
-    {"deepseek-v3", "{\"topk_method\":\"best\"}", 0, PDK_UNSUPPORTED, "topk_method 'best' is not known; known are"},
-    {"deepseek-v3", "{\"scoring_func\":\"tanh\"}", 0, PDK_UNSUPPORTED, "scoring_func 'tanh' is not known"},
-    {"deepseek-v3", "{\"kv_lora_rank\":8}", 0, PDK_INVALID,
-        "kv_a_proj_with_mqa.weight is 24 x 32; by the configuration it is 16 x 32"},
-    {"deepseek-v3", "{\"qk_rope_head_dim\":7}", 0, PDK_INVALID, "qk_rope_head_dim is 7; numbers turn in pairs"},
-    {"deepseek-v3", "{\"num_hidden_layers\":2}", 0, PDK_OK, ""},
-    {"deepseek-v3", "{\"num_hidden_layers\":2,\"num_nextn_predict_layers\":0}", 0, PDK_UNSUPPORTED,
+    {"variants/qwen3-moe-sparse", "{\"decoder_sparse_step\":1}", 0, PDK_INVALID,
+        "the model has no tensor model.layers.0.mlp.gate.weight"},
+    {"variants/qwen3-moe-listed", "{\"mlp_only_layers\":[1]}", 0, PDK_INVALID,
+        "no tensor model.layers.0.mlp.gate.weight"},
+    {"variants/qwen3-moe-listed", "{\"mlp_only_layers\":1}", 0, PDK_INVALID,
+        "mlp_only_layers must be a list of layers"},
+    {"variants/gpt-oss-limit", "{\"intermediate_size\":48}", 0, PDK_INVALID,
+        "model.layers.0.mlp.experts.gate_up_proj is 4 x 32 x 64; by the configuration it is 4 x 32 x 96"},
+    {"variants/deepseek-v3-yarn", "{\"n_group\":3}", 0, PDK_INVALID, "n_group is 3; it must divide the 8 experts"},
+    {"variants/deepseek-v3-yarn", "{\"n_group\":8}", 0, PDK_INVALID,
+        "n_group is 8; groups chosen by their two best experts need two of the 8 each"},
+    {"variants/deepseek-v3-yarn", "{\"topk_group\":3}", 0, PDK_INVALID,
+        "topk_group is 3; so many of the 2 groups of 4 experts must hold the 3 that are chosen"},
+    {"variants/deepseek-v3-yarn", "{\"topk_method\":\"best\"}", 0, PDK_UNSUPPORTED,
+        "topk_method 'best' is not known; known are"},
+    {"variants/deepseek-v3-yarn", "{\"scoring_func\":\"tanh\"}", 0, PDK_UNSUPPORTED,
+        "scoring_func 'tanh' is not known"},
+    {"variants/deepseek-v3-yarn", "{\"kv_lora_rank\":8}", 0, PDK_INVALID,
+        "kv_a_proj_with_mqa.weight is 24 x 16; by the configuration it is 12 x 16"},
+    {"variants/deepseek-v3-yarn", "{\"qk_rope_head_dim\":3}", 0, PDK_INVALID,
+        "qk_rope_head_dim is 3; numbers turn in pairs"},
+    {"variants/deepseek-v3-yarn", "{\"num_hidden_layers\":2}", 0, PDK_OK, ""},
+    {"variants/deepseek-v3-yarn", "{\"num_hidden_layers\":2,\"num_nextn_predict_layers\":0}", 0, PDK_UNSUPPORTED,
         "a tensor that DeepseekV3ForCausalLM has no use for: model.layers.2."},
-    {"bert", NULL, 0, PDK_UNSUPPORTED, "architecture 'BertModel' is not known"},
+    {"bert", NULL, 0, PDK_OK, ""},
+    {"bert", "{\"architectures\":[\"BertForMaskedLM\"]}", 0, PDK_OK, ""},
+    {"bert", "{\"architectures\":[\"ElectraModel\"]}", 0, PDK_UNSUPPORTED, "architecture 'ElectraModel' is not known"},
+    {"bert", "{\"architectures\":[\"BertLMHeadModel\"]}", 0, PDK_UNSUPPORTED, "'BertLMHeadModel' is not known"},
+    {"bert", "{\"architectures\":[\"BertForQuestionAnswering\"]}", 0, PDK_UNSUPPORTED, "is not known"},
+    {"bert", "{\"architectures\":[\"BertForSequenceClassification\"]}", 0, PDK_INVALID,
+        "the model has no tensor classifier.weight, which its classes need"},
+    {"bert", "{\"is_decoder\":true}", 0, PDK_UNSUPPORTED, "an encoder used as a decoder is not supported"},
+    {"bert", "{\"position_embedding_type\":\"relative_key\"}", 0, PDK_UNSUPPORTED,
+        "position_embedding_type 'relative_key' is not supported"},
+    {"bert", "{\"type_vocab_size\":3}", 0, PDK_INVALID, "is 2 x 32; by the configuration it is 3 x 32"},
+    {"bert-classify", "{\"problem_type\":\"guess\"}", 0, PDK_UNSUPPORTED, "problem type 'guess' is not known"},
+    {"bert-classify", "{\"id2label\":{\"a\":\"b\"}}", 0, PDK_INVALID, "id2label: 'a' is no class number below 65536"},
+    {"roberta", "{\"max_position_embeddings\":2}", 0, PDK_INVALID,
+        "max_position_embeddings is 2; the positions behind that of pad_token_id leave none"},
+    {"modernbert", "{\"local_attention\":0}", 0, PDK_INVALID, "local_attention is 0; it may be 1 to"},
+    {"llama-mha", "{\"architectures\":[\"LlamaModel\"]}", 0, PDK_OK, ""},
+    {"llama-mha", "{\"architectures\":[\"LlamaForSequenceClassification\"]}", 0, PDK_INVALID,
+        "the model has no tensor score.weight"},
     {"nothing-here", NULL, 0, PDK_NOT_FOUND, "cannot open"},
 };
 
@@ -111,7 +138,10 @@ START_TEST(loads_or_says_why)
 {
     char path[4096];
     pdk_error err = {0};
-    snprintf(path, sizeof path, "%s/%s", fixture_path("models"), cases[_i].model);
+    if (strchr(cases[_i].model, '/') != NULL)
+        snprintf(path, sizeof path, "%s", source_path(cases[_i].model));
+    else
+        snprintf(path, sizeof path, "%s/%s", fixture_path("models"), cases[_i].model);
     ck_assert_msg(try_load(path, cases[_i].overrides, cases[_i].budget, &err) == cases[_i].status, "%s", err.message);
     ck_assert_msg(strstr(err.message, cases[_i].message) != NULL, "'%s' lacks '%s'", err.message, cases[_i].message);
     if (cases[_i].status == PDK_OK)

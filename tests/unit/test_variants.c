@@ -17,7 +17,9 @@ static const struct {
     {"stablelm-qk", 0, 0}, {"stablelm-parallel", 0, 0}, {"phi-qk", 0, 0}, {"phi3-long", 0, 2}, {"phi3-short", 192, 0},
     {"qwen2-window", 0, 0}, {"llama-biases", 0, 0}, {"llama-linear", 0, 0}, {"llama-dynamic", 0, 0},
     {"llama-yarn-all", 0, 0}, {"llama-yarn-mscale", 0, 0}, {"galactica", 0, 0}, {"opt-nofinal", 0, 0},
-    {"starcoder2-window", 0, 0}, {"smollm3-window", 0, 0}};
+    {"starcoder2-window", 0, 0}, {"smollm3-window", 0, 0}, {"mixtral-window", 0, 0}, {"qwen2-moe", 0, 0},
+    {"qwen3-moe-sparse", 0, 0}, {"qwen3-moe-listed", 0, 0}, {"gpt-oss-limit", 0, 0}, {"deepseek-v2-lite", 0, 0},
+    {"deepseek-v2-yarn", 0, 0}, {"deepseek-v3-halves", 0, 0}, {"deepseek-v3-yarn", 0, 0}};
 
 START_TEST(logits_and_greedy_ids_are_the_references)
 {

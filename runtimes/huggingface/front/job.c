@@ -3,12 +3,14 @@
 
 #include "runtimes/huggingface/front/job.h"
 
+#include "core/base/cleanup.h"
 #include "core/base/clock.h"
 #include "core/base/error.h"
 #include "runtimes/huggingface/front/bad_words.h"
 #include "runtimes/huggingface/front/beam.h"
 #include "runtimes/huggingface/front/metrics.h"
 #include "runtimes/huggingface/front/tokenize.h"
+#include "runtimes/huggingface/tools/forced.h"
 
 #include <assert.h>
 #include <inttypes.h>
@@ -18,7 +20,7 @@
 static void record(const struct job *job, int32_t finish)
 {
     const struct generation *generation = &job->generation;
-    if (job->answers == NULL && job->beam == NULL)
+    if (job->answers == NULL && job->beam == NULL && job->request->kind != PDK_KIND_POOL)
         return;
     struct metrics_request seen = {
         .finish = finish,
@@ -33,7 +35,7 @@ static void record(const struct job *job, int32_t finish)
         .first_token_us = atomic_load_explicit(&generation->first_token_us, memory_order_relaxed),
         .last_token_us = atomic_load_explicit(&generation->last_token_us, memory_order_relaxed),
     };
-    for (uint32_t i = 0; i < job->answer_count; i++) {
+    for (uint32_t i = 0; i < job->answer_count; i++) { /* none where nothing is generated */
         uint32_t tokens = job->answers[i].taken - generation->prompt_count;
         seen.completion_tokens += tokens;
         seen.longest = tokens > seen.longest ? tokens : seen.longest;
@@ -129,12 +131,17 @@ static pdk_status find_limit(struct job *job, uint32_t *ret_limit, pdk_error *er
 static pdk_status make_guide(const struct job *job, struct guide **ret_guide, pdk_error *err)
 {
     const struct guide_vocabulary *vocabulary = job->served->guide_vocabulary;
-    const pdk_guide *what = &job->request->guide;
+    PDK_CLEANUP(buffer_done) struct buffer text = {0};
+    pdk_guide forced; /* a call that must come stands in the place of the client's guide */
+    pdk_status status = forced_guide(job->request, &text, &forced, err);
+    if (status != PDK_OK)
+        return status;
+    const pdk_guide *what = forced.kind != PDK_GUIDE_NONE ? &forced : &job->request->guide;
     if (what->kind == PDK_GUIDE_NONE || (job->request->flags & PDK_FLAG_BEAM_SEARCH) != 0)
         return PDK_OK;
     if (vocabulary == NULL)
         return pdk_error_set(err, PDK_INVALID, NULL, "structured output needs a tokenizer, which this model has not");
-    pdk_status status = guide_new(vocabulary, what, ret_guide, err);
+    status = guide_new(vocabulary, what, ret_guide, err);
     if (status == PDK_UNSUPPORTED || status == PDK_TOO_LARGE)
         return err->status = PDK_INVALID;
     return status;
@@ -147,6 +154,7 @@ static pdk_status make_generation(struct job *job, uint64_t seed, pdk_error *err
     pdk_status status = rules_resolve(&generation->rules, request, &job->served->sampling, err);
     if (status == PDK_OK)
         status = bad_words_resolve(job->served->tokenizer, request, &generation->rules, err);
+    generation->rules.reasoning = job->plan.reasoning;
     uint32_t limit = 0;
     struct guide *guide = NULL;
     if (status == PDK_OK)
@@ -181,7 +189,7 @@ static pdk_status make_answers(struct job *job, pdk_error *err)
         return pdk_error_set(err, PDK_NO_MEMORY, NULL, "no memory for the answer");
     pdk_status status = PDK_OK;
     for (; job->answer_count < count && status == PDK_OK; job->answer_count++)
-        status = answer_init(&job->answers[job->answer_count], job->served, job->request,
+        status = answer_init(&job->answers[job->answer_count], job->served, job->request, &job->plan,
             &job->generation.choices[job->answer_count], job->answer_count, err);
     return status;
 }
@@ -206,8 +214,18 @@ static pdk_status prepare(struct job *job, uint64_t seed, pdk_error *err)
     if (status == PDK_OK && (job->request->flags & PDK_FLAG_BEAM_SEARCH) != 0)
         return make_beams(job, seed, err);
     if (status == PDK_OK)
+        status = parsed_plan_make(job->served, job->request, text_of(&job->prompt.text), &job->plan, err);
+    if (status == PDK_OK)
         status = make_generation(job, seed, err);
     return status == PDK_OK ? make_answers(job, err) : status;
+}
+
+static pdk_status prepare_pooling(struct job *job, pdk_error *err)
+{
+    pdk_status status = check_request(job->served, job->request, err);
+    if (status == PDK_OK)
+        status = pool_prepare(job->served, job->request, &job->generation, &job->pooling, err);
+    return status;
 }
 
 bool job_begin(struct job *job, uint64_t seed, const struct job_calls *calls)
@@ -216,8 +234,8 @@ bool job_begin(struct job *job, uint64_t seed, const struct job_calls *calls)
         return false;
     pdk_error err = {0};
     pdk_status status;
-    if (job->request->kind == PDK_KIND_GENERATE) {
-        status = prepare(job, seed, &err);
+    if (job->request->kind == PDK_KIND_GENERATE || job->request->kind == PDK_KIND_POOL) {
+        status = job->request->kind == PDK_KIND_POOL ? prepare_pooling(job, &err) : prepare(job, seed, &err);
         if (status == PDK_OK) {
             job->stage = JOB_RUNNING;
             engine_add(job->served->engine, &job->generation);
@@ -317,7 +335,10 @@ static bool send_answers(struct job *job, uint32_t *open, bool *full)
             engine_nudge(job->served->engine, &job->generation);
         while (!*full && answer_wants_part(answer)) {
             pdk_part part;
-            answer_part(answer, &part);
+            if (answer_part(answer, &part, &err) != PDK_OK) {
+                end_with(job, &err);
+                return false;
+            }
             if (!send_part(job, &part, full))
                 return false;
             answer_sent(answer);
@@ -326,6 +347,26 @@ static bool send_answers(struct job *job, uint32_t *open, bool *full)
     }
     metrics_tokens(job->served->metrics, came, monotonic_us(), &job->last_token_us, job->generation.arrived_us);
     return true;
+}
+
+/* Answers with the values of what was computed, all at once, and ends the job. */
+static void answer_pooling(struct job *job)
+{
+    pdk_error err = {0};
+    PDK_AUTO_FREE float *values = NULL;
+    pdk_part part = {.size = sizeof part, .finish = PDK_FINISH_STOP, .prompt_tokens = job->generation.prompt_count};
+    pdk_status status =
+        pool_values(job->served, &job->generation, &job->pooling, &values, &part.value_rows, &part.value_columns, &err);
+    if (status != PDK_OK) {
+        end_with(job, &err);
+        return;
+    }
+    bool full = false;
+    part.values = values;
+    for (uint32_t i = 0; i < job->generation.choice_count; i++)
+        part.cached_tokens += atomic_load_explicit(&job->generation.choices[i].cached, memory_order_relaxed);
+    if (send_part(job, &part, &full))
+        end(job, NULL, PDK_FINISH_STOP);
 }
 
 /* Has the engine make no more tokens for a client that does not read, or go on. */
@@ -397,6 +438,11 @@ bool job_go_on(struct job *job, const struct job_calls *calls, bool paused)
     /* With the engine's store in fail_step. */
     if (atomic_load_explicit(&job->generation.failed, memory_order_acquire)) {
         end_with(job, &job->generation.error);
+        return false;
+    }
+    if (job->request->kind == PDK_KIND_POOL) {
+        if (pool_computed(&job->generation))
+            answer_pooling(job);
         return false;
     }
     if (job->beam != NULL)

@@ -5,6 +5,7 @@
 #pragma once
 
 #include "runtimes/huggingface/front/answer.h"
+#include "runtimes/huggingface/front/pool.h"
 #include "runtimes/huggingface/front/prompt.h"
 
 enum { JOB_CHOICES_MAX = 128 };
@@ -34,6 +35,7 @@ struct job {
     uint64_t id;
     enum job_stage stage;
     struct prompt prompt;
+    struct parsed_plan plan;
     struct answer *answers; /* [generation.choice_count] */
     uint32_t answer_count;
     bool prompt_sent;
@@ -41,6 +43,7 @@ struct job {
     bool beams_over;
     uint32_t beams_sent, beam_tokens;
     uint32_t max_tokens;
+    struct pooling_task pooling;       /* of PDK_KIND_POOL */
     int64_t last_token_us, arrived_us; /* the latter of beams, whose rounds arrive anew */
 
     /* under the front's lock */

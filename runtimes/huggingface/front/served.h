@@ -2,9 +2,11 @@
 #pragma once
 
 #include "runtimes/huggingface/engine/engine.h"
+#include "runtimes/huggingface/front/pooling.h"
 #include "runtimes/huggingface/guided/guide.h"
 #include "runtimes/huggingface/template/template.h"
 #include "runtimes/huggingface/tokenizer/tokenizer.h"
+#include "runtimes/huggingface/tools/reader.h"
 
 #include <paddock/draft/host.h>
 
@@ -12,10 +14,14 @@ struct metrics;
 
 struct served {
     const pdk_host *host;
+    const char *model_name;            /* the first served one, for messages */
+    const struct pooling *pooling;     /* NULL: the model draws tokens, else it answers PDK_KIND_POOL only */
     const struct tokenizer *tokenizer; /* NULL: prompts are token ids, answers have no text */
     const struct template *template;   /* NULL: no messages */
     bool wants_parts;                  /* messages' parts stay a list for the template */
     pdk_string tokenizer_info;         /* JSON; empty: not offered */
+    struct parsers parsers;            /* of reasoning and calls in answers */
+    bool harmony_prompts;              /* messages are written as gpt-oss wants them, not by the template */
     const char *template_vars;         /* JSON object of default template variables */
     const struct guide_vocabulary *guide_vocabulary; /* NULL: no structured output */
     struct sampling_model sampling;

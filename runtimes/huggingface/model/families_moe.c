@@ -121,6 +121,7 @@ const struct architecture families_moe[] = {
         .gguf_name = "gpt-oss",
         .names = gpt_oss_names,
         .gguf_names = gpt_oss_gguf_names,
+        .gguf_unrounded = true,
         .biases = ROLE_BIT(ROLE_ROUTER),
         .optional_biases = QKV_BITS | ROLE_BIT(ROLE_O),
         .norm = PDK_NORM_RMS,

@@ -21,7 +21,8 @@ static const char *const type_names[] = {[ROPE_DEFAULT] = "default",
     [ROPE_YARN] = "yarn",
     [ROPE_LONG] = "longrope"};
 
-static const struct config_field theta_field = {"rope_theta|rotary_emb_base", "rope.freq_base", 2, 1e12};
+static const struct config_field theta_field = {
+    "rope_theta|rotary_emb_base|global_rope_theta", "rope.freq_base", 2, 1e12};
 static const struct config_field partial_field = {"partial_rotary_factor|rotary_pct|rope_pct", NULL, 1e-3, 1};
 static const struct config_field dims_field = {"rotary_dim", "rope.dimension_count", 2, 4096};
 
@@ -147,12 +148,26 @@ static pdk_status read_gguf_factors(struct config_reader *reader, struct rope_co
     return status;
 }
 
-static pdk_status read_gguf(struct config_reader *reader, struct rope_config *rope, pdk_error *err)
+/* Of latent attention: a tenth of mscale_all_dim. Yarn then leaves turned numbers as large as they were. */
+static pdk_status read_gguf_latent(
+    struct config_reader *reader, const struct model_config *config, struct rope_config *rope, pdk_error *err)
+{
+    static const struct config_field field = {"yarn_log_multiplier", "rope.scaling.yarn_log_multiplier", 0, 100};
+    double multiplier = 0;
+    bool found;
+    pdk_status status = config_real(reader, &field, &multiplier, &found, err);
+    if (status == PDK_OK && found && config->latent.rank == 0)
+        return pdk_error_set(err, PDK_UNSUPPORTED, field.gguf, "%s.%s is not supported", reader->prefix, field.gguf);
+    if (config->latent.rank != 0 && rope->attention_factor == 0)
+        rope->attention_factor = 1;
+    rope->mscale_all_dim = 10 * multiplier;
+    return status;
+}
+
+static pdk_status read_gguf(
+    struct config_reader *reader, const struct model_config *config, struct rope_config *rope, pdk_error *err)
 {
     char key[128];
-    snprintf(key, sizeof key, "%s.rope.scaling.yarn_log_multiplier", reader->prefix);
-    if (gguf_has(reader->gguf, key))
-        return pdk_error_set(err, PDK_UNSUPPORTED, key, "%s is not supported", key);
     snprintf(key, sizeof key, "%s.rope.scaling.type", reader->prefix);
     pdk_string name;
     pdk_status status = PDK_OK;
@@ -171,7 +186,9 @@ static pdk_status read_gguf(struct config_reader *reader, struct rope_config *ro
         rope->type = ROPE_LINEAR; /* what llama.cpp takes a factor without a type for */
     if (!typed && gguf_tensor(reader->gguf, "rope_factors_long.weight") != NULL)
         rope->type = ROPE_LONG; /* its tensors are all that says so */
-    return status == PDK_OK ? read_gguf_factors(reader, rope, err) : status;
+    if (status == PDK_OK)
+        status = read_gguf_factors(reader, rope, err);
+    return status == PDK_OK ? read_gguf_latent(reader, config, rope, err) : status;
 }
 
 /* rope_theta stands beside the object or inside it; an override beside it wins over both. */
@@ -194,6 +211,9 @@ static pdk_status check(const struct rope_config *rope, pdk_error *err)
     if (rope->type == ROPE_YARN && (rope->original_context == 0 || rope->beta_fast <= rope->beta_slow))
         return pdk_error_set(err, PDK_INVALID, "rope",
             "rope type yarn needs original_max_position_embeddings and beta_slow below beta_fast");
+    if (rope->type == ROPE_LONG && rope->original_context < 2)
+        return pdk_error_set(
+            err, PDK_INVALID, "rope", "rope type longrope needs original_max_position_embeddings of 2 or more");
     return PDK_OK;
 }
 
@@ -240,7 +260,7 @@ static pdk_status read_main(struct config_reader *reader, const struct model_con
     double partial = reader->gguf == NULL && defaults->rope_share != 0 ? defaults->rope_share : 1;
     pdk_status status = config_real(reader, &partial_field, &partial, NULL, err);
     if (status == PDK_OK && reader->gguf != NULL)
-        status = read_gguf(reader, rope, err);
+        status = read_gguf(reader, config, rope, err);
     if (status == PDK_OK && object != NULL)
         status = read_object(object, rope, &partial, err);
     if (status == PDK_OK)
@@ -254,7 +274,8 @@ static pdk_status read_main(struct config_reader *reader, const struct model_con
 static pdk_status read_local(
     struct config_reader *reader, struct model_config *config, const struct json *object, pdk_error *err)
 {
-    static const struct config_field local_field = {"rope_local_base_freq", "rope.freq_base_swa", 2, 1e12};
+    static const struct config_field local_field = {
+        "rope_local_base_freq|local_rope_theta", "rope.freq_base_swa", 2, 1e12};
     struct rope_config rope = {.theta = config->row->local_theta != 0 ? config->row->local_theta : config->rope.theta,
         .dims = config->rope.dims,
         .factor = 1,
@@ -280,6 +301,8 @@ pdk_status rope_config_read(struct config_reader *reader, struct model_config *c
     }
     struct rope_config rope = {
         .theta = config->row->defaults.rope_theta, .factor = 1, .beta_fast = 32, .beta_slow = 1, .truncate = true};
+    if (reader->gguf != NULL && config->row->gguf_unrounded)
+        rope.truncate = false;
     pdk_status status = read_main(reader, config, object, &rope, err);
     if (status != PDK_OK)
         return status;

@@ -7,6 +7,7 @@
 #include "runtimes/huggingface/model/gguf_types.h"
 #include "runtimes/huggingface/model/numbers.h"
 #include "runtimes/huggingface/model/printable.h"
+#include "runtimes/huggingface/model/quantised.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -78,21 +79,33 @@ pdk_status tensors_of_files(struct safetensors *const *files, size_t count, stru
             memcpy(to->shape, from->shape, sizeof to->shape);
         }
     }
-    if (total != 0)
-        qsort(tensors.items, total, sizeof *tensors.items, compare_names);
-    for (size_t i = 1; i < total; i++) {
-        const char *name = tensors.items[i].name.data;
-        if (compare_names(&tensors.items[i - 1], &tensors.items[i]) != 0)
-            continue;
+    status = tensors_sort(&tensors, err);
+    if (status != PDK_OK) {
         tensors_done(&tensors);
-        return pdk_error_value(err, PDK_INVALID, "tensors", name, "'%s' is in two files", printable(name).text);
+        return status;
     }
     *ret_tensors = tensors;
     return PDK_OK;
 }
 
+pdk_status tensors_sort(struct tensors *tensors, pdk_error *err)
+{
+    if (tensors->count != 0)
+        qsort(tensors->items, tensors->count, sizeof *tensors->items, compare_names);
+    for (size_t i = 1; i < tensors->count; i++) {
+        const char *name = tensors->items[i].name.data;
+        if (compare_names(&tensors->items[i - 1], &tensors->items[i]) == 0)
+            return pdk_error_value(err, PDK_INVALID, "tensors", name, "'%s' is there twice", printable(name).text);
+    }
+    return PDK_OK;
+}
+
 void tensors_done(struct tensors *tensors)
 {
+    for (size_t i = 0; i < tensors->count; i++) {
+        quantised_free(tensors->items[i].quantised);
+        free(tensors->items[i].own_name);
+    }
     free(tensors->items);
     *tensors = (struct tensors){0};
 }

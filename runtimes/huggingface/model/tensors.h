@@ -6,6 +6,8 @@
 #include "runtimes/huggingface/model/gguf.h"
 #include "runtimes/huggingface/model/safetensors.h"
 
+struct quantised;
+
 struct tensor {
     pdk_string name;
     const char *type_name; /* as the format says */
@@ -15,6 +17,8 @@ struct tensor {
     const uint8_t *data;
     uint64_t bytes;
     bool used;
+    struct quantised *quantised; /* quantised.h: `data` is codes only; NULL: the weights themselves */
+    char *own_name;              /* what `name` points to, where no file holds it */
 };
 
 struct tensors {
@@ -27,6 +31,9 @@ pdk_status tensors_of_gguf(const struct gguf *gguf, struct tensors *ret_tensors,
 pdk_status tensors_of_files(
     struct safetensors *const *files, size_t count, struct tensors *ret_tensors, pdk_error *err);
 void tensors_done(struct tensors *tensors);
+
+/* By name, as tensors_find needs them. PDK_INVALID: two of one name. */
+pdk_status tensors_sort(struct tensors *tensors, pdk_error *err);
 
 /* Or NULL. */
 struct tensor *tensors_find(const struct tensors *tensors, const char *name);

@@ -9,7 +9,9 @@
 #include "runtimes/huggingface/model/gguf_tokens.h"
 #include "runtimes/huggingface/model/mapping.h"
 #include "runtimes/huggingface/model/numbers.h"
+#include "runtimes/huggingface/model/quantised.h"
 #include "runtimes/huggingface/model/rope.h"
+#include "runtimes/huggingface/model/turned.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -26,8 +28,10 @@ static size_t row_bytes(const struct tensor *tensor, uint32_t columns)
 static pdk_string part_bytes(const struct planned_weight *weight, uint32_t i)
 {
     const struct tensor *tensor = weight->parts[i].tensor;
-    uint64_t first, bytes;
-    if (weight->parts[i].gather.kind != GATHER_NONE) {
+    uint64_t first = 0, bytes = tensor->bytes;
+    if (tensor->quantised != NULL) {
+        /* Its codes may lie in any order. */
+    } else if (weight->parts[i].gather.kind != GATHER_NONE) {
         gather_extent(
             tensor, &weight->parts[i].gather, weight->parts[i].rows, weight->parts[i].columns, &first, &bytes);
     } else {
@@ -49,10 +53,14 @@ static int32_t part_type(const struct planned_weight *weight, uint32_t i)
 static void make_matrices(const struct planned_weight *weight, pdk_matrix matrices[PLAN_PARTS_MAX])
 {
     for (uint32_t i = 0; i < weight->part_count; i++) {
-        matrices[i] = (pdk_matrix){.type = part_type(weight, i),
-            .rows = weight->parts[i].rows,
-            .columns = weight->parts[i].columns,
-            .data = part_bytes(weight, i).data};
+        const struct tensor *tensor = weight->parts[i].tensor;
+        if (tensor->quantised != NULL && weight->parts[i].gather.kind == GATHER_NONE)
+            matrices[i] = quantised_shape(tensor, weight->parts[i].rows);
+        else
+            matrices[i] = (pdk_matrix){.type = part_type(weight, i),
+                .rows = weight->parts[i].rows,
+                .columns = weight->parts[i].columns,
+                .data = part_bytes(weight, i).data};
     }
 }
 
@@ -104,11 +112,13 @@ static pdk_status convert(const struct model *model, const struct planned_weight
 {
     size_t total = 0, bytes[PLAN_PARTS_MAX] = {0};
     for (uint32_t i = 0; i < weight->part_count; i++) {
-        if (!wants_copy(weight, i, &matrices[i]))
+        if (weight->parts[i].tensor->quantised != NULL || !wants_copy(weight, i, &matrices[i]))
             continue;
         size_t row =
             matrices[i].columns / number_block(matrices[i].type) * (size_t)number_block_bytes(matrices[i].type);
-        if (__builtin_mul_overflow(row, matrices[i].rows, &bytes[i]) || __builtin_add_overflow(total, bytes[i], &total))
+        if (__builtin_mul_overflow(row, matrices[i].rows, &bytes[i]) ||
+            __builtin_add_overflow(bytes[i], bytes[i] % 2, &bytes[i]) ||
+            __builtin_add_overflow(total, bytes[i], &total))
             return pdk_error_set(err, PDK_NO_MEMORY, "model", "a weight is too large to convert");
     }
     if (total == 0)
@@ -120,28 +130,39 @@ static pdk_status convert(const struct model *model, const struct planned_weight
     for (uint32_t i = 0; i < weight->part_count; to += bytes[i], i++) {
         if (bytes[i] == 0)
             continue;
-        pdk_status status = PDK_OK;
         if (weight->parts[i].gather.kind != GATHER_NONE)
-            status = gather_rows(weight->parts[i].tensor, &weight->parts[i].gather, matrices[i].rows,
-                matrices[i].columns, matrices[i].type, to, err);
+            gather_rows(weight->parts[i].tensor, &weight->parts[i].gather, matrices[i].rows, matrices[i].columns, to);
         else
             layout_copy(weight->parts[i].layout, &model->config, matrices[i].data, matrices[i].rows,
                 matrices[i].columns / number_block(matrices[i].type), number_block_bytes(matrices[i].type), to);
-        if (status != PDK_OK)
-            return status;
         matrices[i].data = to;
     }
     return PDK_OK;
 }
 
-static pdk_status load_weight(struct model *model, const struct planned_weight *weight, pdk_error *err)
+/* Packs the parts. */
+static pdk_status pack(struct model *model, const struct planned_weight *weight, pdk_error *err)
 {
     pdk_matrix matrices[PLAN_PARTS_MAX];
+    void *unpacked[PLAN_PARTS_MAX] = {NULL};
     make_matrices(weight, matrices);
     PDK_AUTO_FREE void *buffer = NULL;
     pdk_status status = convert(model, weight, matrices, &buffer, err);
+    for (uint32_t i = 0; i < weight->part_count && status == PDK_OK; i++)
+        if (weight->parts[i].tensor->quantised != NULL)
+            status = quantised_unpack(weight->parts[i].tensor, (uint32_t)weight->parts[i].first_row,
+                weight->parts[i].rows, &matrices[i], &unpacked[i], err);
     if (status == PDK_OK)
         status = model->ops->weight_load(model->compute, matrices, weight->part_count, weight->use, weight->slot, err);
+    for (uint32_t i = 0; i < weight->part_count; i++)
+        free(unpacked[i]);
+    return status;
+}
+
+static pdk_status load_weight(struct model *model, const struct planned_weight *weight, pdk_error *err)
+{
+    bool turned = gather_needs_backend(weight->parts[0].tensor, &weight->parts[0].gather);
+    pdk_status status = turned ? turned_load(model, weight, err) : pack(model, weight, err);
     const struct tensor *first = weight->parts[0].tensor;
     if (status != PDK_OK)
         return pdk_error_wrap(
@@ -295,7 +316,9 @@ pdk_status weights_load(struct model *model, const struct model_request *request
     if (model->decoder.layers == NULL)
         return pdk_error_set(err, PDK_NO_MEMORY, "model", "no memory for %" PRIu32 " layers", model->config.layers);
     PDK_CLEANUP(weight_plan_done) struct weight_plan plan = {0};
-    pdk_status status = weight_plan_make(model, &plan, err);
+    pdk_status status = classes_load(model, err);
+    if (status == PDK_OK)
+        status = weight_plan_make(model, &plan, err);
     if (status == PDK_OK && model->source.gguf != NULL)
         status = gguf_tokens_check(model->source.gguf, model->config.vocabulary, err);
     if (status != PDK_OK)
@@ -305,11 +328,12 @@ pdk_status weights_load(struct model *model, const struct model_request *request
             "the layers that predict further tokens (num_nextn_predict_layers) are not used");
     if (plan.ignored != 0 && request->note != NULL) {
         char text[160];
-        snprintf(text, sizeof text, "%zu tensors of %s that only images need have no effect", plan.ignored,
-            model->config.row->class_name);
+        snprintf(text, sizeof text, "%zu tensors of %s have no effect: they are for %s", plan.ignored,
+            model->config.row->class_name,
+            model->config.use == USE_GENERATE ? "images" : "a head that is not used here");
         request->note(request->progress_context, text);
     }
-    model->facts.weight_bytes = count_bytes(model, &plan);
+    model->facts.weight_bytes = count_bytes(model, &plan) + value_head_bytes(&model->classes);
     model->facts.weight_type = main_type(&plan);
     status = check_budget(model->facts.weight_bytes, request->memory_bytes, err);
     return status == PDK_OK ? load_all(model, &plan, request, err) : status;
@@ -343,8 +367,8 @@ void weights_free(struct model *model)
         experts_free(model, &layer->experts);
         latent_free(model, &layer->latent);
     }
-    struct linear *ends[] = {
-        &decoder->embedding, &decoder->positions, &decoder->project_in, &decoder->project_out, &decoder->head};
+    struct linear *ends[] = {&decoder->embedding, &decoder->positions, &decoder->types, &decoder->project_in,
+        &decoder->project_out, &decoder->head};
     for (size_t k = 0; k < sizeof ends / sizeof ends[0]; k++)
         free_linear(model, ends[k]);
     free_norm(model, &decoder->embedding_norm);
