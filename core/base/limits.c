@@ -31,6 +31,7 @@ static const struct limit_row rows[LIMIT_COUNT] = {
     [LIMIT_STOP_BYTES] = {"stop_bytes", "bytes", "one stop string", 256, 1, 65536},
     [LIMIT_LOGIT_BIAS] = {"logit_bias", "", "entries of logit_bias", 1024, 1, 1000000},
     [LIMIT_PROMPTS] = {"prompts", "", "prompts of one completion request", 1024, 1, 65536},
+    [LIMIT_POOL_INPUTS] = {"pool_inputs", "", "inputs of one embedding or scoring request", 4096, 1, 1u << 20},
 };
 
 static _Atomic uint64_t values[LIMIT_COUNT]; /* 0: the standard; stored as value + 1 */

@@ -25,7 +25,8 @@ enum limit {
     LIMIT_STOP_STRINGS,
     LIMIT_STOP_BYTES,
     LIMIT_LOGIT_BIAS,
-    LIMIT_PROMPTS, /* prompts of one completion request */
+    LIMIT_PROMPTS,     /* prompts of one completion request */
+    LIMIT_POOL_INPUTS, /* inputs of one embedding, score, rerank, classify or pooling request */
     LIMIT_COUNT
 };
 

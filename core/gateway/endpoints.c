@@ -4,10 +4,13 @@
 #include "core/gateway/endpoints.h"
 
 #include "core/gateway/admin.h"
+#include "core/gateway/anthropic/anthropic.h"
 #include "core/gateway/health.h"
 #include "core/gateway/metrics.h"
 #include "core/gateway/openai/openai.h"
+#include "core/gateway/pooling/pooling.h"
 #include "core/gateway/resources/resources.h"
+#include "core/gateway/responses/responses.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -27,11 +30,19 @@
 /* Both prefixes of one endpoint: KServe's and vLLM's. */
 #define OPENAI_GETS(path, handle)  OPENAI_GET(path, handle), OPENAI_GET("/openai" path, handle)
 #define OPENAI_POSTS(path, handle) OPENAI_POST(path, handle), OPENAI_POST("/openai" path, handle)
-#define REFUSE(path, handle)                                          \
-    {                                                                 \
-        "*", path, handle, path, BODY_ANY, SHAPE_OPENAI, false, false \
+#define OPENAI_POST_ANY(path, handle)                                    \
+    {                                                                    \
+        "POST", path, handle, path, BODY_ANY, SHAPE_OPENAI, false, false \
     }
-#define REFUSES(path, handle) REFUSE(path, handle), REFUSE("/openai" path, handle)
+#define ANTHROPIC_POST(path, handle)                                         \
+    {                                                                        \
+        "POST", path, handle, path, BODY_JSON, SHAPE_ANTHROPIC, false, false \
+    }
+#define ANTHROPIC_POSTS(path, handle) ANTHROPIC_POST(path, handle), ANTHROPIC_POST("/openai" path, handle)
+#define REFUSE(path)                                                                   \
+    {                                                                                  \
+        "*", path, openai_refuse_operation, path, BODY_ANY, SHAPE_OPENAI, false, false \
+    }
 #define KUBE(path, handle)                                                   \
     {                                                                        \
         "GET", path, handle, path, BODY_NONE, SHAPE_KUBERNETES, false, false \
@@ -58,17 +69,40 @@ static const struct endpoint rows[] = {
     OPENAI_GETS("/v1/models/{model*}", openai_model),
     OPENAI_POSTS("/v1/completions", openai_completions),
     OPENAI_POSTS("/v1/chat/completions", openai_chat_completions),
+    OPENAI_POSTS("/v1/chat/completions/batch", openai_chat_batch),
+    OPENAI_POSTS("/v1/responses", responses_create),
+    OPENAI_GETS("/v1/responses/{id}", responses_get),
+    OPENAI_POST_ANY("/v1/responses/{id}/cancel", responses_cancel),
+    OPENAI_POST_ANY("/openai/v1/responses/{id}/cancel", responses_cancel),
+    ANTHROPIC_POSTS("/v1/messages", anthropic_messages),
+    ANTHROPIC_POSTS("/v1/messages/count_tokens", anthropic_count_tokens),
+    OPENAI_POSTS("/v1/embeddings", pooling_embeddings),
+    OPENAI_POST("/score", pooling_score),
+    OPENAI_POSTS("/v1/score", pooling_score),
+    OPENAI_POST("/rerank", pooling_rerank),
+    OPENAI_POSTS("/v1/rerank", pooling_rerank),
+    OPENAI_POST("/v2/rerank", pooling_rerank),
+    OPENAI_POST("/classify", pooling_classify),
+    OPENAI_POST("/pooling", pooling_pool),
     OPENAI_POST("/tokenize", openai_tokenize),
     OPENAI_POST("/detokenize", openai_detokenize),
+    OPENAI_GET("/tokenizer_info", openai_tokenizer_info),
+    OPENAI_POST("/invocations", openai_invocations),
     OPENAI_GET("/health", openai_health),
     OPENAI_GET("/ping", openai_ping),
     {"POST", "/ping", openai_ping, "/ping", BODY_ANY, SHAPE_OPENAI, false, false},
     OPENAI_GET("/load", openai_load),
     OPENAI_GET("/openai/version", openai_version),
-    REFUSES("/v1/responses", openai_refuse_responses),
-    REFUSES("/v1/responses/{rest*}", openai_refuse_responses),
-    REFUSES("/v1/messages", openai_refuse_messages),
-    REFUSES("/v1/messages/{rest*}", openai_refuse_messages),
+    REFUSE("/reset_prefix_cache"),
+    REFUSE("/reset_mm_cache"),
+    REFUSE("/reset_encoder_cache"),
+    REFUSE("/sleep"),
+    REFUSE("/wake_up"),
+    REFUSE("/is_sleeping"),
+    REFUSE("/server_info"),
+    REFUSE("/collective_rpc"),
+    REFUSE("/v1/load_lora_adapter"),
+    REFUSE("/v1/unload_lora_adapter"),
 
     /* vLLM's clients and kubectl share this path: one object answers both. */
     {"GET", "/version", health_version, "/version", BODY_NONE, SHAPE_KUBERNETES, false, false},

@@ -8,7 +8,7 @@
 #include <stddef.h>
 
 /* In whose words errors are. */
-enum endpoint_shape { SHAPE_OPENAI, SHAPE_KUBERNETES, SHAPE_PLAIN };
+enum endpoint_shape { SHAPE_OPENAI, SHAPE_ANTHROPIC, SHAPE_KUBERNETES, SHAPE_PLAIN };
 
 enum endpoint_body {
     BODY_NONE, /* none is expected; a small one is read and dropped */

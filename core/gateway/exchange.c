@@ -124,6 +124,11 @@ struct channel_loop *exchange_loop(const struct exchange *exchange)
     return exchange->gateway->loop;
 }
 
+struct response_store *exchange_responses(const struct exchange *exchange)
+{
+    return exchange->gateway->responses;
+}
+
 int64_t exchange_started_ms(const struct exchange *exchange)
 {
     return exchange->started_ms;
@@ -234,8 +239,11 @@ static void reply_error(
     if (retry)
         exchange_add_header(exchange, "Retry-After", "1");
     PDK_CLEANUP(buffer_done) struct buffer out = {0}, message = {0};
-    if (exchange->shape == SHAPE_OPENAI) {
+    bool malformed = strcmp(type, "Bad Request") == 0; /* vLLM's validator has one shape for all its APIs */
+    if (exchange->shape == SHAPE_OPENAI || (exchange->shape == SHAPE_ANTHROPIC && malformed)) {
         status_openai(&out, http, type, err);
+    } else if (exchange->shape == SHAPE_ANTHROPIC) {
+        status_anthropic(&out, http, err);
     } else {
         status_blot(&message, err->message);
         if (exchange->shape == SHAPE_KUBERNETES)

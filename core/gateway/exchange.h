@@ -33,6 +33,7 @@ uint64_t exchange_tenant(const struct exchange *exchange); /* hash of the key's 
 int exchange_client_fd(const struct exchange *exchange);
 struct control *exchange_control(const struct exchange *exchange);
 struct channel_loop *exchange_loop(const struct exchange *exchange);
+struct response_store *exchange_responses(const struct exchange *exchange); /* core/gateway/responses/store.h */
 int64_t exchange_started_ms(const struct exchange *exchange);
 
 /* The service this request goes to, waiting for it to wake: chosen by Host or path where one of them names a service,

@@ -10,6 +10,7 @@
 #include "core/base/log.h"
 #include "core/gateway/listener.h"
 #include "core/gateway/request.h"
+#include "core/gateway/responses/store.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -45,6 +46,7 @@ static struct gateway *gateway_free(struct gateway *gateway)
     door_stop(gateway->door);
     watch_stop(gateway->watch);
     metrics_free(gateway->metrics);
+    response_store_free(gateway->responses);
     keys_unref(gateway->keys);
     waiting_free(gateway->waiting);
     mutex_done(&gateway->lock);
@@ -162,7 +164,8 @@ pdk_status gateway_start(const struct gateway_config *config, struct control *co
     gateway->loop = loop;
     mutex_init(&gateway->lock);
     gateway->metrics = metrics_new();
-    if (gateway->metrics == NULL)
+    gateway->responses = response_store_new();
+    if (gateway->metrics == NULL || gateway->responses == NULL)
         return pdk_error_set(err, PDK_NO_MEMORY, "gateway", "out of memory");
     pdk_status status = keys_load(config->keys, &gateway->keys, err);
     if (status == PDK_OK)

@@ -36,6 +36,7 @@ struct gateway {
     _Atomic(struct door *) door; /* NULL: no listener needs one */
     struct watch *watch;
     struct metrics *metrics;
+    struct response_store *responses; /* has a lock of its own */
     int port;
     bool public_address;  /* a listener that strangers reach: keys must stay */
     atomic_bool draining; /* what comes new is turned away */

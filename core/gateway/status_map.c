@@ -107,17 +107,49 @@ void status_blot(struct buffer *out, const char *text)
     }
 }
 
+/* vLLM tells the parameter of its named checks once more in the sentence itself, and of those alone. */
+static void put_sentence(struct buffer *out, const pdk_error *err, bool named)
+{
+    status_blot(out, err->message);
+    if (err->field[0] == '\0' || !named)
+        return;
+    buffer_printf(out, " (parameter=%s", err->field);
+    if (err->value[0] != '\0')
+        buffer_printf(out, ", value=%s", err->value);
+    buffer_putc(out, ')');
+}
+
+void status_anthropic(struct buffer *out, int http, const pdk_error *err)
+{
+    static const struct {
+        int http;
+        const char *type;
+    } types[] = {{400, "invalid_request_error"}, {401, "authentication_error"}, {403, "permission_error"},
+        {404, "not_found_error"}, {413, "request_too_large"}, {429, "rate_limit_error"}, {503, "overloaded_error"}};
+    const char *type = http >= 500 ? "api_error" : "invalid_request_error";
+    for (size_t i = 0; i < sizeof types / sizeof types[0]; i++)
+        if (types[i].http == http)
+            type = types[i].type;
+    PDK_CLEANUP(buffer_done) struct buffer message = {0};
+    put_sentence(&message, err, http == 400);
+    struct json_writer writer = {.out = out};
+    json_write_object(&writer);
+    json_write_key(&writer, "type");
+    json_write_string(&writer, "error");
+    json_write_key(&writer, "error");
+    json_write_object(&writer);
+    json_write_key(&writer, "type");
+    json_write_string(&writer, type);
+    json_write_key(&writer, "message");
+    json_write_text(&writer, message.data != NULL ? message.data : "", message.length);
+    json_write_end_object(&writer);
+    json_write_end_object(&writer);
+}
+
 void status_openai(struct buffer *out, int http, const char *type, const pdk_error *err)
 {
     PDK_CLEANUP(buffer_done) struct buffer message = {0};
-    status_blot(&message, err->message);
-    /* vLLM tells the parameter of its named checks once more in the sentence itself, and of those alone. */
-    if (err->field[0] != '\0' && strcmp(type, "BadRequestError") == 0) {
-        buffer_printf(&message, " (parameter=%s", err->field);
-        if (err->value[0] != '\0')
-            buffer_printf(&message, ", value=%s", err->value);
-        buffer_putc(&message, ')');
-    }
+    put_sentence(&message, err, strcmp(type, "BadRequestError") == 0);
     struct json_writer writer = {.out = out};
     json_write_object(&writer);
     json_write_key(&writer, "error");

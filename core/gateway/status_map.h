@@ -22,6 +22,8 @@ const char *status_type(int http);
 
 /* {"error":{"message","type","param","code"}}. Paths of this machine and addresses in the message are blotted out. */
 void status_openai(struct buffer *out, int http, const char *type, const pdk_error *err);
+/* {"type":"error","error":{"type","message"}}, the type by the status. */
+void status_anthropic(struct buffer *out, int http, const pdk_error *err);
 /* Kubernetes' Status; `name`, `group` and `kind` (the plural) of the object may be NULL. */
 void status_kubernetes(struct buffer *out, int http, const char *reason, const char *message, const char *name,
     const char *group, const char *kind);

@@ -4,7 +4,7 @@
 #include "core/base/buffer.h"
 #include "core/base/json.h"
 
-#include <paddock/draft/request.h>
+#include <paddock/draft/model.h>
 #include <stdbool.h>
 #include <stdint.h>
 

@@ -173,7 +173,7 @@ static void read_texts(struct settings *settings)
 }
 
 /* What shapes the answers in the host's protocols. */
-static pdk_status read_api(struct settings *settings, pdk_error *err)
+static pdk_status read_api(struct settings *settings, const pdk_model_spec *spec, pdk_error *err)
 {
     static const struct {
         const char *name;
@@ -194,6 +194,8 @@ static pdk_status read_api(struct settings *settings, pdk_error *err)
     const struct options *options = settings->options;
     for (size_t i = 0; i < sizeof flags / sizeof flags[0]; i++)
         settings->api_flags |= options_flag(options, flags[i].name) ? flags[i].flag : 0;
+    const char *store = environment(spec, "VLLM_ENABLE_RESPONSES_API_STORE");
+    settings->api_flags |= store != NULL && strcmp(store, "1") == 0 ? PDK_API_STORE : 0;
     const char *mode = options_text(options, "fingerprint-mode");
     for (size_t i = 0; i < sizeof modes / sizeof modes[0]; i++)
         if (strcmp(mode, modes[i]) == 0)
@@ -220,7 +222,7 @@ pdk_status settings_read(struct settings *settings, const pdk_model_spec *spec, 
     read_names(settings, spec);
     read_texts(settings);
     read_logprobs(settings);
-    status = read_api(settings, err);
+    status = read_api(settings, spec, err);
     if (status == PDK_OK)
         status = read_kv_type(settings, err);
     if (status == PDK_OK)

@@ -12,14 +12,15 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static void check_rope(const struct model_config *config)
+static void check_rope(const struct model_config *config, const struct rope_config *rope)
 {
-    assert(config->rope.dims >= 2 && config->rope.dims % 2 == 0 && config->rope.dims <= config->head_dim);
-    float *frequencies = calloc(config->rope.dims / 2, sizeof *frequencies);
-    rope_frequencies(&config->rope, NULL, frequencies);
-    for (uint32_t i = 0; i < config->rope.dims / 2; i++)
+    assert(rope->dims >= 2 && rope->dims % 2 == 0 && rope->dims <= config->head_dim);
+    float *frequencies = calloc(rope->dims / 2, sizeof *frequencies);
+    assert(frequencies != NULL);
+    rope_frequencies(rope, NULL, frequencies);
+    for (uint32_t i = 0; i < rope->dims / 2; i++)
         assert(isfinite(frequencies[i]) && frequencies[i] >= 0);
-    assert(isfinite(rope_magnitude(&config->rope)));
+    assert(isfinite(rope_magnitude(rope)));
     free(frequencies);
 }
 
@@ -32,8 +33,10 @@ static void check(const struct model_config *config)
     assert(isfinite(config->attention_scale) && config->attention_scale > 0 && isfinite(config->logit_scale));
     for (uint32_t i = 0; i < config->layers; i++)
         assert(!config->windowed[i] || config->window > 0);
-    if (config->row->positions == POSITIONS_ROPE)
-        check_rope(config);
+    if (config->positioning == POSITIONS_ROPE)
+        check_rope(config, &config->rope);
+    if (config->positioning == POSITIONS_ROPE && config->local_rope.dims != 0)
+        check_rope(config, &config->local_rope);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -48,6 +51,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         pdk_sampling sampling = {0};
         pdk_error err = {0};
         pdk_status status = config_reader_init(&reader, json_root(document), NULL, NULL, &err);
+        reader.wanted_context = size % 2 == 0 ? 0 : 1u << (size % 29);
         if (status == PDK_OK)
             status = model_config_read(&reader, &config, &err);
         if (status == PDK_OK)

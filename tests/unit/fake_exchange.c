@@ -52,6 +52,8 @@ void fake_done(struct exchange *exchange)
 {
     buffer_done(&exchange->reply);
     buffer_done(&exchange->warnings);
+    buffer_done(&exchange->headers);
+    buffer_done(&exchange->seen);
 }
 
 const char *exchange_method(const struct exchange *exchange)
@@ -91,6 +93,27 @@ uint64_t exchange_tenant(const struct exchange *exchange)
 {
     (void)exchange;
     return 0;
+}
+
+const char *exchange_segment(const struct exchange *exchange, const char *name)
+{
+    (void)name;
+    return exchange->segment;
+}
+
+bool exchange_parameter(const struct exchange *exchange, const char *name, char *value, size_t room)
+{
+    const char *at = strstr(exchange->path, "?");
+    size_t length = strlen(name);
+    if (at == NULL || strncmp(at + 1, name, length) != 0 || at[1 + length] != '=')
+        return false;
+    snprintf(value, room, "%s", at + length + 2);
+    return true;
+}
+
+struct response_store *exchange_responses(const struct exchange *exchange)
+{
+    return exchange->responses;
 }
 
 int exchange_client_fd(const struct exchange *exchange)
@@ -144,6 +167,11 @@ void exchange_warn(struct exchange *exchange, const char *format, ...)
     buffer_putc(&exchange->warnings, '\n');
 }
 
+void exchange_add_header(struct exchange *exchange, const char *name, const char *value)
+{
+    buffer_printf(&exchange->headers, "%s: %s\n", name, value);
+}
+
 void exchange_reply(struct exchange *exchange, int status, const char *content_type, const void *body, size_t length)
 {
     exchange->replies++;
@@ -160,7 +188,10 @@ void exchange_error_object(struct buffer *out, int status, const char *type, con
 void exchange_fail_as(struct exchange *exchange, int status, const char *type, const pdk_error *err)
 {
     struct buffer out = {0};
-    exchange_error_object(&out, status, type, err);
+    if (strstr(exchange->path, "/v1/messages") != NULL && strcmp(type, "Bad Request") != 0)
+        status_anthropic(&out, status, err);
+    else
+        exchange_error_object(&out, status, type, err);
     exchange_reply(exchange, status, "application/json", out.data, out.length);
     buffer_done(&out);
 }
@@ -233,6 +264,33 @@ struct answers *answers_free(struct answers *answers)
     return NULL;
 }
 
+static void note(struct buffer *seen, const char *name, pdk_string text)
+{
+    if (text.length != 0)
+        buffer_printf(seen, " %s=%.*s", name, (int)text.length, text.data);
+}
+
+/* What a test may look for of a request, which is gone when the handler returns. */
+static void note_request(struct buffer *seen, const pdk_request *request)
+{
+    buffer_printf(seen, "kind=%d", request->kind);
+    note(seen, "text", request->text);
+    note(seen, "pair", request->pair_text);
+    for (size_t i = 0; i < request->message_count; i++)
+        note(seen, "message", request->messages[i].json);
+    note(seen, "tools", request->tools_json);
+    note(seen, "vars", request->template_vars_json);
+    note(seen, "template", request->template_text);
+    buffer_printf(seen, " choice=%d", request->tools);
+    note(seen, "tool", request->tool_name);
+    buffer_printf(seen, " guide=%d/%u", request->guide.kind, request->guide.flags);
+    note(seen, "guided", request->guide.text);
+    note(seen, "whitespace", request->guide.whitespace);
+    buffer_printf(seen, " pool=%d/%d/%u/%u/%u", request->pooling.task, request->pooling.use_activation,
+        request->pooling.dimensions, request->pooling.max_query_tokens, request->pooling.max_pair_tokens);
+    buffer_puts(seen, "\n");
+}
+
 pdk_status answers_add(
     struct answers *answers, struct channel *channel, const pdk_request *request, uint32_t queue_limit, pdk_error *err)
 {
@@ -246,6 +304,7 @@ pdk_status answers_add(
     exchange->stop_count = request->stop_count;
     exchange->bias_count = request->bias_count;
     exchange->message_count = request->message_count;
+    note_request(&exchange->seen, request);
     return PDK_OK;
 }
 

@@ -26,12 +26,15 @@ struct exchange {
     pdk_status route_status, add_status;
     const struct fake_event *events;
     size_t event_count;
+    const char *segment; /* of the path, whatever its name */
+    struct response_store *responses;
     size_t writes_left; /* the client leaves after so many */
     /* What came. */
     int status;
     char type[64];
-    struct buffer reply, warnings;
-    unsigned replies; /* answers begun: exactly 1 is right */
+    struct buffer reply, warnings, headers;
+    struct buffer seen; /* a line a request: what of it is text */
+    unsigned replies;   /* answers begun: exactly 1 is right */
     bool streamed, ended;
     size_t events_used, added, freed;
     uint32_t flags; /* of the last request added */

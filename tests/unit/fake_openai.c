@@ -4,7 +4,10 @@
 
 #include "core/base/cleanup.h"
 #include "core/base/json.h"
+#include "core/gateway/anthropic/anthropic.h"
 #include "core/gateway/openai/openai.h"
+#include "core/gateway/pooling/pooling.h"
+#include "core/gateway/responses/responses.h"
 
 #include "core/gateway/exchange.h"
 
@@ -134,12 +137,72 @@ void openai_load(struct exchange *exchange)
     tell(exchange, "load", NULL);
 }
 
-void openai_refuse_responses(struct exchange *exchange)
+void openai_chat_batch(struct exchange *exchange)
 {
-    exchange_reply(exchange, 501, "application/json", "{}", 2);
+    tell(exchange, "chat batch", NULL);
 }
 
-void openai_refuse_messages(struct exchange *exchange)
+void openai_tokenizer_info(struct exchange *exchange)
 {
-    exchange_reply(exchange, 501, "application/json", "{}", 2);
+    tell(exchange, "tokenizer info", NULL);
+}
+
+void openai_invocations(struct exchange *exchange)
+{
+    tell(exchange, "invocations", NULL);
+}
+
+void openai_refuse_operation(struct exchange *exchange)
+{
+    tell(exchange, "refuse operation", NULL);
+}
+
+void responses_create(struct exchange *exchange)
+{
+    tell(exchange, "responses create", NULL);
+}
+
+void responses_get(struct exchange *exchange)
+{
+    tell(exchange, "responses get", NULL);
+}
+
+void responses_cancel(struct exchange *exchange)
+{
+    tell(exchange, "responses cancel", NULL);
+}
+
+void anthropic_messages(struct exchange *exchange)
+{
+    tell(exchange, "anthropic messages", NULL);
+}
+
+void anthropic_count_tokens(struct exchange *exchange)
+{
+    tell(exchange, "anthropic count tokens", NULL);
+}
+
+void pooling_embeddings(struct exchange *exchange)
+{
+    tell(exchange, "embeddings", NULL);
+}
+
+void pooling_classify(struct exchange *exchange)
+{
+    tell(exchange, "classify", NULL);
+}
+
+void pooling_pool(struct exchange *exchange)
+{
+    tell(exchange, "pool", NULL);
+}
+
+void pooling_score(struct exchange *exchange)
+{
+    tell(exchange, "score", NULL);
+}
+
+void pooling_rerank(struct exchange *exchange)
+{
+    tell(exchange, "rerank", NULL);
 }

@@ -159,6 +159,8 @@ static void set_finish(struct recording *recording, const struct json *choice, p
     if (finish == NULL || finish->type != JSON_STRING)
         return;
     part->finish = strcmp(finish->text, "length") == 0 ? PDK_FINISH_LENGTH : PDK_FINISH_STOP;
+    if (strcmp(finish->text, "tool_calls") == 0)
+        part->flags |= PDK_PART_CALLED;
     if (reason != NULL && reason->type == JSON_STRING) {
         part->stop_kind = PDK_STOP_STRING;
         part->stop_string = copy_json(recording, reason);
@@ -191,6 +193,24 @@ static void read_prompt(
         set_prompt_logprobs(recording, logprobs, part);
 }
 
+/* The calls of a message or of a chunk's delta, as deltas. */
+static void set_calls(struct recording *recording, const struct json *calls, pdk_part *part)
+{
+    pdk_delta *deltas = keep(recording, 2 * (size_t)calls->count, sizeof *deltas);
+    part->flags |= PDK_PART_PARSED;
+    part->deltas = deltas;
+    for (const struct json *call = calls->child; call != NULL; call = call->next) {
+        const struct json *name = json_path(call, "function.name"), *arguments = json_path(call, "function.arguments");
+        uint32_t index = whole(json_get(call, "index"));
+        if (name != NULL)
+            deltas[part->delta_count++] =
+                (pdk_delta){.kind = PDK_DELTA_CALL, .call = index, .text = copy_json(recording, name)};
+        if (arguments != NULL)
+            deltas[part->delta_count++] =
+                (pdk_delta){.kind = PDK_DELTA_ARGUMENTS, .call = index, .text = copy_json(recording, arguments)};
+    }
+}
+
 /* How much of a choice's text echo has put before the answer. */
 static size_t echoed(const struct json *body)
 {
@@ -221,6 +241,8 @@ static void read_choice(
     part->completion_tokens = whole(json_path(answer, "usage.completion_tokens")) / (uint32_t)choices;
     size_t skip = echoed(body);
     part->text = copy(recording, text->text + skip, text->length - skip);
+    if (chat && json_path(choice, "message.tool_calls") != NULL)
+        set_calls(recording, json_path(choice, "message.tool_calls"), part);
     set_ids(recording, json_get(choice, "token_ids"), part);
     if (logprobs != NULL && logprobs->type == JSON_OBJECT && chat)
         set_chat_logprobs(recording, logprobs, part);
@@ -249,7 +271,13 @@ static void read_chunk(
     part->choice = at % (uint32_t)n;
     part->prompt_tokens = usage == NULL ? 1 : whole(json_get(usage, "prompt_tokens"));
     part->completion_tokens = ++*made;
-    part->text = copy_json(recording, delta != NULL ? json_get(delta, "content") : text);
+    text = delta != NULL ? json_get(delta, "content") : text;
+    if (text != NULL && text->type == JSON_STRING)
+        part->text = copy_json(recording, text);
+    else
+        part->flags = PDK_PART_PARSED;
+    if (json_get(delta, "tool_calls") != NULL)
+        set_calls(recording, json_get(delta, "tool_calls"), part);
     set_ids(recording, json_get(choice, "token_ids"), part);
     if (part->token_count == 0)
         part->token_ids = keep(recording, 1, sizeof *part->token_ids), part->token_count = 1;
@@ -296,6 +324,50 @@ static void read_stream(const struct json *body, const char *answer, struct reco
         json_document_free(documents[i]);
 }
 
+/* Responses and Messages: one choice, whose words and counts are all that they show. */
+static void add_words(struct recording *recording, const struct json *text, const struct json *usage, bool last)
+{
+    pdk_part *part = &add_event(recording, 0, true)->part;
+    part->text = copy_json(recording, text);
+    part->token_ids = keep(recording, 1, sizeof *part->token_ids), part->token_count = 1;
+    part->prompt_tokens = whole(json_get(usage, "input_tokens"));
+    part->completion_tokens = last ? whole(json_get(usage, "output_tokens")) : 1;
+    part->finish = last ? PDK_FINISH_LENGTH : PDK_FINISH_NONE;
+}
+
+static const struct json *find_words(const struct json *root)
+{
+    const struct json *item = element(json_get(root, "output"), 0), *holder = item == NULL ? root : item;
+    return json_get(element(json_get(holder, "content"), 0), "text");
+}
+
+void recording_read_other(const char *answer, bool stream, struct recording *recording)
+{
+    enum { EVENTS_MAX = 64 };
+    struct json_document *documents[EVENTS_MAX];
+    const struct json *words[EVENTS_MAX], *usage = NULL;
+    size_t count = 0, spoken = 0;
+    for (const char *at = stream ? strstr(answer, "data: {") : answer; at != NULL && count < EVENTS_MAX;
+         at = stream ? strstr(at + 6, "data: {") : NULL) {
+        const char *json = stream ? at + 6 : at, *end = strstr(json, "\n\n");
+        size_t length = end == NULL ? strlen(json) : (size_t)(end - json);
+        ck_assert(json_read(json, length, &json_limits_default, &documents[count], NULL) == PDK_OK);
+        const struct json *root = json_root(documents[count++]), *delta = json_get(root, "delta"),
+                          *text = !stream                                       ? find_words(root)
+                                  : delta == NULL || delta->type == JSON_STRING ? delta
+                                                                                : json_get(delta, "text");
+        const struct json *found = json_get(root, "usage"), *inside = json_path(root, "response.usage");
+        usage = found != NULL ? found : inside != NULL && inside->type == JSON_OBJECT ? inside : usage;
+        if (text != NULL)
+            words[spoken++] = text;
+    }
+    for (size_t i = 0; i < spoken; i++)
+        add_words(recording, words[i], usage, i + 1 == spoken);
+    add_event(recording, 0, false);
+    for (size_t i = 0; i < count; i++)
+        json_document_free(documents[i]);
+}
+
 bool recording_read(const struct json *body, const char *answer, bool stream, struct recording *recording)
 {
     struct json_document *document = NULL;
@@ -316,7 +388,8 @@ bool recording_read(const struct json *body, const char *answer, bool stream, st
 
 static bool is_volatile(const char *key)
 {
-    static const char *const keys[] = {"id", "created", "system_fingerprint", "owned_by", "version"};
+    static const char *const keys[] = {
+        "id", "created", "system_fingerprint", "owned_by", "version", "created_at", "item_id"};
     for (size_t i = 0; key != NULL && i < sizeof keys / sizeof *keys; i++)
         if (strcmp(key, keys[i]) == 0)
             return true;

@@ -13,6 +13,8 @@ struct recording {
 
 /* Reads the answer that was recorded for `body` back into parts. False: it is none of words (an error, a list …). */
 bool recording_read(const struct json *body, const char *answer, bool stream, struct recording *recording);
+/* The same for an answer of /v1/responses or /v1/messages. */
+void recording_read_other(const char *answer, bool stream, struct recording *recording);
 void recording_done(struct recording *recording);
 
 /* Appends a line for each place where `got` differs from `want` in keys, their order, nulls, types or values; ids,

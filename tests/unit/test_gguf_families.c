@@ -22,10 +22,11 @@ static const struct {
     {"glm4", "--fused", 0, 0}, {"gpt2", NULL, 0, 0}, {"gpt-neox", NULL, 0, 0}, {"gptj", NULL, 0, 0},
     {"bloom", NULL, 0, 0}, {"falcon-mqa", NULL, 0, 0}, {"variants/neox-serial", NULL, 0, 0},
     {"variants/neox-nobias", NULL, 0, 0}, {"variants/falcon-new", NULL, 0, 0}, {"variants/falcon-new-1ln", NULL, 0, 0},
-    {"variants/gptj-tied", NULL, 0, 0}, {"variants/cohere-qk", NULL, 0, 0}, {"variants/stablelm-qk", NULL, 0, 0},
-    {"variants/stablelm-parallel", NULL, 0, 0}, {"variants/phi3-long", NULL, 0, 2},
-    {"variants/phi3-short", NULL, 192, 0}, {"variants/llama-biases", NULL, 0, 0}, {"variants/llama-linear", NULL, 0, 0},
-    {"variants/llama-yarn-all", NULL, 0, 0}, {"variants/starcoder2-window", NULL, 0, 0}};
+    {"variants/gptj-tied", NULL, 0, 0}, {"variants/gemma3-types", NULL, 0, 0}, {"variants/cohere-qk", NULL, 0, 0},
+    {"variants/stablelm-qk", NULL, 0, 0}, {"variants/stablelm-parallel", NULL, 0, 0},
+    {"variants/phi3-long", NULL, 0, 2}, {"variants/phi3-short", NULL, 192, 0}, {"variants/llama-biases", NULL, 0, 0},
+    {"variants/llama-linear", NULL, 0, 0}, {"variants/llama-yarn-all", NULL, 0, 0},
+    {"variants/starcoder2-window", NULL, 0, 0}};
 
 /* The exit status of python3 with these arguments. */
 static int run_python(const char *const *arguments)

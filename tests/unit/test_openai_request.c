@@ -13,6 +13,8 @@
 #define COMPLETION(fields) "{\"model\":\"m\",\"prompt\":\"hi\"" fields "}"
 #define CHAT(fields)       "{\"model\":\"m\",\"messages\":[{\"role\":\"user\",\"content\":\"hi\"}]" fields "}"
 
+#define TOOLS              ",\"tools\":[{\"type\":\"function\",\"function\":{\"name\":\"f\"}}]"
+
 static void post(struct exchange *exchange, const char *body)
 {
     bool chat = strstr(body, "\"messages\"") != NULL;
@@ -108,19 +110,79 @@ static const struct {
     {CHAT(",\"logprobs\":true,\"top_logprobs\":21"), 400, "BadRequestError", "logprobs",
         "Requested sample logprobs of 21"},
     {CHAT(",\"tools\":[{\"function\":{\"name\":\"f\"}}],\"tool_choice\":\"maybe\""), 400, "BadRequestError",
-        "tool_choice", "must be none"},
+        "tool_choice", "Invalid value for `tool_choice`: maybe! Only named tools, \"none\", \"auto\" or \"required\""},
     {CHAT(",\"chat_template_kwargs\":{\"chat_template\":\"x\"}"), 400, "BadRequestError", NULL,
         "untrusted chat template."},
+    /* Tools. */
+    {CHAT(",\"tools\":[]"), 400, "BadRequestError", "tools", "must not be an empty array"},
+    {CHAT(",\"tool_choice\":\"auto\""), 400, "BadRequestError", "tool_choice", "`tools` must be set."},
+    {CHAT(TOOLS ",\"tool_choice\":{}"), 400, "BadRequestError", "tool_choice.function",
+        "Invalid value for `function`: `None` in `tool_choice`! Correct usage: `{\"type\": \"function\""},
+    {CHAT(TOOLS ",\"tool_choice\":{\"function\":5}"), 400, "BadRequestError", "tool_choice.function", "`5` in"},
+    {CHAT(TOOLS ",\"tool_choice\":{\"function\":{}}"), 400, "BadRequestError", "tool_choice.function.name",
+        "Expected field `name` in `function` in `tool_choice`!"},
+    {CHAT(TOOLS ",\"tool_choice\":{\"function\":{\"name\":5}}"), 400, "BadRequestError", "tool_choice.function.name",
+        "Invalid `name`"},
+    {CHAT(TOOLS ",\"tool_choice\":{\"function\":{\"name\":\"g\"}}"), 400, "BadRequestError", "tool_choice",
+        "The tool specified in `tool_choice` does not match any of the specified `tools`"},
+    {CHAT(TOOLS), 400, "BadRequestError", NULL, "\"auto\" tool choice requires --enable-auto-tool-choice and"},
+    {CHAT(TOOLS ",\"tool_choice\":\"required\""), 400, "BadRequestError", NULL,
+        "tool_choice=\"required\" requires --tool-call-parser to be set"},
+    {CHAT(TOOLS ",\"tool_choice\":{\"function\":{\"name\":\"f\"}}"), 400, "BadRequestError", NULL,
+        "tool_choice=function \"f\" requires --tool-call-parser to be set"},
+    {CHAT(",\"tools\":[{\"type\":\"search\",\"function\":{\"name\":\"f\"}}],\"tool_choice\":\"none\""), 400,
+        "Bad Request", "body.tools.0.type", "literal_error"},
+    /* Structured output. */
+    {CHAT(",\"structured_outputs\":{}"), 400, "BadRequestError", NULL, "none are specified: {}"},
+    {CHAT(",\"structured_outputs\":{\"regex\":\"a\",\"choice\":[\"b\"]}"), 400, "BadRequestError", NULL,
+        "You can only use one kind of constraints for structured outputs ('json', 'regex' or 'choice')."},
+    {CHAT(",\"structured_outputs\":{\"regex\":\"a\",\"grammar\":\"b\"}"), 400, "BadRequestError", NULL,
+        "multiple are specified: {'regex', 'grammar'}"},
+    {CHAT(TOOLS ",\"tool_choice\":{\"function\":{\"name\":\"f\"}},\"structured_outputs\":{\"regex\":\"a\"}"), 400,
+        "BadRequestError", NULL, "either use constraints for structured outputs or tools, not both."},
+    {COMPLETION(",\"structured_outputs\":{\"choice\":[]}"), 400, "BadRequestError", NULL,
+        "Choice '[]' cannot be an empty list"},
+    {COMPLETION(",\"structured_outputs\":{\"json\":\"\"}"), 400, "BadRequestError", NULL,
+        "structured_outputs.json cannot be an empty string"},
+    {COMPLETION(",\"structured_outputs\":{\"grammar\":\"\"}"), 400, "BadRequestError", NULL,
+        "structured_outputs.grammar cannot be an empty string"},
+    {COMPLETION(",\"structured_outputs\":{\"json\":\"{\"}"), 400, "BadRequestError", NULL,
+        "Failed to transform json schema into a grammar"},
+    {COMPLETION(",\"structured_outputs\":{\"json_object\":false}"), 400, "BadRequestError", NULL,
+        "structured_outputs.json_object must be True if set"},
+    {COMPLETION(",\"structured_outputs\":{\"json\":5}"), 400, "Bad Request", "body.structured_outputs.json",
+        "dict_type"},
+    {COMPLETION(",\"structured_outputs\":{\"choice\":[\"a\",1]}"), 400, "Bad Request",
+        "body.structured_outputs.choice.1", "string_type"},
+    {CHAT(",\"response_format\":{}"), 400, "Bad Request", "body.response_format.type", "missing"},
+    {CHAT(",\"response_format\":{\"type\":\"xml\"}"), 400, "Bad Request", "body.response_format.type", "literal_error"},
+    {CHAT(",\"response_format\":{\"type\":\"json_schema\"}"), 400, "BadRequestError", "response_format",
+        "the 'json_schema' field must be provided."},
+    {CHAT(",\"response_format\":{\"type\":\"json_schema\",\"json_schema\":{\"name\":\"x\"}}"), 400, "BadRequestError",
+        NULL, "none are specified"},
+    {COMPLETION(",\"guided_choice\":[\"a\"],\"guided_regex\":\"b\""), 400, "BadRequestError", NULL,
+        "You can only use one kind of constraints"},
+    {COMPLETION(",\"guided_json\":\"{\""), 400, "BadRequestError", NULL, "Failed to transform json schema"},
+    /* What steers a generation. */
+    {COMPLETION(",\"use_beam_search\":true,\"stream\":true"), 400, "BadRequestError", NULL,
+        "Streaming is not currently supported with beam search"},
+    {COMPLETION(",\"use_beam_search\":true,\"echo\":true,\"logprobs\":1"), 400, "BadRequestError", NULL,
+        "`echo` with `logprobs` is not supported with beam search"},
+    {COMPLETION(",\"thinking_token_budget\":5"), 400, "BadRequestError", "thinking_token_budget",
+        "this model has no reasoning parser"},
+    {COMPLETION(",\"thinking_token_budget\":-2"), 400, "BadRequestError", "thinking_token_budget",
+        "must be -1 (no limit) or at least 0, got -2."},
+    {COMPLETION(",\"repetition_detection\":{\"max_pattern_size\":3,\"min_count\":1}"), 400, "BadRequestError",
+        "repetition_detection", "min_count must be at least 2, got 1."},
+    {COMPLETION(",\"repetition_detection\":{\"max_pattern_size\":3,\"min_pattern_size\":4,\"min_count\":2}"), 400,
+        "BadRequestError", "repetition_detection", "at most max_pattern_size=3, got 4."},
+    {COMPLETION(",\"repetition_detection\":{\"max_pattern_size\":-3}"), 400, "BadRequestError", "repetition_detection",
+        "max_pattern_size must be in [0, 2147483647], got -3."},
+    {COMPLETION(",\"stream_interval\":0"), 400, "Bad Request", "body.stream_interval", "greater_than_equal"},
     /* Known, and not built. */
-    {COMPLETION(",\"use_beam_search\":true"), 400, "BadRequestError", "use_beam_search", "use_beam_search"},
-    {COMPLETION(",\"guided_regex\":\"a+\""), 400, "BadRequestError", "guided_regex", "guided_regex"},
     {COMPLETION(",\"prompt_embeds\":\"AA==\""), 400, "BadRequestError", "prompt_embeds",
         "prompt_embeds is not supported"},
     {COMPLETION(",\"best_of\":2"), 400, "BadRequestError", "best_of", "best_of"},
-    {COMPLETION(",\"thinking_token_budget\":5"), 400, "BadRequestError", "thinking_token_budget",
-        "thinking_token_budget"},
-    {CHAT(",\"response_format\":{\"type\":\"json_object\"}"), 400, "BadRequestError", "response_format",
-        "response_format"},
     {CHAT(",\"functions\":[{\"name\":\"f\"}]"), 400, "BadRequestError", "functions",
         "functions is not supported; use tools"},
     {CHAT(",\"mm_processor_kwargs\":{\"a\":1}"), 400, "BadRequestError", "mm_processor_kwargs", "mm_processor_kwargs"},
@@ -161,7 +223,8 @@ static const struct {
         ""},
     {COMPLETION(",\"n\":3,\"best_of\":3"), ""},
     {COMPLETION(",\"response_format\":{\"type\":\"text\"}"), ""},
-    {COMPLETION(",\"structured_outputs\":{},\"thinking_token_budget\":-1"), ""},
+    {COMPLETION(",\"structured_outputs\":null,\"thinking_token_budget\":-1,\"length_penalty\":2"), ""},
+    {COMPLETION(",\"use_beam_search\":true,\"n\":4,\"temperature\":0,\"length_penalty\":0.5"), ""},
     {COMPLETION(",\"kv_transfer_params\":{\"a\":1},\"service_tier\":\"flex\""),
         "no effect here: kv_transfer_params, service_tier\n"},
     {COMPLETION(",\"service_tier\":\"auto\",\"stream_interval\":1"), ""},
@@ -235,6 +298,91 @@ START_TEST(what_is_sent_arrives)
     post(&exchange, CHAT(",\"stream\":true,\"continue_final_message\":true,\"add_special_tokens\":true"));
     ck_assert_uint_eq(exchange.flags,
         PDK_FLAG_STREAM | PDK_FLAG_CONTINUE_FINAL | PDK_FLAG_NO_GENERATION_PROMPT | PDK_FLAG_ADD_SPECIAL_TOKENS);
+    fake_done(&exchange);
+}
+END_TEST
+
+/* Tools, guides and templates, as the runtime gets them. */
+static const struct {
+    const char *body, *holds;
+} arrivals[] = {
+    {CHAT(TOOLS), "tools=[{\"type\":\"function\",\"function\":{\"name\":\"f\"}}] choice=1 guide=0/0"},
+    {CHAT(TOOLS ",\"tool_choice\":\"none\""), "choice=0 "},
+    {CHAT(TOOLS ",\"tool_choice\":\"required\""), "choice=2 "},
+    {CHAT(TOOLS ",\"tool_choice\":{\"type\":\"function\",\"function\":{\"name\":\"f\"}}"), "choice=3 tool=f "},
+    {CHAT(",\"response_format\":{\"type\":\"json_object\"}"), "guide=2/0 "},
+    {CHAT(",\"response_format\":{\"type\":\"text\"},\"structured_outputs\":{\"regex\":\"a+\"}"), "guide=3/0 guided=a+"},
+    {CHAT(",\"response_format\":{\"type\":\"json_schema\",\"json_schema\":{\"name\":\"x\",\"schema\":{\"a\":1}}},"
+          "\"structured_outputs\":{\"regex\":\"a+\"}"),
+        "guide=1/0 guided={\"a\":1} "},
+    {CHAT(",\"response_format\":{\"type\":\"structural_tag\",\"format\":{\"a\":1}}"),
+        "guide=6/0 guided={\"type\":\"structural_tag\",\"format\":{\"a\":1}} "},
+    {COMPLETION(",\"structured_outputs\":{\"json\":{},\"disable_any_whitespace\":true,"
+                "\"disable_additional_properties\":true,\"whitespace_pattern\":\" ?\"}"),
+        "guide=1/3 guided={} whitespace= ? "},
+    {COMPLETION(",\"structured_outputs\":{\"json\":\"{\\\"a\\\": 1}\"}"), "guide=1/0 guided={\"a\": 1} "},
+    {COMPLETION(",\"structured_outputs\":{\"choice\":[\"a\",\"\\\"\"]}"), "guide=4/0 guided=[\"a\",\"\\\"\"] "},
+    {COMPLETION(",\"structured_outputs\":{\"json_object\":true}"), "guide=2/0 "},
+    {COMPLETION(",\"structured_outputs\":{\"grammar\":\"root ::= x\"}"), "guide=5/0 guided=root ::= x "},
+    {COMPLETION(",\"guided_choice\":[\"a\"],\"guided_decoding_backend\":\"x\""), "guide=4/0 guided=[\"a\"] "},
+    {COMPLETION(",\"guided_json\":{\"b\":2},\"guided_whitespace_pattern\":\" \""),
+        "guide=1/0 guided={\"b\":2} whitespace=  "},
+    {CHAT(",\"reasoning_effort\":\"none\",\"chat_template_kwargs\":{\"k\":[1]}"),
+        "vars={\"reasoning_effort\":\"none\",\"enable_thinking\":false,\"k\":[1]} "},
+    {CHAT(",\"chat_template\":\"{{ 1 }}\""), "template={{ 1 }} "},
+};
+
+START_TEST(tools_and_guides_arrive)
+{
+    for (size_t i = 0; i < sizeof arrivals / sizeof *arrivals; i++) {
+        struct exchange exchange;
+        bool chat = strstr(arrivals[i].body, "\"messages\"") != NULL;
+        fake_init(&exchange, "/", arrivals[i].body);
+        exchange.ready.auto_tools = exchange.ready.forced_tools = true;
+        exchange.ready.api_flags = PDK_API_REQUEST_TEMPLATE;
+        (chat ? openai_chat_completions : openai_completions)(&exchange);
+        ck_assert_msg(exchange.added == 1 && strstr(exchange.seen.data, arrivals[i].holds) != NULL, "%s\n gives %s %s",
+            arrivals[i].body, exchange.seen.data, exchange.reply.data);
+        fake_done(&exchange);
+    }
+}
+END_TEST
+
+START_TEST(what_steers_arrives)
+{
+    struct exchange exchange;
+    fake_init(&exchange, "/",
+        CHAT(",\"thinking_token_budget\":7,\"stream_interval\":5,\"include_reasoning\":false,\"use_beam_search\":true,"
+             "\"length_penalty\":0.5,\"n\":3,\"parallel_tool_calls\":false,\"repetition_detection\":"
+             "{\"max_pattern_size\":4,\"min_count\":3}" TOOLS));
+    exchange.ready.parses_reasoning = exchange.ready.auto_tools = true;
+    openai_chat_completions(&exchange);
+    ck_assert_uint_eq(exchange.added, 1);
+    ck_assert_uint_eq(exchange.flags, PDK_FLAG_NO_REASONING | PDK_FLAG_BEAM_SEARCH | PDK_FLAG_ONE_TOOL_CALL);
+    ck_assert_int_eq(exchange.sampling.thinking_budget, 7);
+    ck_assert_uint_eq(exchange.sampling.stream_interval, 5);
+    ck_assert_uint_eq(exchange.sampling.repetition_max_pattern, 4);
+    ck_assert_uint_eq(exchange.sampling.repetition_min_pattern, 1);
+    ck_assert_uint_eq(exchange.sampling.repetition_min_count, 3);
+    ck_assert(exchange.sampling.length_penalty == 0.5);
+    fake_done(&exchange);
+}
+END_TEST
+
+START_TEST(a_batch_is_a_request_a_conversation)
+{
+    static const char body[] = "{\"messages\":[[{\"role\":\"user\",\"content\":\"a\"}],[{\"role\":\"user\",\"content\":"
+                               "\"b\"}]]}";
+    struct exchange exchange;
+    fake_init(&exchange, "/v1/chat/completions/batch", body);
+    openai_chat_batch(&exchange);
+    ck_assert_uint_eq(exchange.added, 2);
+    ck_assert_ptr_nonnull(strstr(exchange.seen.data, "message={\"role\":\"user\",\"content\":\"b\"}"));
+    fake_done(&exchange);
+    fake_init(&exchange, "/v1/chat/completions/batch", "{\"messages\":[[]],\"stream\":true}");
+    openai_chat_batch(&exchange);
+    ck_assert_int_eq(exchange.status, 400);
+    ck_assert_ptr_nonnull(strstr(exchange.reply.data, "cannot be streamed"));
     fake_done(&exchange);
 }
 END_TEST
@@ -321,6 +469,9 @@ int main(void)
     tcase_add_test(tests, right_requests_reach_the_runtime);
     tcase_add_test(tests, what_is_not_sent_stays_unset);
     tcase_add_test(tests, what_is_sent_arrives);
+    tcase_add_test(tests, tools_and_guides_arrive);
+    tcase_add_test(tests, what_steers_arrives);
+    tcase_add_test(tests, a_batch_is_a_request_a_conversation);
     tcase_add_test(tests, the_models_own_limits_hold);
     tcase_add_test(tests, conversions_refuse_by_name);
     tcase_add_test(tests, many_prompts_have_a_limit);

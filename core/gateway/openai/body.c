@@ -43,6 +43,16 @@ static void fail_suffix(struct exchange *exchange, const pdk_error *err)
         exchange_reply(exchange, 400, "application/json", out.data, out.length);
 }
 
+void body_fail(struct exchange *exchange, const pdk_error *err, bool malformed)
+{
+    if (malformed)
+        fail_malformed(exchange, err);
+    else if (strcmp(err->field, "suffix") == 0)
+        fail_suffix(exchange, err);
+    else
+        exchange_fail(exchange, err);
+}
+
 static bool is_json(const char *type)
 {
     static const char json[] = "application/json";
@@ -51,7 +61,18 @@ static bool is_json(const char *type)
            (type[length] == '\0' || type[length] == ';' || type[length] == ' ' || type[length] == '\t');
 }
 
-struct call *body_open(struct exchange *exchange, enum endpoint endpoint)
+bool body_is_json(struct exchange *exchange)
+{
+    pdk_error err = {0};
+    if (is_json(exchange_header(exchange, "Content-Type")))
+        return true;
+    pdk_error_set(
+        &err, PDK_INVALID, NULL, "1 validation error:\n  Unsupported Media Type: Only 'application/json' is allowed");
+    body_fail(exchange, &err, true);
+    return false;
+}
+
+struct call *body_open(struct exchange *exchange, enum endpoint endpoint, bool batch)
 {
     pdk_error err = {0};
     PDK_CLEANUP(call_freep) struct call *call = call_new(endpoint);
@@ -60,12 +81,9 @@ struct call *body_open(struct exchange *exchange, enum endpoint endpoint)
         exchange_fail(exchange, &err);
         return NULL;
     }
-    if (!is_json(exchange_header(exchange, "Content-Type"))) {
-        pdk_error_set(&err, PDK_INVALID, NULL,
-            "1 validation error:\n  Unsupported Media Type: Only 'application/json' is allowed");
-        fail_malformed(exchange, &err);
+    call->batch = batch;
+    if (!body_is_json(exchange))
         return NULL;
-    }
     size_t length = 0;
     bool malformed = false;
     const char *text = exchange_body(exchange, &length);
@@ -76,11 +94,6 @@ struct call *body_open(struct exchange *exchange, enum endpoint endpoint)
     }
     if (status == PDK_OK)
         return PDK_STEAL(call);
-    if (malformed)
-        fail_malformed(exchange, &err);
-    else if (strcmp(err.field, "suffix") == 0)
-        fail_suffix(exchange, &err);
-    else
-        exchange_fail(exchange, &err);
+    body_fail(exchange, &err, malformed);
     return NULL;
 }

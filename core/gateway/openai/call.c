@@ -6,7 +6,9 @@
 #include "core/base/error.h"
 #include "core/base/limits.h"
 #include "core/gateway/openai/coerce.h"
+#include "core/gateway/openai/guide.h"
 #include "core/gateway/openai/refusal.h"
+#include "core/gateway/openai/tools.h"
 
 #include <inttypes.h>
 #include <stdalign.h>
@@ -14,7 +16,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MEMBERS_MAX = 1000 }; /* each is looked for in the table, which is a walk */
+enum {
+    MEMBERS_MAX = 1000,   /* each is looked for in the table, which is a walk */
+    TRANSLATED_DEEPER = 8 /* levels, and as many times the bytes, that a translation may add */
+};
 
 struct call_block {
     struct call_block *next;
@@ -60,6 +65,20 @@ void *call_alloc(struct call *call, size_t count, size_t size)
     return block->bytes;
 }
 
+pdk_status call_keep(struct call *call, struct buffer *out, pdk_string *ret_text, pdk_error *err)
+{
+    char *kept = out->failed ? NULL : call_alloc(call, out->length + 1, 1);
+    size_t length = out->length;
+    if (kept != NULL && length != 0)
+        memcpy(kept, out->data, length);
+    buffer_done(out);
+    *out = (struct buffer){0};
+    if (kept == NULL)
+        return pdk_error_set(err, PDK_NO_MEMORY, NULL, "no memory for the request");
+    *ret_text = (pdk_string){kept, length};
+    return PDK_OK;
+}
+
 /* The reader's message ends in "(byte N)"; Python's validator puts that N into the path. */
 static pdk_status refuse_json(const pdk_error *cause, pdk_error *err)
 {
@@ -84,6 +103,11 @@ pdk_status call_open(struct call *call, const char *text, size_t length, bool *r
         .depth = limit_get(LIMIT_JSON_DEPTH),
         .nodes = limit_get(LIMIT_JSON_NODES),
     };
+    if (call->translated) {
+        limits.depth += TRANSLATED_DEEPER;
+        limits.bytes *= TRANSLATED_DEEPER;
+        limits.nodes *= TRANSLATED_DEEPER;
+    }
     pdk_error cause = {0};
     pdk_status status = json_read(text, length, &limits, &call->document, &cause);
     if (status == PDK_INVALID)
@@ -114,11 +138,17 @@ pdk_status call_read(struct call *call, pdk_error *err)
     call->continuous_usage = call->include_usage && fields->continuous_usage_stats.value;
     call->echo = fields->echo.value;
     call->n = 1;
-    if (call->fields.messages != NULL)
-        return call_read_messages(call, err);
-    if (call->endpoint == ENDPOINT_COMPLETIONS)
-        return call_read_prompts(call, err);
-    return call->endpoint == ENDPOINT_TOKENIZE ? coerce_type(fields->prompt, JSON_STRING, "body.prompt", err) : PDK_OK;
+    if (((int)call->endpoint & ENDPOINTS_TRANSLATED) != 0)
+        return PDK_OK; /* what it says becomes a chat's first */
+    if (fields->messages != NULL)
+        status = call_read_messages(call, err);
+    else if (call->endpoint == ENDPOINT_COMPLETIONS)
+        status = call_read_prompts(call, fields->prompt, "prompt", limit_get(LIMIT_PROMPTS), err);
+    else if (fields->input != NULL)
+        status = call_read_prompts(call, fields->input, "input", limit_get(LIMIT_POOL_INPUTS), err);
+    else if (call->endpoint == ENDPOINT_TOKENIZE)
+        status = coerce_type(fields->prompt, JSON_STRING, "body.prompt", err);
+    return status == PDK_OK ? guide_read(call, err) : status;
 }
 
 static uint32_t request_flags(const struct call *call)
@@ -147,39 +177,55 @@ static uint32_t request_flags(const struct call *call)
         flags |= PDK_FLAG_CONTINUE_FINAL | PDK_FLAG_NO_GENERATION_PROMPT;
     if (fields->add_generation_prompt.set && !fields->add_generation_prompt.value)
         flags |= PDK_FLAG_NO_GENERATION_PROMPT;
+    if (fields->include_reasoning.set && !fields->include_reasoning.value)
+        flags |= PDK_FLAG_NO_REASONING;
+    if (fields->use_beam_search.value)
+        flags |= PDK_FLAG_BEAM_SEARCH;
     return flags;
+}
+
+void call_set_common(const struct call *call, pdk_request *request)
+{
+    const struct fields *fields = &call->fields;
+    if (fields->priority.set)
+        request->priority = fields->priority.value < INT32_MIN   ? INT32_MIN
+                            : fields->priority.value > INT32_MAX ? INT32_MAX
+                                                                 : (int32_t)fields->priority.value;
+    if (fields->cache_salt != NULL)
+        request->cache_salt = (pdk_string){fields->cache_salt->text, fields->cache_salt->length};
 }
 
 pdk_status call_check(struct call *call, const struct ready_info *ready, const char *model, pdk_error *err)
 {
     const struct fields *fields = &call->fields;
     bool chat = call->endpoint == ENDPOINT_CHAT;
-    pdk_status status = chat ? call_check_messages(call, ready, model, err) : call_check_prompts(call, ready, err);
+    pdk_request shared = {.size = sizeof shared, .kind = PDK_KIND_GENERATE, .flags = request_flags(call)};
+    pdk_status status = chat ? tools_set(call, ready, &shared, err) : PDK_OK;
+    if (status == PDK_OK)
+        status = chat ? call_check_messages(call, ready, model, err) : call_check_prompts(call, ready, err);
     if (status != PDK_OK)
         return status;
-    pdk_request shared = {.size = sizeof shared, .kind = PDK_KIND_GENERATE, .flags = request_flags(call)};
-    if (fields->priority.set)
-        shared.priority = fields->priority.value < INT32_MIN   ? INT32_MIN
-                          : fields->priority.value > INT32_MAX ? INT32_MAX
-                                                               : (int32_t)fields->priority.value;
-    if (fields->cache_salt != NULL)
-        shared.cache_salt = (pdk_string){fields->cache_salt->text, fields->cache_salt->length};
+    if ((ready->api_flags & PDK_API_FORCE_USAGE) != 0 && call->stream)
+        call->include_usage = call->continuous_usage = true;
+    call->as_ids = fields->return_tokens_as_token_ids.set ? fields->return_tokens_as_token_ids.value
+                                                          : (ready->api_flags & PDK_API_TOKENS_AS_IDS) != 0;
+    call_set_common(call, &shared);
     status = call_check_sampling(call, ready, &shared, err);
+    if (status == PDK_OK)
+        status = guide_set(call, &shared, err);
     if (status == PDK_OK && chat)
         status = call_set_template(call, &shared, err);
     if (status != PDK_OK)
         return status;
     for (size_t i = 0; i < call->request_count; i++) {
+        const pdk_request prompt = call->requests[i];
         pdk_request *request = &call->requests[i];
-        const uint32_t *ids = request->token_ids;
-        size_t count = request->token_count;
-        pdk_string text = request->text;
         *request = shared;
-        request->token_ids = ids;
-        request->token_count = count;
-        request->text = text;
-        request->messages = call->messages;
-        request->message_count = call->message_count;
+        request->token_ids = prompt.token_ids;
+        request->token_count = prompt.token_count;
+        request->text = prompt.text;
+        request->messages = prompt.messages;
+        request->message_count = prompt.message_count;
     }
     return PDK_OK;
 }

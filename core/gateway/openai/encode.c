@@ -3,6 +3,8 @@
 
 #include "core/gateway/openai/encode.h"
 
+#include "core/gateway/openai/tools.h"
+
 void encode_head(struct json_writer *writer, const struct answer *answer, const char *object)
 {
     json_write_object(writer);
@@ -18,7 +20,7 @@ void encode_head(struct json_writer *writer, const struct answer *answer, const 
     json_write_array(writer);
 }
 
-void encode_finish(struct json_writer *writer, const struct choice_answer *choice)
+const char *encode_finish_name(const struct answer *answer, const struct choice_answer *choice)
 {
     static const char *const names[] = {
         [PDK_FINISH_NONE] = NULL,
@@ -27,9 +29,16 @@ void encode_finish(struct json_writer *writer, const struct choice_answer *choic
         [PDK_FINISH_ABORT] = "abort",
         [PDK_FINISH_REPETITION] = "repetition",
     };
+    if (choice->called && choice->finish == PDK_FINISH_STOP && !tools_named(answer->call))
+        return "tool_calls";
     bool known = choice->finish >= 0 && choice->finish < (int32_t)(sizeof names / sizeof *names);
+    return known ? names[choice->finish] : "abort";
+}
+
+void encode_finish(struct json_writer *writer, const struct answer *answer, const struct choice_answer *choice)
+{
     json_write_key(writer, "finish_reason");
-    json_write_string(writer, known ? names[choice->finish] : "abort");
+    json_write_string(writer, encode_finish_name(answer, choice));
 }
 
 void encode_stop_reason(struct json_writer *writer, const struct choice_answer *choice)
@@ -67,53 +76,91 @@ void encode_ids(struct json_writer *writer, const char *key, const struct buffer
     json_write_end_array(writer);
 }
 
-/* The three counts; vLLM's order. */
-static void write_counts(struct json_writer *writer, uint64_t prompt, uint64_t completion)
+/* The counts, in vLLM's order; the object stays open. */
+static void write_counts(struct json_writer *writer, const struct answer_counts *counts)
 {
     json_write_key(writer, "usage");
     json_write_object(writer);
     json_write_key(writer, "prompt_tokens");
-    json_write_uint(writer, prompt);
+    json_write_uint(writer, counts->prompt);
     json_write_key(writer, "total_tokens");
-    json_write_uint(writer, prompt + completion);
+    json_write_uint(writer, counts->prompt + counts->completion);
     json_write_key(writer, "completion_tokens");
-    json_write_uint(writer, completion);
+    json_write_uint(writer, counts->completion);
 }
 
-static void count_all(const struct answer *answer, uint64_t *ret_prompt, uint64_t *ret_completion)
+/* A chat tells of tokens put into the cache, of which none are counted apart here. */
+static void write_prompt_details(
+    struct json_writer *writer, const struct answer *answer, const struct answer_counts *counts, bool whole)
 {
-    uint64_t prompt = 0, completion = 0;
-    for (size_t i = 0; i < answer->call->request_count; i++)
-        prompt += answer->prompts[i].tokens;
-    for (size_t i = 0; i < answer->choice_count; i++)
-        completion += answer->choices[i].completion_tokens;
-    *ret_prompt = prompt;
-    *ret_completion = completion;
+    json_write_key(writer, "prompt_tokens_details");
+    json_write_object(writer);
+    json_write_key(writer, "cached_tokens");
+    json_write_uint(writer, counts->cached);
+    if (answer->form.chat || whole) {
+        json_write_key(writer, "created_cache_tokens");
+        if (answer->form.chat)
+            json_write_uint(writer, 0);
+        else
+            json_write_null(writer);
+    }
+    if (whole) {
+        json_write_key(writer, "multimodal_tokens");
+        json_write_null(writer);
+    }
+    json_write_end_object(writer);
+}
+
+static bool tells_details(const struct answer *answer)
+{
+    return (answer->ready->api_flags & PDK_API_PROMPT_DETAILS) != 0;
+}
+
+static bool tells_reasoning(const struct answer *answer)
+{
+    return answer->form.chat && answer->ready->parses_reasoning;
+}
+
+static void write_reasoning_count(struct json_writer *writer, const struct answer_counts *counts)
+{
+    json_write_key(writer, "completion_tokens_details");
+    json_write_object(writer);
+    json_write_key(writer, "reasoning_tokens");
+    json_write_uint(writer, counts->reasoning);
+    json_write_end_object(writer);
 }
 
 void encode_usage(struct json_writer *writer, const struct answer *answer)
 {
-    uint64_t prompt, completion;
-    count_all(answer, &prompt, &completion);
-    write_counts(writer, prompt, completion);
-    json_write_key(writer, "prompt_tokens_details");
-    json_write_null(writer);
-    json_write_key(writer, "completion_tokens_details");
-    json_write_null(writer);
+    struct answer_counts counts = answer_count(answer);
+    write_counts(writer, &counts);
+    if (tells_details(answer)) {
+        write_prompt_details(writer, answer, &counts, true);
+    } else {
+        json_write_key(writer, "prompt_tokens_details");
+        json_write_null(writer);
+    }
+    if (tells_reasoning(answer)) {
+        write_reasoning_count(writer, &counts);
+    } else {
+        json_write_key(writer, "completion_tokens_details");
+        json_write_null(writer);
+    }
     json_write_end_object(writer);
 }
 
 static void write_fingerprint(struct json_writer *writer, const struct answer *answer)
 {
     json_write_key(writer, "system_fingerprint");
-    json_write_string(writer, answer->fingerprint);
+    json_write_string(writer, answer->fingerprint[0] == '\0' ? NULL : answer->fingerprint);
 }
 
 void encode_chunk_tail(struct json_writer *writer, const struct answer *answer, size_t choice, bool last)
 {
     if (answer->call->continuous_usage) {
-        write_counts(
-            writer, answer->prompts[choice / answer->call->n].tokens, answer->choices[choice].completion_tokens);
+        struct answer_counts counts = {.prompt = answer->prompts[choice / answer->call->n].tokens,
+            .completion = answer->choices[choice].completion_tokens};
+        write_counts(writer, &counts);
         json_write_end_object(writer);
     }
     if (last && !answer->call->include_usage)
@@ -123,11 +170,14 @@ void encode_chunk_tail(struct json_writer *writer, const struct answer *answer, 
 void encode_usage_chunk(struct buffer *out, const struct answer *answer)
 {
     struct json_writer writer = {.out = out};
-    uint64_t prompt, completion;
-    count_all(answer, &prompt, &completion);
+    struct answer_counts counts = answer_count(answer);
     encode_head(&writer, answer, answer->form.chat ? "chat.completion.chunk" : "text_completion");
     json_write_end_array(&writer);
-    write_counts(&writer, prompt, completion);
+    write_counts(&writer, &counts);
+    if (tells_details(answer))
+        write_prompt_details(&writer, answer, &counts, false);
+    if (tells_reasoning(answer))
+        write_reasoning_count(&writer, &counts);
     json_write_end_object(&writer);
     write_fingerprint(&writer, answer);
     json_write_end_object(&writer);

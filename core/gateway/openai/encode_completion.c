@@ -18,7 +18,7 @@ static void write_start(struct json_writer *writer, const struct answer *answer,
     json_write_key(writer, "text");
     json_write_text(writer, choice->text.length == 0 ? "" : choice->text.data, choice->text.length);
     encode_logprobs(writer, answer, choice);
-    encode_finish(writer, choice);
+    encode_finish(writer, answer, choice);
     encode_stop_reason(writer, choice);
 }
 
@@ -48,7 +48,7 @@ void encode_completion(struct buffer *out, const struct answer *answer)
     json_write_end_array(&writer);
     write_null(&writer, "service_tier");
     json_write_key(&writer, "system_fingerprint");
-    json_write_string(&writer, answer->fingerprint);
+    json_write_string(&writer, answer->fingerprint[0] == '\0' ? NULL : answer->fingerprint);
     encode_usage(&writer, answer);
     write_null(&writer, "kv_transfer_params");
     write_null(&writer, "ec_transfer_params");

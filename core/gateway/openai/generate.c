@@ -5,16 +5,17 @@
 
 #include "core/base/cleanup.h"
 #include "core/base/error.h"
-#include "core/base/limits.h"
 #include "core/gateway/exchange.h"
 #include "core/gateway/openai/body.h"
 #include "core/gateway/openai/call.h"
 #include "core/gateway/openai/deliver.h"
+#include "core/gateway/openai/encode.h"
+#include "core/gateway/openai/generate.h"
+#include "core/gateway/openai/stream.h"
 
 #include <string.h>
 
-/* X-Vllm-Priority: an integer, else it is not there. */
-static void take_priority_header(struct call *call, const struct exchange *exchange)
+void generate_take_priority(struct call *call, const struct exchange *exchange)
 {
     const char *text = exchange_header(exchange, "X-Vllm-Priority");
     int64_t priority;
@@ -26,20 +27,19 @@ static void take_priority_header(struct call *call, const struct exchange *excha
         call->fields.priority = (struct given_int){true, priority};
 }
 
-static pdk_status send_requests(struct exchange *exchange, struct call *call, const struct service_view *service,
-    struct answers *answers, pdk_error *err)
+static pdk_status reply_whole(struct exchange *exchange, struct answer *answer, struct answers *answers, pdk_error *err)
 {
-    uint32_t queue = (uint32_t)limit_get(LIMIT_QUEUE);
-    for (size_t i = 0; i < call->request_count; i++) {
-        call->requests[i].tenant = exchange_tenant(exchange);
-        pdk_status status = answers_add(answers, service->channel, &call->requests[i], queue, err);
-        if (status == PDK_BUSY)
-            return pdk_error_set(err, PDK_BUSY, NULL,
-                "The engine is currently busy and cannot accept new requests. Please try again later or on a different "
-                "instance.");
-        if (status != PDK_OK)
-            return status;
-    }
+    PDK_CLEANUP(buffer_done) struct buffer out = {0};
+    pdk_status status = deliver_collect(answer, answers, err);
+    if (status != PDK_OK)
+        return status;
+    if (answer->form.chat)
+        encode_chat(&out, answer);
+    else
+        encode_completion(&out, answer);
+    if (out.failed)
+        return pdk_error_set(err, PDK_NO_MEMORY, NULL, "no memory for the answer");
+    exchange_reply(exchange, 200, "application/json", out.data, out.length);
     return PDK_OK;
 }
 
@@ -49,29 +49,38 @@ static pdk_status run(struct exchange *exchange, struct call *call, const struct
     PDK_CLEANUP(answers_freep) struct answers *answers = NULL;
     pdk_status status = answer_new(call, exchange, service, &answer, err);
     if (status == PDK_OK)
-        status = answers_new(exchange_loop(exchange), exchange_client_fd(exchange), &answers, err);
-    if (status == PDK_OK)
-        status = send_requests(exchange, call, service, answers, err);
+        status = deliver_send(exchange, call, service, &answers, err);
     if (status != PDK_OK)
         return status;
-    return call->stream ? deliver_stream(exchange, answer, answers, err)
-                        : deliver_whole(exchange, answer, answers, err);
+    return call->stream ? stream_answer(exchange, answer, answers, &events_openai, answer, err)
+                        : reply_whole(exchange, answer, answers, err);
 }
 
-static void generate(struct exchange *exchange, enum endpoint endpoint)
+pdk_status generate_prepare(struct exchange *exchange, struct call *call, const struct json *body, enum endpoint shown,
+    const char *api, const struct service_view **ret_service, pdk_error *err)
+{
+    const char *model = call->fields.model == NULL ? NULL : call->fields.model->text;
+    const struct service_view *service = NULL;
+    generate_take_priority(call, exchange);
+    pdk_status status = exchange_route(exchange, model, READY_GENERATE, &service, err);
+    if (status == PDK_UNSUPPORTED)
+        return pdk_error_set(err, PDK_UNSUPPORTED, NULL, "The model does not support %s API", api);
+    if (status != PDK_OK)
+        return status;
+    fields_warn(body, shown, exchange, service->name);
+    *ret_service = service;
+    return call_check(call, service->ready, service->ready->names[0], err);
+}
+
+static void generate(struct exchange *exchange, enum endpoint endpoint, bool batch)
 {
     pdk_error err = {0};
-    PDK_CLEANUP(call_freep) struct call *call = body_open(exchange, endpoint);
+    PDK_CLEANUP(call_freep) struct call *call = body_open(exchange, endpoint, batch);
     if (call == NULL)
         return;
     const struct service_view *service = NULL;
-    const char *model = call->fields.model == NULL ? NULL : call->fields.model->text;
-    take_priority_header(call, exchange);
-    pdk_status status = exchange_route(exchange, model, READY_GENERATE, &service, &err);
-    if (status == PDK_OK) {
-        fields_warn(call->body, endpoint, exchange, service->name);
-        status = call_check(call, service->ready, service->ready->names[0], &err);
-    }
+    pdk_status status = generate_prepare(exchange, call, call->body, endpoint,
+        endpoint == ENDPOINT_CHAT ? "Chat Completions" : "Completions", &service, &err);
     if (status == PDK_OK)
         status = run(exchange, call, service, &err);
     if (status != PDK_OK)
@@ -80,10 +89,15 @@ static void generate(struct exchange *exchange, enum endpoint endpoint)
 
 void openai_completions(struct exchange *exchange)
 {
-    generate(exchange, ENDPOINT_COMPLETIONS);
+    generate(exchange, ENDPOINT_COMPLETIONS, false);
 }
 
 void openai_chat_completions(struct exchange *exchange)
 {
-    generate(exchange, ENDPOINT_CHAT);
+    generate(exchange, ENDPOINT_CHAT, false);
+}
+
+void openai_chat_batch(struct exchange *exchange)
+{
+    generate(exchange, ENDPOINT_CHAT, true);
 }

@@ -6,24 +6,15 @@
 
 #include "core/base/cleanup.h"
 #include "core/base/error.h"
+#include "core/base/limits.h"
 #include "core/gateway/openai/coerce.h"
 #include "core/gateway/openai/refusal.h"
+#include "core/gateway/openai/tools.h"
 
 #include <stdio.h>
 #include <string.h>
 
 enum { LOCATION_MAX = 96 };
-
-/* Keeps what `out` holds until call_free; empties it. NULL: out of memory. */
-static const char *keep(struct call *call, struct buffer *out, size_t *ret_length)
-{
-    char *kept = out->failed ? NULL : call_alloc(call, out->length + 1, 1);
-    if (kept != NULL && out->length != 0)
-        memcpy(kept, out->data, out->length);
-    *ret_length = out->length;
-    buffer_done(out);
-    return kept;
-}
 
 static pdk_status no_memory(pdk_error *err)
 {
@@ -85,8 +76,7 @@ static pdk_status read_parts(
         if (status != PDK_OK)
             return status;
     }
-    to->content.data = keep(call, &out, &to->content.length);
-    return to->content.data == NULL ? no_memory(err) : PDK_OK;
+    return call_keep(call, &out, &to->content, err);
 }
 
 static pdk_status read_message(
@@ -119,30 +109,9 @@ static pdk_status read_message(
     if (status != PDK_OK)
         return status;
 
-    PDK_CLEANUP(buffer_done) struct buffer out = {0};
+    struct buffer out = {0};
     json_print(&out, message);
-    to->json.data = keep(call, &out, &to->json.length);
-    return to->json.data == NULL ? no_memory(err) : PDK_OK;
-}
-
-/* tools: [{"type": "function", "function": {"name": …}}, …]. */
-static pdk_status read_tools(const struct json *tools, pdk_error *err)
-{
-    char location[LOCATION_MAX];
-    size_t at = 0;
-    for (const struct json *tool = tools == NULL ? NULL : tools->child; tool != NULL; tool = tool->next, at++) {
-        const struct json *function = tool->type == JSON_OBJECT ? json_get(tool, "function") : NULL;
-        const char *name;
-        snprintf(location, sizeof location, "body.tools.%zu%s", at, function == NULL ? "" : ".function");
-        if (tool->type != JSON_OBJECT || (function != NULL && function->type != JSON_OBJECT))
-            return refuse_type(err, location, "dict_type", "Input should be a valid dictionary");
-        snprintf(location, sizeof location, "body.tools.%zu.function%s", at, function == NULL ? "" : ".name");
-        if (function == NULL || json_get(function, "name") == NULL)
-            return refuse_type(err, location, "missing", "Field required");
-        if (!json_string(json_get(function, "name"), &name))
-            return refuse_type(err, location, "string_type", "Input should be a valid string");
-    }
-    return PDK_OK;
+    return call_keep(call, &out, &to->json, err);
 }
 
 static pdk_status read_documents(const struct json *documents, pdk_error *err)
@@ -158,68 +127,90 @@ static pdk_status read_documents(const struct json *documents, pdk_error *err)
     return PDK_OK;
 }
 
-pdk_status call_read_messages(struct call *call, pdk_error *err)
+/* A conversation, as the prompt of request number `at`. */
+static pdk_status read_conversation(struct call *call, const struct json *list, size_t at, pdk_error *err)
 {
-    const struct json *messages = call->fields.messages;
-    pdk_status status = coerce_type(messages, JSON_ARRAY, "body.messages", err);
+    size_t count = 0;
+    pdk_status status = coerce_type(list, JSON_ARRAY, "body.messages", err);
     if (status != PDK_OK)
         return status;
-    call->messages = call_alloc(call, messages->count, sizeof *call->messages);
-    call->requests = call_alloc(call, 1, sizeof *call->requests);
-    if (call->messages == NULL || call->requests == NULL)
+    pdk_message *messages = call_alloc(call, list->count, sizeof *messages);
+    if (messages == NULL)
         return no_memory(err);
-    call->request_count = 1;
-    for (const struct json *message = messages->child; message != NULL && status == PDK_OK; message = message->next) {
-        status = read_message(call, message, call->message_count, &call->messages[call->message_count], err);
-        call->message_count++;
+    for (const struct json *message = list->child; message != NULL && status == PDK_OK; message = message->next) {
+        status = read_message(call, message, count, &messages[count], err);
+        count++;
+    }
+    call->requests[at].messages = messages;
+    call->requests[at].message_count = count;
+    return status;
+}
+
+/* A batch is a list of conversations. */
+static pdk_status read_batch(struct call *call, const struct json *list, pdk_error *err)
+{
+    size_t most = limit_get(LIMIT_PROMPTS), at = 0;
+    pdk_status status = coerce_type(list, JSON_ARRAY, "body.messages", err);
+    if (status != PDK_OK)
+        return status;
+    if (call->stream)
+        return refuse_type(err, "body.stream", "value_error", "Value error, a batch of chats cannot be streamed");
+    if (call->fields.tools != NULL)
+        return refuse_type(err, "body.tools", "value_error", "Value error, a batch of chats takes no tools");
+    if (call->fields.n.set && call->fields.n.value != 1)
+        return refuse_type(err, "body.n", "value_error", "Value error, n must be 1 in a batch of chats");
+    if (list->count == 0 || list->count > most)
+        return refuse_type(err, "body.messages", list->count == 0 ? "too_short" : "too_long",
+            "List should have at least 1 conversation, and at most as many as limits.prompts says");
+    call->requests = call_alloc(call, list->count, sizeof *call->requests);
+    if (call->requests == NULL)
+        return no_memory(err);
+    for (const struct json *one = list->child; one != NULL && status == PDK_OK; one = one->next)
+        status = read_conversation(call, one, at++, err);
+    call->request_count = at;
+    return status;
+}
+
+pdk_status call_read_messages(struct call *call, pdk_error *err)
+{
+    pdk_status status;
+    if (call->batch) {
+        status = read_batch(call, call->fields.messages, err);
+    } else {
+        call->requests = call_alloc(call, 1, sizeof *call->requests);
+        call->request_count = 1;
+        status = call->requests == NULL ? no_memory(err) : read_conversation(call, call->fields.messages, 0, err);
     }
     if (status == PDK_OK)
-        status = read_tools(call->fields.tools, err);
+        status = tools_read(call->fields.tools, err);
     return status == PDK_OK ? read_documents(call->fields.documents, err) : status;
 }
 
-/* Tool calls need a parser for what the model writes, which is not built: only "none" passes, in vLLM's words. */
-static pdk_status check_tools(const struct call *call, pdk_error *err)
+pdk_status call_check_template(const struct call *call, const struct ready_info *ready, pdk_error *err)
 {
-    const struct json *choice = call->fields.tool_choice;
-    const char *text, *name;
-    if (call->fields.tools == NULL || call->endpoint == ENDPOINT_TOKENIZE)
-        return PDK_OK;
-    if (choice != NULL && choice->type == JSON_OBJECT) {
-        if (!json_string(json_get(json_get(choice, "function"), "name"), &name))
-            return refuse(err, "tool_choice", NULL, "`tool_choice` must be none, auto, required or name a function.");
-        return refuse(err, NULL, NULL, "tool_choice=function \"%.128s\" requires --tool-call-parser to be set", name);
-    }
-    if (choice == NULL)
-        text = "auto";
-    else if (!json_string(choice, &text))
-        text = "";
-    if (strcmp(text, "none") == 0)
-        return PDK_OK;
-    if (strcmp(text, "auto") == 0)
+    const struct fields *fields = &call->fields;
+    bool brought =
+        fields->chat_template != NULL ||
+        (fields->chat_template_kwargs != NULL && json_get(fields->chat_template_kwargs, "chat_template") != NULL);
+    if (brought && (ready->api_flags & PDK_API_REQUEST_TEMPLATE) == 0)
         return refuse(err, NULL, NULL,
-            "\"auto\" tool choice requires --enable-auto-tool-choice and --tool-call-parser to be set");
-    if (strcmp(text, "required") == 0)
-        return refuse(err, NULL, NULL, "tool_choice=\"required\" requires --tool-call-parser to be set");
-    return refuse(err, "tool_choice", NULL, "`tool_choice` must be none, auto, required or name a function.");
+            "Chat template is passed with request, but --trust-request-chat-template is not set. Refused request with "
+            "untrusted chat template.");
+    return PDK_OK;
 }
 
 pdk_status call_check_messages(struct call *call, const struct ready_info *ready, const char *model, pdk_error *err)
 {
-    const struct fields *fields = &call->fields;
-    pdk_status status = check_tools(call, err);
+    pdk_status status = call_check_template(call, ready, err);
     if (status != PDK_OK)
         return status;
-    if (fields->chat_template != NULL || json_get(fields->chat_template_kwargs, "chat_template") != NULL)
-        return refuse(err, NULL, NULL,
-            "Chat template is passed with request, but --trust-request-chat-template is not set. Refused request with "
-            "untrusted chat template.");
     if (call->part_type != NULL)
         return refuse(err, NULL, NULL, "%s is not a multimodal model", model);
-    if (call->message_count == 0)
-        return refuse(
-            err, NULL, NULL, "Cannot apply chat template to an empty conversation. Provide at least one message.");
-    if (!ready->has_tokenizer || !ready->has_template)
+    for (size_t i = 0; i < call->request_count; i++)
+        if (call->requests[i].message_count == 0)
+            return refuse(
+                err, NULL, NULL, "Cannot apply chat template to an empty conversation. Provide at least one message.");
+    if (!ready->has_tokenizer || (!ready->has_template && call->fields.chat_template == NULL))
         return refuse(err, "messages", NULL, "This model has no %s, so it takes no messages; use /v1/completions.",
             ready->has_tokenizer ? "chat template" : "tokenizer");
     return PDK_OK;
@@ -239,6 +230,10 @@ static void write_variables(struct buffer *out, const struct fields *fields)
         json_write_key(&writer, "enable_thinking");
         json_write_bool(&writer, strcmp(effort->text, "none") != 0);
     }
+    if (fields->instruction != NULL && json_get(given, "instruction") == NULL) {
+        json_write_key(&writer, "instruction");
+        json_write_text(&writer, fields->instruction->text, fields->instruction->length);
+    }
     for (const struct json *member = given == NULL ? NULL : given->child; member != NULL; member = member->next) {
         PDK_CLEANUP(buffer_done) struct buffer value = {0};
         json_print(&value, member);
@@ -249,27 +244,30 @@ static void write_variables(struct buffer *out, const struct fields *fields)
     json_write_end_object(&writer);
 }
 
+static pdk_status print_into(struct call *call, const struct json *value, pdk_string *to, pdk_error *err)
+{
+    struct buffer out = {0};
+    json_print(&out, value);
+    return call_keep(call, &out, to, err);
+}
+
 pdk_status call_set_template(struct call *call, pdk_request *request, pdk_error *err)
 {
     const struct fields *fields = &call->fields;
-    PDK_CLEANUP(buffer_done) struct buffer out = {0};
-    if (fields->tools != NULL) {
-        json_print(&out, fields->tools);
-        request->tools_json.data = keep(call, &out, &request->tools_json.length);
-        if (request->tools_json.data == NULL)
-            return no_memory(err);
-    }
-    if (fields->documents != NULL) {
-        json_print(&out, fields->documents);
-        request->documents_json.data = keep(call, &out, &request->documents_json.length);
-        if (request->documents_json.data == NULL)
-            return no_memory(err);
-    }
-    if (fields->chat_template_kwargs != NULL || fields->reasoning_effort != NULL) {
+    const struct json *own = fields->chat_template;
+    pdk_status status = PDK_OK;
+    if (own != NULL)
+        request->template_text = (pdk_string){own->text, own->length};
+    if (fields->tools != NULL)
+        status = print_into(call, fields->tools, &request->tools_json, err);
+    if (status == PDK_OK && fields->documents != NULL)
+        status = print_into(call, fields->documents, &request->documents_json, err);
+    bool variables =
+        fields->chat_template_kwargs != NULL || fields->reasoning_effort != NULL || fields->instruction != NULL;
+    if (status == PDK_OK && variables) {
+        struct buffer out = {0};
         write_variables(&out, fields);
-        request->template_vars_json.data = keep(call, &out, &request->template_vars_json.length);
-        if (request->template_vars_json.data == NULL)
-            return no_memory(err);
+        status = call_keep(call, &out, &request->template_vars_json, err);
     }
-    return PDK_OK;
+    return status;
 }

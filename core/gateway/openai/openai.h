@@ -8,13 +8,16 @@ void openai_models(struct exchange *exchange);           /* GET /v1/models */
 void openai_model(struct exchange *exchange);            /* GET /v1/models/NAME; a NAME may hold slashes */
 void openai_completions(struct exchange *exchange);      /* POST /v1/completions */
 void openai_chat_completions(struct exchange *exchange); /* POST /v1/chat/completions */
+void openai_chat_batch(struct exchange *exchange);       /* POST /v1/chat/completions/batch */
 void openai_tokenize(struct exchange *exchange);         /* POST /tokenize */
 void openai_detokenize(struct exchange *exchange);       /* POST /detokenize */
+void openai_tokenizer_info(struct exchange *exchange);   /* GET /tokenizer_info */
 void openai_version(struct exchange *exchange);          /* GET /version */
 void openai_health(struct exchange *exchange);           /* GET /health */
 void openai_ping(struct exchange *exchange);             /* GET, POST /ping */
 void openai_load(struct exchange *exchange);             /* GET /load */
 
-/* Known, and not served: 501 in the shape that the API's clients read. */
-void openai_refuse_responses(struct exchange *exchange); /* /v1/responses and below */
-void openai_refuse_messages(struct exchange *exchange);  /* /v1/messages and below */
+void openai_invocations(struct exchange *exchange); /* POST /invocations */
+
+/* An operation that is known and not served: 501, which names it. */
+void openai_refuse_operation(struct exchange *exchange);

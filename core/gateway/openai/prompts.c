@@ -4,7 +4,6 @@
 #include "core/gateway/openai/call.h"
 
 #include "core/base/error.h"
-#include "core/base/limits.h"
 #include "core/gateway/openai/refusal.h"
 
 #include <inttypes.h>
@@ -18,7 +17,7 @@ static pdk_status read_prompt_ids(
     size_t at = 0;
     uint32_t *ids = call_alloc(call, list->count, sizeof *ids);
     if (ids == NULL)
-        return pdk_error_set(err, PDK_NO_MEMORY, "prompt", "no memory for %" PRIu32 " prompt tokens", list->count);
+        return pdk_error_set(err, PDK_NO_MEMORY, NULL, "no memory for %" PRIu32 " tokens", list->count);
     for (const struct json *value = list->child; value != NULL; value = value->next, at++) {
         int64_t id;
         double real;
@@ -43,19 +42,22 @@ static pdk_status read_prompt_ids(
     return PDK_OK;
 }
 
-static pdk_status read_list(struct call *call, const struct json *list, pdk_error *err)
+static pdk_status read_list(struct call *call, const struct json *list, const char *name, pdk_error *err)
 {
+    char location[64];
     enum json_type first = list->child != NULL ? list->child->type : JSON_STRING;
     if (first == JSON_NUMBER) {
         call->request_count = 1;
-        return read_prompt_ids(call, list, "body.prompt", call->requests, err);
+        snprintf(location, sizeof location, "body.%s", name);
+        return read_prompt_ids(call, list, location, call->requests, err);
     }
-    if (first != JSON_STRING && first != JSON_ARRAY)
-        return refuse_type(err, "body.prompt.0", "string_type", "Input should be a valid string");
+    if (first != JSON_STRING && first != JSON_ARRAY) {
+        snprintf(location, sizeof location, "body.%s.0", name);
+        return refuse_type(err, location, "string_type", "Input should be a valid string");
+    }
     for (const struct json *value = list->child; value != NULL; value = value->next) {
-        char location[64];
         pdk_request *to = &call->requests[call->request_count];
-        snprintf(location, sizeof location, "body.prompt.%zu", call->request_count++);
+        snprintf(location, sizeof location, "body.%s.%zu", name, call->request_count++);
         if (value->type != first)
             return first == JSON_STRING ? refuse_type(err, location, "string_type", "Input should be a valid string")
                                         : refuse_type(err, location, "list_type", "Input should be a valid list");
@@ -70,24 +72,25 @@ static pdk_status read_list(struct call *call, const struct json *list, pdk_erro
     return PDK_OK;
 }
 
-pdk_status call_read_prompts(struct call *call, pdk_error *err)
+pdk_status call_read_prompts(
+    struct call *call, const struct json *prompt, const char *name, uint64_t most, pdk_error *err)
 {
-    const struct json *prompt = call->fields.prompt;
+    char location[48];
+    snprintf(location, sizeof location, "body.%s", name);
     size_t room =
         prompt->type == JSON_ARRAY && prompt->child != NULL && prompt->child->type != JSON_NUMBER ? prompt->count : 1;
-    size_t most = limit_get(LIMIT_PROMPTS);
     if (room > most)
-        return pdk_error_set(err, PDK_INVALID, "body.prompt",
-            "1 validation error:\n  {'type': 'too_long', 'loc': 'body.prompt', 'msg': 'List should have at most %zu "
-            "items, not %zu'}",
-            most, room);
+        return pdk_error_set(err, PDK_INVALID, location,
+            "1 validation error:\n  {'type': 'too_long', 'loc': '%s', 'msg': 'List should have at most %" PRIu64
+            " items, not %zu'}",
+            location, most, room);
     call->requests = call_alloc(call, room, sizeof *call->requests);
     if (call->requests == NULL)
-        return pdk_error_set(err, PDK_NO_MEMORY, "prompt", "no memory for %zu prompts", room);
+        return pdk_error_set(err, PDK_NO_MEMORY, name, "no memory for %zu prompts", room);
     if (prompt->type == JSON_ARRAY)
-        return read_list(call, prompt, err);
+        return read_list(call, prompt, name, err);
     if (prompt->type != JSON_STRING)
-        return refuse_type(err, "body.prompt", "string_type", "Input should be a valid string");
+        return refuse_type(err, location, "string_type", "Input should be a valid string");
     call->requests[0].text = (pdk_string){prompt->text, prompt->length};
     call->request_count = 1;
     return PDK_OK;

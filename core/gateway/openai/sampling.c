@@ -4,7 +4,6 @@
 
 #include "core/gateway/openai/call.h"
 
-#include "core/base/cleanup.h"
 #include "core/base/error.h"
 #include "core/base/limits.h"
 #include "core/gateway/openai/coerce.h"
@@ -13,9 +12,8 @@
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
-#include <string.h>
 
-enum { DEFAULT_MAX_TOKENS = 16, BAD_WORDS_MAX = 128, LOGPROB_IDS_MAX = 128, SHOWN_MAX = 8 };
+enum { DEFAULT_MAX_TOKENS = 16 };
 
 #define GREEDY_BELOW 1e-5
 
@@ -186,7 +184,7 @@ static pdk_status check_logprobs(struct call *call, const struct ready_info *rea
     return PDK_OK;
 }
 
-static pdk_status check_truncation(
+pdk_status call_check_truncation(
     const struct fields *f, const struct ready_info *ready, pdk_sampling *to, pdk_error *err)
 {
     struct given_int keep = f->truncate_prompt_tokens;
@@ -218,7 +216,9 @@ static pdk_status check_sampling(struct call *call, const struct ready_info *rea
     if (status == PDK_OK)
         status = check_logprobs(call, ready, to, err);
     if (status == PDK_OK)
-        status = check_truncation(f, ready, to, err);
+        status = call_check_truncation(f, ready, to, err);
+    if (status == PDK_OK)
+        status = call_check_steering(call, ready, to, err);
     if (status != PDK_OK)
         return status;
     if (f->seed.set && f->seed.value != -1) {
@@ -227,176 +227,13 @@ static pdk_status check_sampling(struct call *call, const struct ready_info *rea
     }
     bool own = (ready->defaults.has & PDK_HAS_TEMPERATURE) != 0;
     double temperature = f->temperature.set ? f->temperature.value : own ? ready->defaults.temperature : 1.0;
-    if (temperature < GREEDY_BELOW && to->n > 1)
+    if (temperature < GREEDY_BELOW && to->n > 1 && !f->use_beam_search.value)
         return refuse(err, NULL, NULL, "n must be 1 when using greedy sampling, got %" PRIu32 ".", to->n);
-    return PDK_OK;
-}
-
-/* stop (one string or a list of them) and bad_words; fields_read has looked at the types. */
-static pdk_status read_strings(struct call *call, const struct json *given, const char *name, size_t most,
-    const pdk_string **ret_strings, size_t *ret_count, pdk_error *err)
-{
-    bool list = given->type == JSON_ARRAY;
-    size_t room = list ? given->count : 1, count = 0;
-    if (room > most)
-        return refuse(err, name, NULL, "%s has %zu strings; the limit is %zu", name, room, most);
-    pdk_string *strings = call_alloc(call, room, sizeof *strings);
-    if (strings == NULL)
-        return pdk_error_set(err, PDK_NO_MEMORY, name, "no memory for %zu strings", room);
-    for (const struct json *value = list ? given->child : given; value != NULL && count < room; value = value->next) {
-        if (value->length == 0)
-            return refuse(err, NULL, NULL, "%s cannot contain an empty string.", name);
-        strings[count++] = (pdk_string){value->text, value->length};
-    }
-    *ret_strings = strings;
-    *ret_count = count;
-    return PDK_OK;
-}
-
-static pdk_status check_strings(struct call *call, pdk_request *to, pdk_error *err)
-{
-    const struct fields *f = &call->fields;
-    size_t bytes = limit_get(LIMIT_STOP_BYTES);
-    pdk_status status = PDK_OK;
-    if (f->stop != NULL)
-        status = read_strings(call, f->stop, "stop", limit_get(LIMIT_STOP_STRINGS), &to->stop, &to->stop_count, err);
-    for (size_t i = 0; status == PDK_OK && i < to->stop_count; i++)
-        if (to->stop[i].length > bytes)
-            return refuse(err, "stop", NULL, "stop[%zu] has %zu bytes; the limit is %zu", i, to->stop[i].length, bytes);
-    if (status == PDK_OK && f->bad_words != NULL)
-        status = read_strings(call, f->bad_words, "bad_words", BAD_WORDS_MAX, &to->bad_words, &to->bad_word_count, err);
-    return status;
-}
-
-pdk_status call_read_ids(struct call *call, const struct json *list, const char *name, uint32_t vocabulary_size,
-    const uint32_t **ret_ids, size_t *ret_count, const struct json **ret_bad, pdk_error *err)
-{
-    size_t at = 0;
-    const struct json *bad = NULL;
-    uint32_t *ids = call_alloc(call, list->count, sizeof *ids);
-    if (ids == NULL)
-        return pdk_error_set(err, PDK_NO_MEMORY, name, "no memory for %" PRIu32 " token ids", list->count);
-    for (const struct json *value = list->child; value != NULL; value = value->next, at++) {
-        int64_t id = -1;
-        coerce_int(value, name, &id, NULL); /* cannot fail: fields_read has looked */
-        bool outside = id < 0 || id >= UINT32_MAX || (vocabulary_size != 0 && id >= vocabulary_size);
-        if (outside && bad == NULL)
-            bad = value;
-        ids[at] = outside ? UINT32_MAX : (uint32_t)id;
-    }
-    *ret_ids = ids;
-    *ret_count = list->count;
-    *ret_bad = bad;
-    return PDK_OK;
-}
-
-/* The ids of `list` that are outside, as Python prints a list, cut after a few. */
-static void put_outside(struct buffer *out, const struct json *list, const uint32_t *ids, size_t count)
-{
-    const struct json *value = list->child;
-    size_t shown = 0;
-    buffer_putc(out, '[');
-    for (size_t i = 0; i < count; i++, value = value->next) {
-        if (ids[i] != UINT32_MAX || shown > SHOWN_MAX)
-            continue;
-        if (shown++ == SHOWN_MAX)
-            buffer_puts(out, ", ...");
-        else
-            buffer_printf(
-                out, "%s%.24s", shown == 1 ? "" : ", ", value->text == NULL ? json_type_name(value) : value->text);
-    }
-    buffer_putc(out, ']');
-}
-
-static pdk_status check_ids(struct call *call, const struct ready_info *ready, pdk_request *to, pdk_error *err)
-{
-    const struct fields *f = &call->fields;
-    const struct json *bad = NULL;
-    pdk_status status = PDK_OK;
-    if (f->stop_token_ids != NULL)
-        status = call_read_ids(call, f->stop_token_ids, "stop_token_ids", ready->vocabulary_size, &to->stop_token_ids,
-            &to->stop_token_count, &bad, err);
-    if (status != PDK_OK)
-        return status;
-    if (bad != NULL) {
-        PDK_CLEANUP(buffer_done) struct buffer shown = {0};
-        put_outside(&shown, f->stop_token_ids, to->stop_token_ids, to->stop_token_count);
-        return refuse(err, "stop_token_ids", shown.data,
-            "token_id(s) %s in stop_token_ids contain out-of-vocab token ids. Vocabulary size: %" PRIu32, shown.data,
-            ready->vocabulary_size);
-    }
-    if (f->allowed_token_ids != NULL) {
-        if (f->allowed_token_ids->count == 0)
-            return refuse(err, "allowed_token_ids", "[]", "allowed_token_ids is not None and empty!");
-        status = call_read_ids(call, f->allowed_token_ids, "allowed_token_ids", ready->vocabulary_size,
-            &to->allowed_token_ids, &to->allowed_token_count, &bad, err);
-        if (status != PDK_OK)
-            return status;
-        if (bad != NULL)
-            return refuse(err, "allowed_token_ids", bad->text, "allowed_token_ids contains out-of-vocab token id!");
-        to->sampling.has |= PDK_HAS_ALLOWED_TOKENS;
-    }
-    if (f->logprob_token_ids == NULL)
-        return PDK_OK;
-    if (!call->wants_logprobs)
-        return refuse(err, "logprob_token_ids", NULL, "when using `logprob_token_ids`, `logprobs` must be set.");
-    if (f->logprob_token_ids->count > LOGPROB_IDS_MAX)
-        return refuse(err, "logprob_token_ids", NULL, "logprob_token_ids has %" PRIu32 " ids; the limit is %d",
-            f->logprob_token_ids->count, LOGPROB_IDS_MAX);
-    status = call_read_ids(call, f->logprob_token_ids, "logprob_token_ids", ready->vocabulary_size,
-        &to->logprob_token_ids, &to->logprob_token_count, &bad, err);
-    if (status == PDK_OK && bad != NULL)
-        return refuse(err, "logprob_token_ids", bad->text, "logprob_token_ids contains out-of-vocab token id!");
-    return status;
-}
-
-/* A key of logit_bias: a decimal token id. */
-static bool key_id(const struct json *member, int64_t *ret_id)
-{
-    const struct json number = {.type = JSON_NUMBER, .text = member->key, .length = member->key_length};
-    size_t digits = strspn(member->key, "0123456789");
-    return digits != 0 && digits == member->key_length && json_int64(&number, ret_id);
-}
-
-static pdk_status check_biases(struct call *call, const struct ready_info *ready, pdk_request *to, pdk_error *err)
-{
-    const struct json *given = call->fields.logit_bias;
-    size_t most = limit_get(LIMIT_LOGIT_BIAS);
-    if (given == NULL)
-        return PDK_OK;
-    if (given->count > most)
-        return refuse(
-            err, "logit_bias", NULL, "logit_bias has %" PRIu32 " entries; the limit is %zu", given->count, most);
-    pdk_bias *biases = call_alloc(call, given->count, sizeof *biases);
-    if (biases == NULL)
-        return pdk_error_set(err, PDK_NO_MEMORY, "logit_bias", "no memory for %" PRIu32 " entries", given->count);
-    for (const struct json *member = given->child; member != NULL; member = member->next) {
-        char shown[48];
-        int64_t id = 0;
-        double value;
-        bool number = key_id(member, &id);
-        snprintf(shown, sizeof shown, number ? "[%.40s]" : "['%.40s']", member->key);
-        if (!number)
-            return refuse(err, "logit_bias", shown,
-                "logit_bias contains key(s) that cannot be converted to integer token IDs: %s", shown);
-        if (id >= UINT32_MAX || (ready->vocabulary_size != 0 && id >= ready->vocabulary_size))
-            return refuse(err, "logit_bias", shown,
-                "token_id(s) %s in logit_bias contain out-of-vocab token ids. Vocabulary size: %" PRIu32, shown,
-                ready->vocabulary_size);
-        if (coerce_real(member, "logit_bias", &value, NULL) != PDK_OK || !isfinite(value))
-            return refuse(err, "logit_bias", shown, "logit_bias of token %" PRId64 " must be a finite number", id);
-        biases[to->bias_count++] = (pdk_bias){(uint32_t)id, (float)(value < -100 ? -100 : value > 100 ? 100 : value)};
-    }
-    to->biases = biases;
     return PDK_OK;
 }
 
 pdk_status call_check_sampling(struct call *call, const struct ready_info *ready, pdk_request *request, pdk_error *err)
 {
     pdk_status status = check_sampling(call, ready, &request->sampling, err);
-    if (status == PDK_OK)
-        status = check_strings(call, request, err);
-    if (status == PDK_OK)
-        status = check_ids(call, ready, request, err);
-    return status == PDK_OK ? check_biases(call, ready, request, err) : status;
+    return status == PDK_OK ? call_check_lists(call, ready, request, err) : status;
 }

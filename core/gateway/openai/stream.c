@@ -1,30 +1,22 @@
-/* An answer as server-sent events, each part as it comes. Nothing is sent before the first part of any prompt, so that
- * what a runtime refuses still gets a status of its own. */
+/* See stream.h. Nothing is sent before the first part of any prompt, so that what a runtime refuses still gets a status
+ * of its own. */
 #include "config.h"
 
-#include "core/gateway/openai/deliver.h"
+#include "core/gateway/openai/stream.h"
 
 #include "core/base/error.h"
 #include "core/gateway/exchange.h"
-#include "core/gateway/openai/encode.h"
+#include "core/gateway/openai/deliver.h"
 #include "core/gateway/status_map.h"
 
 struct stream {
     struct exchange *exchange;
     struct answer *answer;
+    const struct event_form *form;
+    void *context;
     struct buffer out; /* events put together, not yet written */
     bool begun;
 };
-
-static void event_begin(struct stream *stream)
-{
-    buffer_puts(&stream->out, "data: ");
-}
-
-static void event_end(struct stream *stream)
-{
-    buffer_puts(&stream->out, "\n\n");
-}
 
 /* PDK_CANCELLED: the client is gone. */
 static pdk_status write_out(struct stream *stream, pdk_error *err)
@@ -37,40 +29,22 @@ static pdk_status write_out(struct stream *stream, pdk_error *err)
     return there ? PDK_OK : pdk_error_set(err, PDK_CANCELLED, NULL, "the client left");
 }
 
-/* A chat opens each choice with its role, and by echo with the last message; they leave with the first output. */
 static pdk_status begin(struct stream *stream, pdk_error *err)
 {
-    struct answer *answer = stream->answer;
     stream->begun = true;
     if (!exchange_stream_begin(stream->exchange, 200, "text/event-stream; charset=utf-8"))
         return pdk_error_set(err, PDK_CANCELLED, NULL, "the client left");
-    if (!answer->form.chat)
-        return PDK_OK;
-    for (size_t i = 0; i < answer->choice_count; i++) {
-        event_begin(stream);
-        encode_chat_role(&stream->out, answer, i);
-        event_end(stream);
-    }
-    for (size_t i = 0; i < answer->choice_count && chat_echo_text(answer->call).length != 0; i++) {
-        event_begin(stream);
-        encode_chat_echo(&stream->out, answer, i);
-        event_end(stream);
-    }
+    stream->form->begin(stream->context, &stream->out);
     return PDK_OK;
 }
 
-/* An event for what a part has brought. A discarded choice (max_tokens 0) has but one, its end. */
-static pdk_status send_choice(struct stream *stream, size_t choice, pdk_error *err)
+/* What a part has brought. A discarded choice (max_tokens 0) has but one event, its end. */
+static pdk_status send_choice(struct stream *stream, size_t choice, const pdk_part *part, pdk_error *err)
 {
     struct answer *answer = stream->answer;
     if (answer->call->discard_output && answer->choices[choice].finish == PDK_FINISH_NONE)
         return PDK_OK;
-    event_begin(stream);
-    if (answer->form.chat)
-        encode_chat_chunk(&stream->out, answer, choice);
-    else
-        encode_completion_chunk(&stream->out, answer, choice);
-    event_end(stream);
+    stream->form->part(stream->context, &stream->out, choice, part);
     answer_sent(answer, choice);
     return write_out(stream, err);
 }
@@ -82,7 +56,24 @@ static pdk_status take_part(struct stream *stream, uint32_t index, const pdk_par
     if (status == PDK_OK && !stream->begun)
         status = begin(stream, err);
     if (status == PDK_OK && choice != SIZE_MAX)
-        status = send_choice(stream, choice, err);
+        status = send_choice(stream, choice, part, err);
+    return status;
+}
+
+/* The next part; a comment goes out where a client would take the silence for a broken connection. */
+static pdk_status wait_part(
+    struct stream *stream, struct answers *answers, uint32_t *ret_index, const pdk_part **ret_part, pdk_error *err)
+{
+    uint32_t wait_ms = stream->answer->ready->keep_alive_ms;
+    if (wait_ms == 0)
+        return deliver_next(answers, ret_index, ret_part, err);
+    pdk_status status = deliver_next_within(answers, wait_ms, ret_index, ret_part, err);
+    while (status == PDK_OK && *ret_index == UINT32_MAX) {
+        buffer_puts(&stream->out, stream->begun ? ": keep-alive\n\n" : "");
+        status = write_out(stream, err);
+        if (status == PDK_OK)
+            status = deliver_next_within(answers, wait_ms, ret_index, ret_part, err);
+    }
     return status;
 }
 
@@ -93,7 +84,7 @@ static pdk_status pump(struct stream *stream, struct answers *answers, pdk_error
     for (size_t left = stream->answer->call->request_count; left != 0 && status == PDK_OK;) {
         uint32_t index;
         const pdk_part *part;
-        status = deliver_next(answers, &index, &part, err);
+        status = wait_part(stream, answers, &index, &part, err);
         if (status != PDK_OK)
             break;
         if (part != NULL)
@@ -106,8 +97,6 @@ static pdk_status pump(struct stream *stream, struct answers *answers, pdk_error
     return status;
 }
 
-/* The last events: the usage, or the failure with the status and type that it has as an answer of its own; then [DONE].
- */
 static void finish(struct stream *stream, pdk_status status, const pdk_error *err)
 {
     pdk_error ignored;
@@ -117,21 +106,17 @@ static void finish(struct stream *stream, pdk_status status, const pdk_error *er
     }
     if (status != PDK_OK) {
         const struct status_row *row = status_row(status);
-        event_begin(stream);
-        exchange_error_object(&stream->out, row->http, row->type, err);
-        event_end(stream);
-    } else if (stream->answer->call->include_usage) {
-        event_begin(stream);
-        encode_usage_chunk(&stream->out, stream->answer);
-        event_end(stream);
+        stream->form->fail(stream->context, &stream->out, row->http, row->type, err);
+    } else {
+        stream->form->end(stream->context, &stream->out);
     }
-    buffer_puts(&stream->out, "data: [DONE]\n\n");
     write_out(stream, &ignored); /* who has left by now has all but the end */
 }
 
-pdk_status deliver_stream(struct exchange *exchange, struct answer *answer, struct answers *answers, pdk_error *err)
+pdk_status stream_answer(struct exchange *exchange, struct answer *answer, struct answers *answers,
+    const struct event_form *form, void *context, pdk_error *err)
 {
-    struct stream stream = {.exchange = exchange, .answer = answer};
+    struct stream stream = {.exchange = exchange, .answer = answer, .form = form, .context = context};
     pdk_status status = pump(&stream, answers, err);
     bool begun = stream.begun;
     if (begun && status != PDK_CANCELLED)

@@ -9,6 +9,7 @@
 #include "core/gateway/exchange.h"
 #include "core/gateway/openai/body.h"
 #include "core/gateway/openai/deliver.h"
+#include "core/gateway/openai/tokenize.h"
 
 #include <inttypes.h>
 
@@ -73,8 +74,8 @@ static pdk_status set_tokenize(struct call *call, const struct ready_info *ready
     pdk_status status = call_check_messages(call, ready, ready->names[0], err);
     if (status != PDK_OK)
         return status;
-    request->messages = call->messages;
-    request->message_count = call->message_count;
+    request->messages = call->requests->messages;
+    request->message_count = call->requests->message_count;
     request->flags |= special.value ? PDK_FLAG_ADD_SPECIAL_TOKENS : 0;
     request->flags |= fields->continue_final_message.value ? PDK_FLAG_CONTINUE_FINAL : 0;
     if (fields->continue_final_message.value || (opening.set && !opening.value))
@@ -138,7 +139,9 @@ static void write_text(struct buffer *out, const struct tokens *tokens)
     json_write_end_object(&writer);
 }
 
-static pdk_status convert(struct exchange *exchange, struct call *call, struct buffer *out, pdk_error *err)
+/* `body`, one of endpoint `shown`, is what the client sent. Gives what came, and who said it. */
+static pdk_status convert(struct exchange *exchange, struct call *call, const struct json *body, enum endpoint shown,
+    struct tokens *tokens, const struct service_view **ret_service, pdk_error *err)
 {
     const struct service_view *service = NULL;
     const struct json *model = call->fields.model;
@@ -146,7 +149,7 @@ static pdk_status convert(struct exchange *exchange, struct call *call, struct b
     pdk_status status = exchange_route(exchange, model == NULL ? NULL : model->text, READY_TOKENIZE, &service, err);
     if (status != PDK_OK)
         return status;
-    fields_warn(call->body, call->endpoint, exchange, service->name);
+    fields_warn(body, shown, exchange, service->name);
     pdk_request *request = call_alloc(call, 1, sizeof *request);
     if (request == NULL)
         return pdk_error_set(err, PDK_NO_MEMORY, NULL, "no memory for the request");
@@ -155,31 +158,45 @@ static pdk_status convert(struct exchange *exchange, struct call *call, struct b
         .sampling = {.size = sizeof request->sampling, .n = 1}};
     status =
         back ? set_detokenize(call, service->ready, request, err) : set_tokenize(call, service->ready, request, err);
-    PDK_CLEANUP(tokens_done) struct tokens tokens = {0};
     bool nothing = back && request->token_count == 0; /* a prompt that is not there is no request */
     if (status == PDK_OK && !nothing)
-        status = ask(exchange, service, request, &tokens, err);
-    if (status != PDK_OK)
-        return status;
-    if (back)
-        write_text(out, &tokens);
-    else
-        write_tokens(out, &tokens, service->ready, call->fields.return_token_strs.value);
-    return out->failed ? pdk_error_set(err, PDK_NO_MEMORY, NULL, "no memory for the answer") : PDK_OK;
+        status = ask(exchange, service, request, tokens, err);
+    if (status == PDK_OK)
+        *ret_service = service;
+    return status;
+}
+
+pdk_status tokenize_count(struct exchange *exchange, struct call *call, const struct json *body, enum endpoint shown,
+    size_t *ret_count, pdk_error *err)
+{
+    PDK_CLEANUP(tokens_done) struct tokens tokens = {0};
+    const struct service_view *service = NULL;
+    pdk_status status = convert(exchange, call, body, shown, &tokens, &service, err);
+    if (status == PDK_OK)
+        *ret_count = tokens.count;
+    return status;
 }
 
 static void answer_tokens(struct exchange *exchange, enum endpoint endpoint)
 {
     pdk_error err = {0};
-    PDK_CLEANUP(call_freep) struct call *call = body_open(exchange, endpoint);
+    PDK_CLEANUP(call_freep) struct call *call = body_open(exchange, endpoint, false);
+    PDK_CLEANUP(tokens_done) struct tokens tokens = {0};
     PDK_CLEANUP(buffer_done) struct buffer out = {0};
+    const struct service_view *service = NULL;
     if (call == NULL)
         return;
-    if (convert(exchange, call, &out, &err) == PDK_OK) {
+    pdk_status status = convert(exchange, call, call->body, endpoint, &tokens, &service, &err);
+    if (status == PDK_OK && endpoint == ENDPOINT_DETOKENIZE)
+        write_text(&out, &tokens);
+    else if (status == PDK_OK)
+        write_tokens(&out, &tokens, service->ready, call->fields.return_token_strs.value);
+    if (status == PDK_OK && out.failed)
+        status = pdk_error_set(&err, PDK_NO_MEMORY, NULL, "no memory for the answer");
+    if (status == PDK_OK)
         exchange_reply(exchange, 200, "application/json", out.data, out.length);
-        return;
-    }
-    exchange_fail(exchange, &err);
+    else
+        exchange_fail(exchange, &err);
 }
 
 void openai_tokenize(struct exchange *exchange)
@@ -190,4 +207,26 @@ void openai_tokenize(struct exchange *exchange)
 void openai_detokenize(struct exchange *exchange)
 {
     answer_tokens(exchange, ENDPOINT_DETOKENIZE);
+}
+
+void openai_tokenizer_info(struct exchange *exchange)
+{
+    pdk_error err = {0};
+    const struct service_view *service = NULL;
+    PDK_CLEANUP(tokens_done) struct tokens tokens = {0};
+    const pdk_request request = {.size = sizeof request,
+        .kind = PDK_KIND_TOKENIZER_INFO,
+        .tenant = exchange_tenant(exchange),
+        .sampling = {.size = sizeof request.sampling, .n = 1}};
+    pdk_status status = exchange_route(exchange, NULL, READY_TOKENIZE, &service, &err);
+    if (status == PDK_OK && (service->ready->api_flags & PDK_API_TOKENIZER_INFO) == 0)
+        status = pdk_error_set(
+            &err, PDK_NOT_FOUND, NULL, "/tokenizer_info is served with --enable-tokenizer-info-endpoint only");
+    if (status == PDK_OK)
+        status = ask(exchange, service, &request, &tokens, &err);
+    if (status != PDK_OK)
+        exchange_fail(exchange, &err);
+    else
+        exchange_reply(exchange, 200, "application/json", tokens.text.length == 0 ? "{}" : tokens.text.data,
+            tokens.text.length == 0 ? 2 : tokens.text.length);
 }

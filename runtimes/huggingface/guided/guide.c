@@ -89,6 +89,8 @@ static pdk_status make(struct guide *guide, const pdk_guide *what, pdk_error *er
         status = automaton_new(guide->program, MEMORY_BYTES, thread_us() + BANK_US, &guide->automaton, err);
     if (status == PDK_OK)
         status = masks_init(&guide->masks, guide->vocabulary, guide->automaton, err);
+    if (status == PDK_OK && what->kind == PDK_GUIDE_STRUCTURAL_TAG) /* tags are often single tokens of their own */
+        status = masks_take_specials(&guide->masks, what->text.data, what->text.length, err);
     return status;
 }
 
@@ -236,12 +238,11 @@ static bool is_end(const struct guide_vocabulary *vocabulary, uint32_t token)
 /* The state behind the token's bytes. */
 static state_id follow(const struct guide *guide, state_id state, uint32_t token)
 {
-    const struct guide_vocabulary *vocabulary = guide->vocabulary;
-    uint32_t at = vocabulary->offsets[token], end = vocabulary->offsets[token + 1];
-    if (at == end)
+    pdk_string text = masks_token_text(&guide->masks, token);
+    if (text.length == 0)
         return STATE_DEAD;
-    for (; at < end && state > STATE_DEAD; at++)
-        state = automaton_step(guide->automaton, state, (uint8_t)vocabulary->text[at]);
+    for (size_t i = 0; i < text.length && state > STATE_DEAD; i++)
+        state = automaton_step(guide->automaton, state, (uint8_t)text.data[i]);
     return state;
 }
 

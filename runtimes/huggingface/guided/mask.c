@@ -33,6 +33,43 @@ pdk_status masks_init(
     return masks->states != NULL ? PDK_OK : pdk_error_set(err, PDK_NO_MEMORY, NULL, "no memory for token masks");
 }
 
+static bool is_end(const struct guide_vocabulary *vocabulary, uint32_t token)
+{
+    for (uint32_t i = 0; i < vocabulary->eos_count; i++)
+        if (vocabulary->eos_ids[i] == token)
+            return true;
+    return false;
+}
+
+pdk_status masks_take_specials(struct masks *masks, const char *text, size_t length, pdk_error *err)
+{
+    const struct guide_vocabulary *vocabulary = masks->vocabulary;
+    size_t room = 0;
+    for (uint32_t token = 0; token < vocabulary->size; token++) {
+        if (!tokenizer_is_special(vocabulary->tokenizer, token) || is_end(vocabulary, token))
+            continue;
+        pdk_string piece = tokenizer_piece(vocabulary->tokenizer, token);
+        if (piece.length == 0 || memmem(text, length, piece.data, piece.length) == NULL)
+            continue;
+        if (!array_grow(&masks->specials, &room, masks->special_count + 1))
+            return pdk_error_set(err, PDK_NO_MEMORY, NULL, "no memory for token masks");
+        masks->specials[masks->special_count++] = (struct special_token){token, piece};
+    }
+    return PDK_OK;
+}
+
+pdk_string masks_token_text(const struct masks *masks, uint32_t token)
+{
+    const struct guide_vocabulary *vocabulary = masks->vocabulary;
+    uint32_t at = vocabulary->offsets[token], end = vocabulary->offsets[token + 1];
+    if (at < end)
+        return (pdk_string){vocabulary->text + at, end - at};
+    for (size_t i = 0; i < masks->special_count; i++)
+        if (masks->specials[i].token == token)
+            return masks->specials[i].text;
+    return (pdk_string){"", 0};
+}
+
 static void drop_mask(void *context, void *dropped)
 {
     struct masks *masks = context;
@@ -60,6 +97,7 @@ void masks_done(struct masks *masks)
     if (masks->automaton != NULL)
         drop_masks(masks, true);
     free(masks->states);
+    free(masks->specials);
     memset(masks, 0, sizeof *masks);
 }
 
@@ -218,6 +256,20 @@ static state_id state_at(struct masks *masks, state_id state, uint32_t node)
     return state;
 }
 
+static bool allow_specials(struct masks *masks, state_id id, uint64_t *bits)
+{
+    for (size_t i = 0; i < masks->special_count; i++) {
+        state_id to = id;
+        for (size_t k = 0; k < masks->specials[i].text.length && to > STATE_DEAD; k++)
+            to = step(masks->automaton, to, (uint8_t)masks->specials[i].text.data[k]);
+        if (to == STATE_UNKNOWN)
+            return false;
+        if (to != STATE_DEAD)
+            allow(bits, masks->specials[i].token);
+    }
+    return true;
+}
+
 const uint64_t *masks_known(const struct masks *masks, state_id id)
 {
     const struct mask *mask = masks->automaton->states[id]->mask;
@@ -240,6 +292,10 @@ const uint64_t *masks_of(struct masks *masks, state_id id)
             free(mask);
             return NULL;
         }
+    }
+    if (!allow_specials(masks, id, mask->bits)) {
+        free(mask);
+        return NULL;
     }
     if (automaton_ends(automaton, id))
         for (uint32_t i = 0; i < masks->vocabulary->eos_count; i++)

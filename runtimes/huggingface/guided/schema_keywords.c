@@ -125,7 +125,7 @@ static pdk_status schema_list(
 
 static pdk_status read_all_and_any(struct schema *schema, const struct json *json, struct term_list *list)
 {
-    const struct json *schemas;
+    const struct json *schemas = NULL;
     struct term_list any = {0};
     term_id term;
     pdk_status status = schema_list(schema, json, "allOf", &schemas);
@@ -210,7 +210,7 @@ static pdk_status read_references(struct schema *schema, const struct json *json
 
 static pdk_status read_one_of(struct schema *schema, const struct json *json, struct term_list *list)
 {
-    const struct json *schemas;
+    const struct json *schemas = NULL;
     term_id term;
     pdk_status status = schema_list(schema, json, "oneOf", &schemas);
     if (status != PDK_OK || schemas == NULL)

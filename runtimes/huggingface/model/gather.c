@@ -3,11 +3,8 @@
 
 #include "runtimes/huggingface/model/gather.h"
 
-#include "core/base/cleanup.h"
-#include "core/base/error.h"
 #include "runtimes/huggingface/model/numbers.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 enum { MXFP4_RUN = 32, MXFP4_BYTES = 16 };
@@ -16,7 +13,12 @@ int32_t gather_type(const struct tensor *tensor, const struct gather *gather)
 {
     if (gather->kind == GATHER_MXFP4)
         return PDK_TYPE_MXFP4;
-    return number_block(tensor->type) == 1 ? tensor->type : PDK_TYPE_F32;
+    return gather_needs_backend(tensor, gather) ? PDK_TYPE_F32 : tensor->type;
+}
+
+bool gather_needs_backend(const struct tensor *tensor, const struct gather *gather)
+{
+    return gather->kind == GATHER_TRANSPOSED && (tensor->quantised != NULL || number_block(tensor->type) != 1);
 }
 
 void gather_extent(const struct tensor *tensor, const struct gather *gather, uint32_t rows, uint32_t columns,
@@ -42,26 +44,6 @@ static void transpose_numbers(
     }
 }
 
-/* Numbers become float32 on the way, as those of a block share a scale. */
-static pdk_status transpose_floats(const struct tensor *tensor, const struct gather *gather, uint32_t rows,
-    uint32_t columns, float *to, pdk_error *err)
-{
-    size_t bytes = gather->width / number_block(tensor->type) * (size_t)number_block_bytes(tensor->type);
-    if (!number_is_plain(tensor->type))
-        return pdk_error_set(err, PDK_UNSUPPORTED, "tensors",
-            "a matrix of type %s that is wanted the other way round; known are F32, F16, BF16, Q8_0, Q4_0, Q4_1",
-            tensor->type_name);
-    PDK_AUTO_FREE float *row = calloc(gather->width, sizeof *row);
-    if (row == NULL)
-        return pdk_error_set(err, PDK_NO_MEMORY, "model", "no memory for a row of %u numbers", gather->width);
-    for (uint32_t k = 0; k < columns; k++) {
-        numbers_to_floats(tensor->type, tensor->data + (gather->first + k) * bytes, gather->width, row);
-        for (uint32_t r = 0; r < rows; r++)
-            to[(size_t)r * columns + k] = row[gather->offset + (size_t)r * gather->step];
-    }
-    return PDK_OK;
-}
-
 /* Element 2i of a run is the low half of byte i of the codes, element 2i + 1 the high one; the packed type has a run's
  * first half in the low halves, its second in the high ones, behind the scale. */
 static void repack_mxfp4(
@@ -81,15 +63,10 @@ static void repack_mxfp4(
     }
 }
 
-pdk_status gather_rows(
-    const struct tensor *tensor, const struct gather *gather, uint32_t rows, uint32_t columns, void *to, pdk_error *err)
+void gather_rows(const struct tensor *tensor, const struct gather *gather, uint32_t rows, uint32_t columns, void *to)
 {
-    if (gather->kind == GATHER_MXFP4) {
+    if (gather->kind == GATHER_MXFP4)
         repack_mxfp4(tensor, gather, rows, columns, to);
-        return PDK_OK;
-    }
-    if (number_block(tensor->type) != 1)
-        return transpose_floats(tensor, gather, rows, columns, to, err);
-    transpose_numbers(tensor->data, gather, rows, columns, number_block_bytes(tensor->type), to);
-    return PDK_OK;
+    else
+        transpose_numbers(tensor->data, gather, rows, columns, number_block_bytes(tensor->type), to);
 }

@@ -18,11 +18,12 @@ struct gather {
     const struct tensor *scales;
 };
 
+/* Whether a tensor's numbers are such that only the backend can read them: turned.h then transposes. */
+bool gather_needs_backend(const struct tensor *tensor, const struct gather *gather);
 /* The type that rows are gathered in, without loss: PDK_TYPE_…. */
 int32_t gather_type(const struct tensor *tensor, const struct gather *gather);
 /* The bytes of the tensor that rows are gathered from. */
 void gather_extent(const struct tensor *tensor, const struct gather *gather, uint32_t rows, uint32_t columns,
     uint64_t *ret_first, uint64_t *ret_bytes);
-/* Writes rows of columns to `to`, of gather_type. */
-pdk_status gather_rows(const struct tensor *tensor, const struct gather *gather, uint32_t rows, uint32_t columns,
-    void *to, pdk_error *err);
+/* Writes rows of columns to `to`, of gather_type; not for what needs the backend. */
+void gather_rows(const struct tensor *tensor, const struct gather *gather, uint32_t rows, uint32_t columns, void *to);

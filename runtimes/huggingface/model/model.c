@@ -27,7 +27,8 @@ static pdk_status require_ops(const pdk_ops *ops, const struct model_config *con
     } needed[] = {
         {"weight_load", PDK_HAS(ops, weight_bytes) && PDK_HAS(ops, weight_load) && PDK_HAS(ops, weight_free)},
         {"vector_load", PDK_HAS(ops, vector_load) && PDK_HAS(ops, vector_free)},
-        {"rows_new", PDK_HAS(ops, rows_new) && PDK_HAS(ops, rows_free) && PDK_HAS(ops, rows_read)},
+        {"rows_new",
+            PDK_HAS(ops, rows_new) && PDK_HAS(ops, rows_free) && PDK_HAS(ops, rows_read) && PDK_HAS(ops, rows_write)},
         {"kv_new", PDK_HAS(ops, kv_block_bytes) && PDK_HAS(ops, kv_new) && PDK_HAS(ops, kv_free)},
         {"queue_new", PDK_HAS(ops, queue_new) && PDK_HAS(ops, queue_free) && PDK_HAS(ops, queue_begin) &&
                           PDK_HAS(ops, queue_submit) && PDK_HAS(ops, queue_wait)},

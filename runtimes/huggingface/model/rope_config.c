@@ -210,6 +210,9 @@ static pdk_status check(const struct rope_config *rope, pdk_error *err)
     if (rope->type == ROPE_YARN && (rope->original_context == 0 || rope->beta_fast <= rope->beta_slow))
         return pdk_error_set(err, PDK_INVALID, "rope",
             "rope type yarn needs original_max_position_embeddings and beta_slow below beta_fast");
+    if (rope->type == ROPE_LONG && rope->original_context < 2)
+        return pdk_error_set(
+            err, PDK_INVALID, "rope", "rope type longrope needs original_max_position_embeddings of 2 or more");
     return PDK_OK;
 }
 

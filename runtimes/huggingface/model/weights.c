@@ -11,6 +11,7 @@
 #include "runtimes/huggingface/model/numbers.h"
 #include "runtimes/huggingface/model/quantised.h"
 #include "runtimes/huggingface/model/rope.h"
+#include "runtimes/huggingface/model/turned.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -53,7 +54,7 @@ static void make_matrices(const struct planned_weight *weight, pdk_matrix matric
 {
     for (uint32_t i = 0; i < weight->part_count; i++) {
         const struct tensor *tensor = weight->parts[i].tensor;
-        if (tensor->quantised != NULL)
+        if (tensor->quantised != NULL && weight->parts[i].gather.kind == GATHER_NONE)
             matrices[i] = quantised_shape(tensor, weight->parts[i].rows);
         else
             matrices[i] = (pdk_matrix){.type = part_type(weight, i),
@@ -115,7 +116,9 @@ static pdk_status convert(const struct model *model, const struct planned_weight
             continue;
         size_t row =
             matrices[i].columns / number_block(matrices[i].type) * (size_t)number_block_bytes(matrices[i].type);
-        if (__builtin_mul_overflow(row, matrices[i].rows, &bytes[i]) || __builtin_add_overflow(total, bytes[i], &total))
+        if (__builtin_mul_overflow(row, matrices[i].rows, &bytes[i]) ||
+            __builtin_add_overflow(bytes[i], bytes[i] % 2, &bytes[i]) ||
+            __builtin_add_overflow(total, bytes[i], &total))
             return pdk_error_set(err, PDK_NO_MEMORY, "model", "a weight is too large to convert");
     }
     if (total == 0)
@@ -127,21 +130,18 @@ static pdk_status convert(const struct model *model, const struct planned_weight
     for (uint32_t i = 0; i < weight->part_count; to += bytes[i], i++) {
         if (bytes[i] == 0)
             continue;
-        pdk_status status = PDK_OK;
         if (weight->parts[i].gather.kind != GATHER_NONE)
-            status = gather_rows(
-                weight->parts[i].tensor, &weight->parts[i].gather, matrices[i].rows, matrices[i].columns, to, err);
+            gather_rows(weight->parts[i].tensor, &weight->parts[i].gather, matrices[i].rows, matrices[i].columns, to);
         else
             layout_copy(weight->parts[i].layout, &model->config, matrices[i].data, matrices[i].rows,
                 matrices[i].columns / number_block(matrices[i].type), number_block_bytes(matrices[i].type), to);
-        if (status != PDK_OK)
-            return status;
         matrices[i].data = to;
     }
     return PDK_OK;
 }
 
-static pdk_status load_weight(struct model *model, const struct planned_weight *weight, pdk_error *err)
+/* Packs the parts. */
+static pdk_status pack(struct model *model, const struct planned_weight *weight, pdk_error *err)
 {
     pdk_matrix matrices[PLAN_PARTS_MAX];
     void *unpacked[PLAN_PARTS_MAX] = {NULL};
@@ -156,6 +156,13 @@ static pdk_status load_weight(struct model *model, const struct planned_weight *
         status = model->ops->weight_load(model->compute, matrices, weight->part_count, weight->use, weight->slot, err);
     for (uint32_t i = 0; i < weight->part_count; i++)
         free(unpacked[i]);
+    return status;
+}
+
+static pdk_status load_weight(struct model *model, const struct planned_weight *weight, pdk_error *err)
+{
+    bool turned = gather_needs_backend(weight->parts[0].tensor, &weight->parts[0].gather);
+    pdk_status status = turned ? turned_load(model, weight, err) : pack(model, weight, err);
     const struct tensor *first = weight->parts[0].tensor;
     if (status != PDK_OK)
         return pdk_error_wrap(

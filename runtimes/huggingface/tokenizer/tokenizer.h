@@ -44,8 +44,8 @@ pdk_status tokenizer_decode(const struct tokenizer *tokenizer, const uint32_t *i
 size_t tokenizer_size(const struct tokenizer *tokenizer); /* largest id + 1 */
 /* The vocabulary's own piece ("Ġworld"), or an empty string. Borrowed. */
 pdk_string tokenizer_piece(const struct tokenizer *tokenizer, uint32_t id);
-/* Appends the bytes that a token adds to a text that has begun. False, and nothing, for special tokens and ids without a
- * piece: these are no text. */
+/* Appends the bytes that a token adds to a text that has begun. False, and nothing, for special tokens and ids without
+ * a piece: these are no text. */
 bool tokenizer_token_bytes(const struct tokenizer *tokenizer, uint32_t id, struct buffer *out);
 bool tokenizer_is_special(const struct tokenizer *tokenizer, uint32_t id);
 /* -1: none such. */
