@@ -57,11 +57,11 @@ LANES_INLINE void attend_block(
     float p[GROUP_MAX][LANES];
     score_block(task, block, bfloat, group, scores);
     for (int g = 0; g < group; g++) {
-        lanes score = shape_scores(task, scores[g], g, start, first, task->position);
+        lanes score = shape_scores(task, scores[g], g, start, first, task->last);
         partial_join(partial, g, wide, score, p[g]);
     }
     uint32_t from = first > start ? first - start : 0;
-    uint32_t to = task->position - start < LANES ? task->position - start : LANES - 1;
+    uint32_t to = task->last - start < LANES ? task->last - start : LANES - 1;
     add_values(
         block + task->head_dim * BLOCK_TOKENS * (bfloat ? 2 : 4), bfloat, wide, wide, from, to, p, group, partial);
 }
@@ -87,11 +87,11 @@ LANES_INLINE void attend_all(const struct attend *task, bool bfloat, const int g
     size_t wide = head_wide(task->head_dim);
     uint32_t first = task->window != 0 && task->position >= task->window ? task->position - task->window + 1 : 0;
     partial_begin(&whole, (size_t)group, wide);
-    for (uint32_t split = first / ATTENTION_SPLIT; split <= task->position / ATTENTION_SPLIT; split++) {
+    for (uint32_t split = first / ATTENTION_SPLIT; split <= task->last / ATTENTION_SPLIT; split++) {
         enum { SPLIT_BLOCKS = ATTENTION_SPLIT / BLOCK_TOKENS };
         uint32_t from = split * SPLIT_BLOCKS, to = from + SPLIT_BLOCKS - 1;
         from = from < first / BLOCK_TOKENS ? first / BLOCK_TOKENS : from;
-        to = to > task->position / BLOCK_TOKENS ? task->position / BLOCK_TOKENS : to;
+        to = to > task->last / BLOCK_TOKENS ? task->last / BLOCK_TOKENS : to;
         partial_begin(&part, (size_t)group, wide);
         for (uint32_t number = from; number <= to; number++)
             attend_block(task, number, first, bfloat, group, &part);

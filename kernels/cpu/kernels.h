@@ -78,6 +78,7 @@ struct attend {
     const uint32_t *table;
     size_t block_bytes, head_dim, group;
     uint32_t position, window;
+    uint32_t last; /* position seen: the own one, or one behind it */
     float scale, soft_cap;
 };
 typedef void attend_kernel(const struct attend *task);

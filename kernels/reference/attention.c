@@ -36,20 +36,30 @@ static double score_of(const struct reference_attention *task, const struct refe
     return dot;
 }
 
+/* The last position that the row sees. */
+static uint32_t last_of(const struct reference_attention *task)
+{
+    if (task->context == 0)
+        return task->position;
+    uint32_t left = task->context - 1 - task->position;
+    return task->position + (task->window != 0 && task->window - 1 < left ? task->window - 1 : left);
+}
+
 static void attend_head(const struct reference_attention *task, const struct reference_cache *cache, const float *query,
     size_t head, float *out)
 {
     uint32_t first = task->window != 0 && task->position >= task->window ? task->position - task->window + 1 : 0;
+    uint32_t last = last_of(task);
     double largest = task->sinks != NULL ? task->sinks[head] : -INFINITY;
-    for (uint32_t c = first; c <= task->position; c++)
+    for (uint32_t c = first; c <= last; c++)
         largest = fmax(largest, score_of(task, cache, query, head, c));
 
     double total = task->sinks != NULL ? exp(task->sinks[head] - largest) : 0;
-    for (uint32_t c = first; c <= task->position; c++)
+    for (uint32_t c = first; c <= last; c++)
         total += exp(score_of(task, cache, query, head, c) - largest);
     for (size_t i = 0; i < cache->head_dim; i++)
         out[i] = 0;
-    for (uint32_t c = first; c <= task->position; c++) {
+    for (uint32_t c = first; c <= last; c++) {
         const float *value = &cache->values[place_of(task, cache, c, head / (task->heads / cache->kv_heads))];
         double p = exp(score_of(task, cache, query, head, c) - largest) / total;
         for (size_t i = 0; i < cache->head_dim; i++)

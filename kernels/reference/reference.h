@@ -33,9 +33,10 @@ void reference_gated(const struct reference_matrix *gate, const struct reference
 void reference_head(
     const struct reference_matrix *matrix, const float *x, const float *bias, float scale, float soft_cap, float *out);
 
-/* out = table[token] * scale (+ positions[position]); one of the two may be NULL. */
+/* out = table[token] * scale (+ positions[position]) (+ types[type]); one of the first two may be NULL. */
 void reference_embed(const struct reference_matrix *table, size_t token, float scale,
-    const struct reference_matrix *positions, size_t position, float *out);
+    const struct reference_matrix *positions, size_t position, const struct reference_matrix *types, size_t type,
+    float *out);
 
 /* One row or group: in += add (add may be NULL), out = norm(in) * weight + bias (each may be NULL). */
 void reference_norm_rms(
@@ -59,7 +60,8 @@ struct reference_attention {
     size_t heads;
     const uint32_t *table; /* block ids of the sequence */
     uint32_t position;
-    uint32_t window; /* 0: all */
+    uint32_t window;  /* 0: all */
+    uint32_t context; /* bidirectional: tokens of the sequence, all seen within the window; else 0 */
     float scale, soft_cap;
     const float *slopes, *sinks; /* [heads] or NULL */
 };

@@ -69,14 +69,23 @@ static void run_rope(pdk_queue *queue, const struct op *any, uint32_t first, uin
     }
 }
 
+static uint32_t last_seen(const pdk_attention *op, const pdk_batch *batch, uint32_t row)
+{
+    uint32_t own = batch->positions[row];
+    if (op->bidirectional == 0)
+        return own;
+    uint32_t behind = batch->context_lengths[batch->sequence_of[row]] - 1 - own;
+    return own + (op->window != 0 && op->window - 1 < behind ? op->window - 1 : behind);
+}
+
 static void cut_attention(pdk_queue *queue, const struct op *any, struct cut *ret_cut)
 {
     const pdk_attention *op = &any->attention;
     const pdk_batch *batch = queue->batch;
     double seen = 0;
     for (uint32_t r = 0; r < batch->row_count; r++) {
-        uint32_t context = batch->positions[r] + 1;
-        seen += op->window != 0 && op->window < context ? op->window : context;
+        uint32_t left = batch->positions[r] + 1, right = last_seen(op, batch, r) - batch->positions[r];
+        seen += (op->window != 0 && op->window < left ? op->window : left) + right;
     }
     ret_cut->items = batch->row_count * op->kv_heads;
     ret_cut->grain = 1;
@@ -107,6 +116,7 @@ static void run_attention(
                 .group = end - head < GROUP_MAX ? end - head : GROUP_MAX,
                 .position = batch->positions[r],
                 .window = op->window,
+                .last = last_seen(op, batch, r),
                 .scale = op->scale,
                 .soft_cap = op->soft_cap,
             };

@@ -34,6 +34,8 @@ static void run_embed(pdk_queue *queue, const struct op *any, uint32_t first, ui
         if (op->positions != NULL)
             look_up(op->positions, queue->batch->positions[r] + op->position_offset, 1, op->table != NULL,
                 row_of(op->out, r));
+        if (op->types != NULL)
+            look_up(op->types, queue->batch->types != NULL ? queue->batch->types[r] : 0, 1, true, row_of(op->out, r));
     }
 }
 

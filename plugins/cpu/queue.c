@@ -132,6 +132,7 @@ void queue_embed(pdk_queue *queue, const pdk_embed *op)
     assert((op->table != NULL || op->positions != NULL) && op->out->max_rows >= queue->batch->row_count);
     assert(op->table == NULL || op->table->columns == op->out->columns);
     assert(op->positions == NULL || op->positions->columns == op->out->columns);
+    assert(op->types == NULL || op->types->columns == op->out->columns);
     record(queue, OP_EMBED)->embed = *op;
 }
 

@@ -31,6 +31,23 @@ static pdk_status load(void *self, const pdk_model_spec *spec, pdk_error *err)
     return status;
 }
 
+/* A model either draws tokens or gives values. */
+static void describe_pooling(const struct served *served, pdk_model_info *info)
+{
+    const struct pooling *pooling = served->pooling;
+    if (pooling == NULL)
+        return;
+    info->pooling_only = 1;
+    info->pooling_tasks = pooling->tasks;
+    info->scores_pairs_by_cosine = pooling->pairs_by_cosine;
+    info->pooled_size = pooling->width;
+    info->class_count = pooling->class_count;
+    info->class_labels = pooling->class_labels;
+    info->matryoshka = pooling->matryoshka;
+    info->dimension_count = pooling->allowed_count;
+    info->dimensions = pooling->allowed;
+}
+
 static pdk_status describe(void *self, pdk_model_info *ret_info, pdk_error *err)
 {
     struct runtime *runtime = self;
@@ -54,7 +71,7 @@ static pdk_status describe(void *self, pdk_model_info *ret_info, pdk_error *err)
         .memory_bytes = facts->weight_bytes + loaded->kv_bytes + loaded->activation_bytes,
         .fingerprint = loaded->fingerprint,
         .auto_tools = loaded->auto_tools,
-        .forced_tools = loaded->guide_vocabulary != NULL,
+        .forced_tools = loaded->guide_vocabulary != NULL && loaded->served.parsers.tool_format != NULL,
         .parses_reasoning = loaded->served.parsers.reasoning_format != NULL,
         .api_flags = loaded->settings.api_flags,
         .fingerprint_mode = loaded->settings.fingerprint_mode,
@@ -62,6 +79,7 @@ static pdk_status describe(void *self, pdk_model_info *ret_info, pdk_error *err)
         .response_role = loaded->settings.response_role,
         .keep_alive_s = loaded->settings.keep_alive_s,
     };
+    describe_pooling(&loaded->served, &info);
     size_t room = ret_info->size < sizeof info ? ret_info->size : sizeof info;
     info.size = (uint32_t)room;
     memcpy(ret_info, &info, room);
@@ -81,10 +99,11 @@ static pdk_status submit(void *self, const pdk_request *request, pdk_response *r
     struct runtime *runtime = self;
     if (!runtime->is_loaded)
         return pdk_error_set(err, PDK_CONFLICT, NULL, "no model is loaded");
-    if (request->kind != PDK_KIND_GENERATE && request->kind != PDK_KIND_TOKENIZE &&
+    bool pools = runtime->loaded.served.pooling != NULL;
+    if (request->kind != (pools ? PDK_KIND_POOL : PDK_KIND_GENERATE) && request->kind != PDK_KIND_TOKENIZE &&
         request->kind != PDK_KIND_DETOKENIZE && request->kind != PDK_KIND_TOKENIZER_INFO)
-        return pdk_error_set(err, PDK_UNSUPPORTED, "kind",
-            "this model generates text; it has no answer to requests of kind %d", (int)request->kind);
+        return pdk_error_set(err, PDK_UNSUPPORTED, "kind", "this model %s; it has no answer to requests of kind %d",
+            pools ? "gives embeddings or classes" : "generates text", (int)request->kind);
     return front_submit(runtime->loaded.front, request, response, err);
 }
 
@@ -105,6 +124,7 @@ static void writable(void *self, uint64_t request_id)
 static const pdk_model model_table = {.size = sizeof model_table, .load = load, .describe = describe, .unload = unload};
 static const pdk_generate generate_table = {
     .size = sizeof generate_table, .submit = submit, .cancel = cancel, .writable = writable};
+static const pdk_pool pool_table = {.size = sizeof pool_table, .submit = submit, .cancel = cancel};
 static const pdk_tokenize tokenize_table = {.size = sizeof tokenize_table, .submit = submit};
 
 static pdk_status init(const pdk_host *host, void **ret_self, pdk_error *err)
@@ -127,6 +147,8 @@ static const void *get_extension(void *self, const char *id)
         return &model_table;
     if (strcmp(id, PDK_EXT_GENERATE) == 0)
         return &generate_table;
+    if (strcmp(id, PDK_EXT_POOL) == 0)
+        return &pool_table;
     return strcmp(id, PDK_EXT_TOKENIZE) == 0 ? &tokenize_table : NULL;
 }
 

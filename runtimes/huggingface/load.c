@@ -48,8 +48,12 @@ static pdk_status load_weights(struct loaded *loaded, const pdk_host *host, cons
     if (ops == NULL)
         return pdk_error_set(
             err, PDK_UNSUPPORTED, "compute", "compute plugin '%s' has no %s", compute->compute->name, PDK_EXT_OPS);
+    /* Some embedding models keep the class of the decoder that they were made from. */
+    if (!loaded->settings.purpose_given && modules_exist(path))
+        loaded->settings.purpose = MODEL_FOR_VALUES;
     struct model_request request = {
         .path = path,
+        .purpose = loaded->settings.purpose,
         .overrides = loaded->settings.hf_overrides,
         .use_generation_config = loaded->settings.model_generation_config,
         .context_length = loaded->settings.max_model_len,
@@ -168,6 +172,8 @@ static void fill_served(struct loaded *loaded, const pdk_host *host)
     const struct settings *settings = &loaded->settings;
     struct served *served = &loaded->served;
     served->host = host;
+    served->model_name = settings->names[0];
+    served->pooling = loaded->pooling.tasks != 0 ? &loaded->pooling : NULL;
     served->tokenizer = loaded->tokenizer;
     served->template = loaded->template;
     served->wants_parts = settings->wants_parts;
@@ -212,6 +218,12 @@ static pdk_status step(void *context, const pdk_batch *batch, const uint32_t (*c
     return model_step(loaded->model, batch, copies, copy_count, samples, sample_count, err);
 }
 
+static void hidden(void *context, uint32_t first, uint32_t count, float *out)
+{
+    struct loaded *loaded = context;
+    model_hidden(loaded->model, first, count, out);
+}
+
 static void news(void *context, struct generation *first)
 {
     struct loaded *loaded = context;
@@ -234,6 +246,7 @@ static pdk_status start_engine(struct loaded *loaded, const pdk_host *host, pdk_
 {
     const struct settings *settings = &loaded->settings;
     struct served *served = &loaded->served;
+    bool encoder = model_facts(loaded->model)->encoder; /* sees a whole text at once, and keeps nothing of it */
     struct metrics_about about = {.max_model_len = served->max_model_len,
         .blocks = loaded->blocks,
         .caching = settings->caching,
@@ -246,15 +259,17 @@ static pdk_status start_engine(struct loaded *loaded, const pdk_host *host, pdk_
             .max_rows = settings->max_rows,
             .max_outputs = loaded->max_outputs,
             .max_length = served->max_model_len,
-            .long_prefill = settings->long_prefill,
+            .long_prefill = encoder ? 0 : settings->long_prefill,
             .prefill_interval = settings->prefill_interval,
             .watermark = settings->watermark,
             .reserve_prompt = settings->reserve_prompt,
-            .chunked = settings->chunked},
+            .chunked = settings->chunked && !encoder},
         .blocks = loaded->blocks,
-        .caching = settings->caching,
+        .caching = settings->caching && !encoder,
         .context = loaded,
         .step = step,
+        .hidden = served->pooling != NULL ? hidden : NULL,
+        .hidden_columns = loaded->pooling.columns,
         .news = news,
         .figures = figures,
         .alive = alive,
@@ -279,6 +294,8 @@ pdk_status load_all(struct loaded *loaded, const pdk_host *host, const pdk_model
         status = load_tokenizer(loaded, host, err);
     if (status == PDK_OK)
         status = load_template(loaded, host, err);
+    if (status == PDK_OK)
+        status = load_pooling(loaded, host, err);
     if (status == PDK_OK)
         status = load_parsers(loaded, host, err);
     if (status == PDK_OK)
@@ -322,6 +339,7 @@ void loaded_done(struct loaded *loaded)
     loaded->guide_vocabulary = guide_vocabulary_free(loaded->guide_vocabulary);
     loaded->template = template_free(loaded->template);
     loaded->tokenizer = tokenizer_free(loaded->tokenizer);
+    pooling_done(loaded);
     loaded->model = model_free(loaded->model);
     settings_done(&loaded->settings);
 }

@@ -3,6 +3,7 @@
 
 #include "runtimes/huggingface/front/front.h"
 #include "runtimes/huggingface/model/model.h"
+#include "runtimes/huggingface/modules.h"
 #include "runtimes/huggingface/settings.h"
 
 #include <paddock/compute.h>
@@ -13,6 +14,8 @@ struct loaded {
     struct model *model;
     struct tokenizer *tokenizer;
     struct template *template;
+    struct pooling pooling; /* where the model gives values */
+    uint32_t text_length;   /* tokens that sentence-transformers' files allow; 0: as many as the model */
     struct buffer template_text;
     bool auto_tools; /* calls are looked for where a request does not force them */
     struct buffer tokenizer_info;
@@ -35,6 +38,9 @@ void loaded_done(struct loaded *loaded);
 /* load_text.c: the tokenizer and the chat template, where there are any. */
 pdk_status load_tokenizer(struct loaded *loaded, const pdk_host *host, pdk_error *err);
 pdk_status load_template(struct loaded *loaded, const pdk_host *host, pdk_error *err);
+/* load_pooling.c: what a model that is run for values does with hidden states, by its files and the arguments. */
+pdk_status load_pooling(struct loaded *loaded, const pdk_host *host, pdk_error *err);
+void pooling_done(struct loaded *loaded);
 /* load_parsers.c: how calls and reasoning are read out of answers; after load_template, whose text says it where no
  * argument does. */
 pdk_status load_parsers(struct loaded *loaded, const pdk_host *host, pdk_error *err);

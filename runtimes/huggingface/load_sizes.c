@@ -52,6 +52,8 @@ static pdk_status find_length(struct loaded *loaded, pdk_error *err)
 {
     const struct settings *settings = &loaded->settings;
     uint32_t own = model_facts(loaded->model)->context_length;
+    if (loaded->text_length != 0 && loaded->text_length < own)
+        own = loaded->text_length;
     loaded->served.max_model_len = settings->max_model_len != 0 ? settings->max_model_len : own;
     if (loaded->served.max_model_len <= own || settings->long_model_len)
         return PDK_OK;
@@ -124,15 +126,25 @@ pdk_status load_sizes(struct loaded *loaded, const pdk_host *host, pdk_error *er
     pdk_status status = find_length(loaded, err);
     if (status != PDK_OK)
         return status;
-    if (!settings->chunked && settings->max_rows < loaded->served.max_model_len)
+    bool encoder = model_facts(loaded->model)->encoder;
+    if (encoder && settings->rows_given && settings->max_rows < loaded->served.max_model_len) {
+        load_log(host, PDK_LOG_NOTICE,
+            "the longest text is %" PRIu32 " tokens, by --max-num-batched-tokens; the model could %" PRIu32,
+            settings->max_rows, loaded->served.max_model_len);
+        loaded->served.max_model_len = settings->max_rows;
+    }
+    if ((!settings->chunked || encoder) && settings->max_rows < loaded->served.max_model_len)
         settings->max_rows = loaded->served.max_model_len;
     int32_t weights = model_facts(loaded->model)->weight_type;
-    loaded->kv_type = settings->kv_type != 0    ? settings->kv_type
+    loaded->kv_type = encoder                   ? PDK_TYPE_F32
+                      : settings->kv_type != 0  ? settings->kv_type
                       : weights == PDK_TYPE_F32 ? PDK_TYPE_F32
                                                 : PDK_TYPE_BF16;
     if (settings->kv_rounded)
         load_log(host, PDK_LOG_NOTICE, "float16 was asked for: the key-value cache keeps bfloat16");
     loaded->max_outputs = settings->max_sequences + SCORE_OUTPUTS;
+    if (encoder) /* what one step can hold, each sequence ending in the middle of a block */
+        settings->kv_blocks = blocks_of(settings->max_rows) + settings->max_sequences;
     loaded->activation_bytes = model_activation_bytes(loaded->model, settings->max_rows, loaded->max_outputs);
     status = find_blocks(loaded, host, err);
     if (status != PDK_OK)

@@ -112,6 +112,8 @@ static pdk_status read_scheduler(struct settings *settings, pdk_error *err)
     const struct options *options = settings->options;
     settings->max_sequences = lower(options, "max-num-seqs", "max-num-active-seqs");
     settings->max_rows = lower(options, "max-num-batched-tokens", "max-num-scheduled-tokens");
+    settings->rows_given =
+        options_given(options, "max-num-batched-tokens") || options_given(options, "max-num-scheduled-tokens");
     settings->long_prefill = (uint32_t)options_integer(options, "long-prefill-token-threshold");
     settings->prefill_interval = (uint32_t)options_integer(options, "prefill-schedule-interval");
     settings->stream_interval = (uint32_t)options_integer(options, "stream-interval");
@@ -172,6 +174,44 @@ static void read_texts(struct settings *settings)
     settings->seed = (uint64_t)options_integer(options, "seed");
 }
 
+/* What the model is to be run for. A task is the whole answer; --convert says it too; --runner leaves it to the model.
+ */
+static pdk_status read_purpose(struct settings *settings, pdk_error *err)
+{
+    static const struct {
+        const char *name;
+        enum model_purpose purpose;
+    } tasks[] = {{"text_generation", MODEL_FOR_TOKENS}, {"text_embedding", MODEL_FOR_EMBEDDINGS},
+        {"sequence_classification", MODEL_FOR_CLASSES}, {"token_classification", MODEL_FOR_VALUES}};
+    const struct options *options = settings->options;
+    const char *runner = options_text(options, "runner"), *convert = options_text(options, "convert");
+    bool embed = strcmp(convert, "embed") == 0, classify = strcmp(convert, "classify") == 0;
+    settings->pooler_config = options_text(options, "pooler-config");
+    settings->special_tokens = !options_flag(options, "disable-special-tokens");
+    settings->task = options_given(options, "task") ? options_text(options, "task") : NULL;
+    settings->purpose = embed                             ? MODEL_FOR_EMBEDDINGS
+                        : classify                        ? MODEL_FOR_CLASSES
+                        : strcmp(runner, "pooling") == 0  ? MODEL_FOR_VALUES
+                        : strcmp(runner, "generate") == 0 ? MODEL_FOR_TOKENS
+                                                          : MODEL_BY_CLASS;
+    settings->purpose_given = settings->purpose != MODEL_BY_CLASS || settings->task != NULL;
+    if ((embed || classify) && strcmp(runner, "generate") == 0)
+        return pdk_error_value(err, PDK_INVALID, "--convert", convert,
+            "--convert: %s makes a pooling model, and --runner is generate", convert);
+    for (size_t i = 0; settings->task != NULL && i < sizeof tasks / sizeof tasks[0]; i++) {
+        if (strcmp(tasks[i].name, settings->task) != 0)
+            continue;
+        settings->purpose = tasks[i].purpose;
+        return PDK_OK;
+    }
+    if (settings->task == NULL)
+        return PDK_OK;
+    return pdk_error_value(err, PDK_UNSUPPORTED, "--task", settings->task,
+        "--task: Unsupported task: %.64s. Currently supported tasks are: text_generation, text_embedding, "
+        "sequence_classification, token_classification",
+        settings->task);
+}
+
 /* What shapes the answers in the host's protocols. */
 static pdk_status read_api(struct settings *settings, const pdk_model_spec *spec, pdk_error *err)
 {
@@ -222,7 +262,9 @@ pdk_status settings_read(struct settings *settings, const pdk_model_spec *spec, 
     read_names(settings, spec);
     read_texts(settings);
     read_logprobs(settings);
-    status = read_api(settings, spec, err);
+    status = read_purpose(settings, err);
+    if (status == PDK_OK)
+        status = read_api(settings, spec, err);
     if (status == PDK_OK)
         status = read_kv_type(settings, err);
     if (status == PDK_OK)

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "core/base/options.h"
+#include "runtimes/huggingface/model/model.h"
 #include "runtimes/huggingface/sampling/rules.h"
 
 #include <paddock/draft/model.h>
@@ -19,12 +20,18 @@ struct settings {
     const char *generation_folder; /* of --generation-config, or NULL */
     bool model_generation_config;  /* use the model's own */
     bool skip_tokenizer;
+    enum model_purpose purpose; /* by --runner, --convert and --task */
+    bool purpose_given;
+    const char *task;          /* KServe's word, or NULL */
+    const char *pooler_config; /* JSON */
+    bool special_tokens;       /* around texts that are not prompts of a generation */
     bool wants_parts_given, wants_parts;
     int32_t kv_type;        /* PDK_TYPE_…, or 0: by the model */
     bool kv_rounded;        /* float16 was asked for, bfloat16 is what it gets */
     uint32_t max_model_len; /* 0: by the model, or what fits */
     bool fit_model_len, long_model_len;
     uint32_t max_sequences, max_rows, long_prefill, prefill_interval, stream_interval;
+    bool rows_given; /* max_rows was asked for */
     bool chunked, reserve_prompt, caching, priorities;
     double watermark;
     uint32_t max_logprobs; /* UINT32_MAX: the vocabulary */

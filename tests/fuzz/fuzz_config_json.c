@@ -4,6 +4,7 @@
 
 #include "runtimes/huggingface/model/generation_config.h"
 #include "runtimes/huggingface/model/model_config.h"
+#include "runtimes/huggingface/model/pooling_config.h"
 #include "runtimes/huggingface/model/rope.h"
 
 #include <assert.h>
@@ -33,10 +34,25 @@ static void check(const struct model_config *config)
     assert(isfinite(config->attention_scale) && config->attention_scale > 0 && isfinite(config->logit_scale));
     for (uint32_t i = 0; i < config->layers; i++)
         assert(!config->windowed[i] || config->window > 0);
+    assert(config->positions + config->position_offset >= config->positions && config->types <= 256);
     if (config->positioning == POSITIONS_ROPE)
         check_rope(config, &config->rope);
     if (config->positioning == POSITIONS_ROPE && config->local_rope.dims != 0)
         check_rope(config, &config->local_rope);
+}
+
+static void check_pooling(struct config_reader *reader)
+{
+    struct pooling_config pooling = {0};
+    pdk_error err = {0};
+    pdk_status status = pooling_config_read(reader, &pooling, &err);
+    assert(status == PDK_OK || (err.status == status && err.message[0] != '\0'));
+    if (status == PDK_OK) {
+        assert(pooling.label_count <= POOLING_LABELS_MAX && pooling.dimension_count <= POOLING_DIMENSIONS_MAX);
+        for (uint32_t i = 0; i < pooling.dimension_count; i++)
+            assert(pooling.dimensions[i] > 0 && pooling.matryoshka);
+    }
+    pooling_config_done(&pooling);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -57,6 +73,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         if (status == PDK_OK)
             check(&config);
         assert(status == PDK_OK || (err.status == status && err.message[0] != '\0'));
+        check_pooling(&reader);
         status = generation_config_read(json_root(document), "", &sampling, &err);
         assert(status != PDK_OK || !(sampling.has & PDK_HAS_TOP_P) || (sampling.top_p > 0 && sampling.top_p <= 1));
     }

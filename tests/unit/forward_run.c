@@ -48,6 +48,12 @@ void run_open_for(struct run *run, const char *path, uint32_t context)
         "%s: %s", path, err.message);
 }
 
+size_t run_columns(const struct run *run)
+{
+    const struct model_facts *facts = model_facts(run->model);
+    return facts->use == USE_GENERATE ? facts->vocabulary_size : facts->hidden_columns;
+}
+
 struct run_sequence *run_add(struct run *run, const uint32_t *prompt, uint32_t count, uint32_t wanted)
 {
     ck_assert_uint_lt(run->count, RUN_SEQUENCES_MAX);
@@ -55,7 +61,7 @@ struct run_sequence *run_add(struct run *run, const uint32_t *prompt, uint32_t c
     struct run_sequence *sequence = &run->sequences[run->count++];
     *sequence = (struct run_sequence){.prompt = count, .count = count, .wanted = wanted};
     memcpy(sequence->tokens, prompt, count * sizeof *prompt);
-    sequence->logits = calloc((size_t)count * model_facts(run->model)->vocabulary_size, sizeof(float));
+    sequence->logits = calloc((size_t)count * run_columns(run), sizeof(float));
     ck_assert_ptr_nonnull(sequence->logits);
     return sequence;
 }
@@ -85,11 +91,15 @@ static uint32_t block_of(uint32_t sequence, uint32_t index)
 
 static void keep_logits(struct run *run, const uint32_t *sequence_of, const uint32_t *positions, uint32_t rows)
 {
-    size_t vocabulary = model_facts(run->model)->vocabulary_size;
+    size_t columns = run_columns(run);
+    bool generates = model_facts(run->model)->use == USE_GENERATE;
     for (uint32_t r = 0; r < rows; r++) {
         struct run_sequence *sequence = &run->sequences[sequence_of[r]];
-        if (positions[r] < sequence->prompt)
-            model_logits(run->model, r, 1, sequence->logits + positions[r] * vocabulary);
+        float *to = sequence->logits + positions[r] * columns;
+        if (positions[r] < sequence->prompt && generates)
+            model_logits(run->model, r, 1, to);
+        else if (positions[r] < sequence->prompt)
+            model_hidden(run->model, r, 1, to);
     }
 }
 

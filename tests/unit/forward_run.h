@@ -13,7 +13,8 @@ struct run_sequence {
     uint32_t tokens[RUN_TOKENS_MAX];
     uint32_t prompt, count, computed; /* tokens of the prompt, known, computed */
     uint32_t wanted;                  /* to generate */
-    float *logits;                    /* [prompt][vocabulary], filled as rows are computed */
+    float *logits;                    /* [prompt][vocabulary], filled as rows are computed; of a model that draws no
+                                       * tokens its hidden states, [prompt][hidden_columns] */
 };
 
 struct run {
@@ -36,6 +37,7 @@ struct run_sequence *run_add(struct run *run, const uint32_t *prompt, uint32_t c
 /* Until every sequence has its tokens: a step gives each up to `chunk` rows. */
 void run_all(struct run *run, uint32_t chunk);
 void run_clear(struct run *run);
+size_t run_columns(const struct run *run); /* of `logits` */
 
 /* Token ids (I64 or I32) of a reference file; returns how many. */
 uint32_t golden_ids(const struct safetensors *file, const char *name, uint32_t *ids, uint32_t room);

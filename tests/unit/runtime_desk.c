@@ -130,6 +130,19 @@ static void take_end(struct desk_choice *choice, const pdk_part *part)
         part->stop_string.data != NULL ? part->stop_string.data : "");
 }
 
+static void take_values(struct desk_answer *answer, const pdk_part *part)
+{
+    size_t count = (size_t)part->value_rows * part->value_columns;
+    if (count == 0)
+        return;
+    answer->broken |= answer->values != NULL;
+    answer->values = calloc(count, sizeof *answer->values);
+    ck_assert_ptr_nonnull(answer->values);
+    memcpy(answer->values, part->values, count * sizeof *answer->values);
+    answer->value_rows = part->value_rows;
+    answer->value_columns = part->value_columns;
+}
+
 static pdk_status host_part_send(pdk_response *response, const pdk_part *part)
 {
     struct desk_answer *answer = (struct desk_answer *)(void *)response;
@@ -149,6 +162,7 @@ static pdk_status host_part_send(pdk_response *response, const pdk_part *part)
         take_logprobs(choice, part);
         take_deltas(choice, part);
         take_end(choice, part);
+        take_values(answer, part);
         answer->prompt_tokens = part->prompt_tokens;
         answer->cached_tokens = part->cached_tokens;
         for (size_t i = 0; i < part->piece_count; i++, answer->pieces++)
@@ -229,6 +243,7 @@ void desk_open(struct desk *desk)
     desk->model = desk->runtime->get_extension(desk->self, PDK_EXT_MODEL);
     desk->generate = desk->runtime->get_extension(desk->self, PDK_EXT_GENERATE);
     desk->tokenize = desk->runtime->get_extension(desk->self, PDK_EXT_TOKENIZE);
+    desk->pool = desk->runtime->get_extension(desk->self, PDK_EXT_POOL);
 }
 
 pdk_status desk_load(
@@ -263,9 +278,9 @@ void desk_submit(struct desk *desk, const pdk_request *request, struct desk_answ
     answer->cancel_at = cancel_at;
     pdk_error err = {0};
     pdk_response *response = (pdk_response *)(void *)answer;
-    pdk_status status = request->kind == PDK_KIND_GENERATE
-                            ? desk->generate->submit(desk->self, request, response, &err)
-                            : desk->tokenize->submit(desk->self, request, response, &err);
+    pdk_status status = request->kind == PDK_KIND_GENERATE ? desk->generate->submit(desk->self, request, response, &err)
+                        : request->kind == PDK_KIND_POOL   ? desk->pool->submit(desk->self, request, response, &err)
+                                                         : desk->tokenize->submit(desk->self, request, response, &err);
     if (status != PDK_OK)
         host_finish(response, &err);
 }
@@ -302,6 +317,7 @@ void desk_answer_done(struct desk_answer *answer)
         buffer_done(&choice->seen);
     }
     buffer_done(&answer->piece_text);
+    free(answer->values);
 }
 
 double desk_metric(struct desk *desk, const char *name)

@@ -37,6 +37,8 @@ struct desk_answer {
     struct desk_choice prompt;
     uint32_t parts, finishes, prompt_tokens, cached_tokens, pieces;
     struct buffer piece_text;
+    float *values; /* [value_rows][value_columns] */
+    uint32_t value_rows, value_columns;
     uint32_t full_at;   /* this part is answered PDK_FULL; 0: none */
     uint32_t cancel_at; /* this part is answered PDK_CANCELLED */
     bool is_full;
@@ -53,6 +55,7 @@ struct desk {
     const pdk_model *model;
     const pdk_generate *generate;
     const pdk_tokenize *tokenize;
+    const pdk_pool *pool;
     struct buffer log;
     struct mutex lock;
     struct condition changed;

@@ -97,10 +97,12 @@ START_TEST(embed_and_head_share_a_table)
     struct random random = {(uint64_t)_i + 50};
     struct plain_batch plain;
     pdk_matrix matrix = random_matrix(&random, type, VOCABULARY, COLUMNS),
-               places = random_matrix(&random, type, 12, COLUMNS);
-    matrix.inputs = places.inputs = NULL; /* a table has its inputs' order */
+               places = random_matrix(&random, type, 12, COLUMNS), kinds = random_matrix(&random, type, 2, COLUMNS);
+    matrix.inputs = places.inputs = kinds.inputs = NULL; /* a table has its inputs' order */
     pdk_weight *table = rig_weight(&rig, &matrix, 1, PDK_WEIGHT_TIED);
     pdk_weight *positions = rig_weight(&rig, &places, 1, PDK_WEIGHT_TABLE);
+    pdk_weight *segments = rig_weight(&rig, &kinds, 1, PDK_WEIGHT_TABLE);
+    const uint32_t segment_of[ROWS] = {0, 0, 1, 1, 0, 1, 1, 0, 1};
     float *bias_values = random_floats(&random, VOCABULARY, 1);
     pdk_vector *bias = rig_vector(&rig, bias_values, VOCABULARY);
     pdk_rows *x = rig_rows(&rig, ROWS, COLUMNS, NULL), *logits = rig_rows(&rig, ROWS, VOCABULARY, NULL);
@@ -111,19 +113,23 @@ START_TEST(embed_and_head_share_a_table)
     plain.output_rows[0] = 1;
     plain.output_rows[1] = 4;
     plain.output_rows[2] = 8;
+    rig.batch.types = segment_of;
     rig_begin(&rig);
-    rig.ops->embed(
-        rig.queue, &(pdk_embed){.out = x, .table = table, .positions = positions, .position_offset = 2, .scale = 1.5f});
+    rig.ops->embed(rig.queue,
+        &(pdk_embed){
+            .out = x, .table = table, .positions = positions, .position_offset = 2, .scale = 1.5f, .types = segments});
     rig.ops->head(
         rig.queue, &(pdk_head){.in = x, .weight = table, .bias = bias, .logits = logits, .scale = 0.5f, .soft_cap = 3});
     rig_run(&rig);
 
-    struct reference_matrix plain_table = plain_matrix(&matrix), plain_places = plain_matrix(&places);
+    struct reference_matrix plain_table = plain_matrix(&matrix), plain_places = plain_matrix(&places),
+                            plain_kinds = plain_matrix(&kinds);
     float embedded[ROWS][COLUMNS], found[ROWS][COLUMNS], expected[VOCABULARY], found_logits[3][VOCABULARY];
     rig.ops->rows_read(rig.self, x, 0, ROWS, found[0]);
     rig.ops->rows_read(rig.self, logits, 0, 3, found_logits[0]);
     for (size_t r = 0; r < ROWS; r++) {
-        reference_embed(&plain_table, plain.tokens[r], 1.5f, &plain_places, r + 2, embedded[r]);
+        reference_embed(
+            &plain_table, plain.tokens[r], 1.5f, &plain_places, r + 2, &plain_kinds, segment_of[r], embedded[r]);
         assert_near(found[r], embedded[r], COLUMNS, 2e-7, "embed");
     }
     for (int i = 0; i < 3; i++) {
@@ -134,10 +140,12 @@ START_TEST(embed_and_head_share_a_table)
     rig.ops->rows_free(rig.self, logits);
     rig.ops->weight_free(rig.self, table);
     rig.ops->weight_free(rig.self, positions);
+    rig.ops->weight_free(rig.self, segments);
     rig.ops->vector_free(rig.self, bias);
     free(bias_values);
     free((void *)(uintptr_t)matrix.data);
     free((void *)(uintptr_t)places.data);
+    free((void *)(uintptr_t)kinds.data);
     rig_close(&rig);
 }
 END_TEST
@@ -221,20 +229,24 @@ END_TEST
 struct attention_case {
     uint32_t heads, kv_heads, head_dim, window, rope_dims;
     float soft_cap;
-    bool slopes, sinks, pairs, bfloat;
+    bool slopes, sinks, pairs, bfloat, bidirectional;
 };
 
 static const struct attention_case attention_cases[] = {
-    {9, 3, 64, 0, 64, 0, false, false, false, true},
-    {9, 3, 64, 0, 64, 0, false, false, false, false},
-    {4, 4, 8, 0, 8, 0, false, false, true, false},
-    {4, 4, 8, 0, 8, 0, false, false, true, true},
-    {8, 1, 24, 20, 12, 0, false, false, false, false},
-    {5, 1, 40, 20, 20, 0, false, false, false, true},
-    {4, 2, 16, 0, 16, 5, false, true, false, true},
-    {4, 2, 16, 7, 16, 0, false, true, false, false},
-    {6, 2, 32, 0, 0, 0, true, false, false, false},
-    {6, 3, 20, 300, 20, 30, true, true, false, true},
+    {9, 3, 64, 0, 64, 0, false, false, false, true, false},
+    {9, 3, 64, 0, 64, 0, false, false, false, false, false},
+    {4, 4, 8, 0, 8, 0, false, false, true, false, false},
+    {4, 4, 8, 0, 8, 0, false, false, true, true, false},
+    {8, 1, 24, 20, 12, 0, false, false, false, false, false},
+    {5, 1, 40, 20, 20, 0, false, false, false, true, false},
+    {4, 2, 16, 0, 16, 5, false, true, false, true, false},
+    {4, 2, 16, 7, 16, 0, false, true, false, false, false},
+    {6, 2, 32, 0, 0, 0, true, false, false, false, false},
+    {6, 3, 20, 300, 20, 30, true, true, false, true, false},
+    {4, 4, 8, 0, 8, 0, .bidirectional = true},
+    {12, 12, 64, 0, 0, 0, .bidirectional = true},
+    {6, 2, 32, 17, 32, 0, .bidirectional = true},
+    {4, 1, 16, 300, 16, 0, .bfloat = true, .bidirectional = true},
 };
 enum {
     ATTENTION_CASES = sizeof attention_cases / sizeof *attention_cases,
@@ -254,7 +266,8 @@ struct attention_run {
     float *frequency_values, *slope_values, *sink_values;
 };
 
-static struct reference_attention task_at(const struct attention_run *run, uint32_t sequence, uint32_t position)
+static struct reference_attention task_at(
+    const struct attention_run *run, uint32_t sequence, uint32_t position, uint32_t context)
 {
     const struct attention_case *shape = run->shape;
     return (struct reference_attention){
@@ -262,6 +275,7 @@ static struct reference_attention task_at(const struct attention_run *run, uint3
         .table = &run->tables[sequence * TABLE],
         .position = position,
         .window = shape->window,
+        .context = shape->bidirectional ? context : 0,
         .scale = 0.3f,
         .soft_cap = shape->soft_cap,
         .slopes = shape->slopes ? run->slope_values : NULL,
@@ -287,6 +301,8 @@ static void attention_step(struct attention_run *run, const uint32_t *first, con
     rig->batch.tables = run->tables;
     rig->batch.table_stride = TABLE;
     rig->batch.sequence_count = SEQUENCES;
+    const uint32_t contexts[SEQUENCES] = {first[0] + counts[0], first[1] + counts[1]};
+    rig->batch.context_lengths = contexts;
     pdk_rows *in = rig_rows(rig, rows, columns, qkv), *out = rig_rows(rig, rows, out_columns, NULL);
     rig_begin(rig);
     rig->ops->rope_kv(rig->queue, &(pdk_rope_kv){.qkv = in,
@@ -310,7 +326,8 @@ static void attention_step(struct attention_run *run, const uint32_t *first, con
                                         .head_dim = shape->head_dim,
                                         .window = shape->window,
                                         .scale = 0.3f,
-                                        .soft_cap = shape->soft_cap});
+                                        .soft_cap = shape->soft_cap,
+                                        .bidirectional = shape->bidirectional});
     rig_run(rig);
 
     float *plain_qkv = calloc(rows, columns * sizeof(float)), *turned = calloc(rows, columns * sizeof(float));
@@ -329,7 +346,8 @@ static void attention_step(struct attention_run *run, const uint32_t *first, con
         reference_kv_write(&run->cache, plain.slots[r], keys, keys + shape->kv_heads * shape->head_dim, shape->bfloat);
     }
     for (r = 0; r < rows; r++) {
-        struct reference_attention task = task_at(run, plain.sequence_of[r], plain.positions[r]);
+        uint32_t s = plain.sequence_of[r];
+        struct reference_attention task = task_at(run, s, plain.positions[r], first[s] + counts[s]);
         reference_attend(&task, &run->cache, plain_qkv + (size_t)r * columns, expected);
         assert_near(found + (size_t)r * out_columns, expected, out_columns, 5e-6, "attention");
     }

@@ -111,6 +111,57 @@ START_TEST(gives_what_the_reference_gives)
 END_TEST
 
 /* A vocabulary of letters; %s is put in at the marked places. */
+/* Special tokens keep their places whatever is cut. */
+static void run_pair(const struct json *test)
+{
+    const char *family = json_get(test, "tokenizer")->text;
+    struct token_list halves[2] = {0}, list = {0}, types = {0};
+    struct buffer bytes = {0};
+    uint64_t length = 0;
+    bool special = false;
+    struct tokenizer *tokenizer = load(family);
+    json_uint64(json_get(test, "length"), &length);
+    json_bool(json_get(test, "special"), &special);
+    const struct json *text = json_get(test, "texts")->child;
+    for (int i = 0; i < 2; i++, text = text->next)
+        ck_assert_int_eq(
+            tokenizer_encode(tokenizer, text->text, text->length, NULL, 0, false, &halves[i], NULL), PDK_OK);
+    if (length != 0)
+        token_lists_cut(&halves[0], &halves[1], length - tokenizer_frame_size(tokenizer, true), true);
+    ck_assert_int_eq(tokenizer_frame(tokenizer, &halves[0], &halves[1], special, &list, &bytes, NULL), PDK_OK);
+    expect_ids(family, json_get(test, "ids"), &list);
+    types.ids = calloc(bytes.length + 1, sizeof *types.ids);
+    ck_assert_ptr_nonnull(types.ids);
+    for (; types.count < bytes.length; types.count++)
+        types.ids[types.count] = (uint8_t)bytes.data[types.count];
+    expect_ids(family, json_get(test, "types"), &types);
+    token_list_done(&halves[0]);
+    token_list_done(&halves[1]);
+    token_list_done(&list);
+    token_list_done(&types);
+    buffer_done(&bytes);
+    tokenizer_free(tokenizer);
+}
+
+START_TEST(pairs_are_what_the_reference_makes)
+{
+    char path[512];
+    struct buffer text = {0};
+    struct json_document *document = NULL;
+    snprintf(path, sizeof path, "%s/tokenizers/pairs.json", fixtures());
+    if (access(path, R_OK) != 0) {
+        printf("skipped: there is no %s\n", path);
+        return;
+    }
+    ck_assert_int_eq(file_read(path, 1 << 20, &text, NULL), PDK_OK);
+    ck_assert_int_eq(json_read(text.data, text.length, &json_limits_default, &document, NULL), PDK_OK);
+    for (const struct json *test = json_root(document)->child; test != NULL; test = test->next)
+        run_pair(test);
+    json_document_free(document);
+    buffer_done(&text);
+}
+END_TEST
+
 static pdk_status load_text(const char *text, struct tokenizer **ret_tokenizer, pdk_error *err)
 {
     return tokenizer_from_json(text, strlen(text), NULL, 0, ret_tokenizer, err);
@@ -397,6 +448,7 @@ int main(void)
     tcase_add_loop_test(tests, gives_what_the_reference_gives, 0, sizeof families / sizeof families[0]);
     tcase_set_timeout(tests, 120);
     tcase_add_loop_test(tests, hostile_files_are_refused_by_name, 0, sizeof hostile / sizeof hostile[0]);
+    tcase_add_test(tests, pairs_are_what_the_reference_makes);
     tcase_add_test(tests, expensive_texts_are_errors_of_the_request);
     tcase_add_test(tests, five_megabytes_of_one_letter_take_little_time_and_memory);
     tcase_add_test(tests, special_tokens_of_a_user_are_text);

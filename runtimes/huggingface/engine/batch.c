@@ -26,11 +26,12 @@ pdk_status batch_init(struct batch *batch, uint32_t max_rows, uint32_t max_seque
     batch->context_lengths = calloc(max_sequences, sizeof(uint32_t));
     batch->tables = calloc(entries, sizeof(uint32_t));
     batch->output_rows = calloc(max_outputs, sizeof(uint32_t));
+    batch->types = calloc(max_rows, sizeof(uint32_t));
     batch->samples = calloc(max_outputs, sizeof *batch->samples);
     batch->targets = calloc(max_outputs, sizeof *batch->targets);
     if (batch->tokens == NULL || batch->positions == NULL || batch->slots == NULL || batch->sequence_of == NULL ||
         batch->row_starts == NULL || batch->context_lengths == NULL || batch->tables == NULL ||
-        batch->output_rows == NULL || batch->samples == NULL || batch->targets == NULL)
+        batch->output_rows == NULL || batch->types == NULL || batch->samples == NULL || batch->targets == NULL)
         return pdk_error_set(err, PDK_NO_MEMORY, NULL, "no memory for steps of %u rows", (unsigned)max_rows);
     batch->flat = (pdk_batch){
         .table_stride = table_stride,
@@ -42,6 +43,7 @@ pdk_status batch_init(struct batch *batch, uint32_t max_rows, uint32_t max_seque
         .context_lengths = batch->context_lengths,
         .tables = batch->tables,
         .output_rows = batch->output_rows,
+        .types = batch->types,
     };
     return PDK_OK;
 }
@@ -56,6 +58,7 @@ void batch_done(struct batch *batch)
     free(batch->context_lengths);
     free(batch->tables);
     free(batch->output_rows);
+    free(batch->types);
     free(batch->samples);
     free(batch->targets);
     memset(batch, 0, sizeof *batch);
@@ -112,6 +115,7 @@ void batch_fill(struct batch *batch, const struct scheduler *scheduler, const st
             batch->positions[row] = at;
             batch->slots[row] = table[at / BLOCK_TOKENS] * BLOCK_TOKENS + at % BLOCK_TOKENS;
             batch->sequence_of[row] = i;
+            batch->types[row] = entry->sequence->types != NULL ? entry->sequence->types[at] : 0;
             add_output(batch, choice, at, row);
         }
     }

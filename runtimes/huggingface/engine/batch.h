@@ -16,7 +16,7 @@ struct batch {
     pdk_sample_row *samples;
     struct sample_target *targets; /* [flat.output_count] */
     /* the memory behind `flat` */
-    uint32_t *tokens, *positions, *slots, *sequence_of, *row_starts, *context_lengths, *tables, *output_rows;
+    uint32_t *tokens, *positions, *slots, *sequence_of, *row_starts, *context_lengths, *tables, *output_rows, *types;
 };
 
 pdk_status batch_init(struct batch *batch, uint32_t max_rows, uint32_t max_sequences, uint32_t max_outputs,

@@ -14,12 +14,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+enum { HIDDEN_ROWS = 32 };
+
 struct engine {
     struct engine_config config;
     struct block_pool *pool;
     struct scheduler *scheduler;
     struct guide_desk *guides;
     struct batch batch;
+    float *hidden;           /* [HIDDEN_ROWS][hidden_columns], on their way from a step to a generation */
     struct generation *live; /* added, not released */
     struct generation *news;
     pthread_t thread;
@@ -34,6 +37,7 @@ struct engine {
 static struct engine *engine_free(struct engine *engine)
 {
     guide_desk_stop(engine->guides);
+    free(engine->hidden);
     batch_done(&engine->batch);
     scheduler_free(engine->scheduler);
     block_pool_free(engine->pool);
@@ -86,7 +90,7 @@ static void add(struct engine *engine, struct generation *generation)
         struct sequence *sequence = &choice->sequence;
         bool scoring = sequence->scores && sequence->prompt_count > 1;
         scheduler_add(engine->scheduler, sequence);
-        if (sequence->total == sequence->limit && !scoring)
+        if (sequence->total == sequence->limit && !scoring && !sequence->pools)
             end_choice(engine, generation, choice, PDK_FINISH_LENGTH, PDK_STOP_NONE);
     }
 }
@@ -246,6 +250,34 @@ static uint32_t take_results(struct engine *engine, int64_t now_us)
     return drawn;
 }
 
+/* Takes what pooling sequences keep of the step's rows; one whose prompt is through has ended. */
+static void take_hidden(struct engine *engine, const struct plan *plan, int64_t now_us)
+{
+    for (uint32_t i = 0; i < plan->entry_count; i++) {
+        const struct plan_entry *entry = &plan->entries[i];
+        struct choice *choice = (struct choice *)entry->sequence;
+        if (choice->pooled.columns == 0)
+            continue;
+        uint32_t at = entry->first, left = entry->count;
+        pooled_wants(&choice->pooled, &at, &left);
+        while (left > 0) {
+            uint32_t count = left < HIDDEN_ROWS ? left : HIDDEN_ROWS;
+            uint32_t row = engine->batch.row_starts[i] + (at - entry->first);
+            engine->config.hidden(engine->config.context, row, count, engine->hidden);
+            pooled_take(&choice->pooled, at, count, engine->hidden);
+            at += count;
+            left -= count;
+        }
+        if (entry->first + entry->count < choice->sequence.prompt_count)
+            continue;
+        atomic_store_explicit(&choice->cached, entry->sequence->cached, memory_order_relaxed);
+        atomic_store_explicit(&choice->preemptions, entry->sequence->preemptions, memory_order_relaxed);
+        set_time(&choice->generation->first_token_us, now_us);
+        set_time(&choice->generation->last_token_us, now_us);
+        end_choice(engine, choice->generation, choice, PDK_FINISH_STOP, PDK_STOP_NONE);
+    }
+}
+
 /* A step that failed says nothing about whose fault it was: all that were in it fail, the rest goes on. */
 static void fail_step(struct engine *engine, const struct plan *plan, const pdk_error *error)
 {
@@ -303,6 +335,8 @@ static bool make_step(struct engine *engine, struct engine_figures *figures)
     figures->rows = plan->rows;
     figures->prompt_rows = plan->prompt_rows;
     figures->drawn = take_results(engine, end_us);
+    if (engine->config.hidden != NULL)
+        take_hidden(engine, plan, end_us);
     return true;
 }
 
@@ -399,6 +433,9 @@ static pdk_status make_parts(struct engine *engine, pdk_error *err)
     pdk_status status = block_pool_new(config->blocks, config->caching, &key, &engine->pool, err);
     if (status == PDK_OK)
         status = scheduler_new(&config->scheduler, engine->pool, &engine->scheduler, err);
+    engine->hidden = calloc(HIDDEN_ROWS, config->hidden_columns * sizeof *engine->hidden);
+    if (status == PDK_OK && config->hidden_columns != 0 && engine->hidden == NULL)
+        status = pdk_error_set(err, PDK_NO_MEMORY, NULL, "no memory for hidden states");
     if (status == PDK_OK)
         status = batch_init(&engine->batch, config->scheduler.max_rows, config->scheduler.max_sequences,
             config->scheduler.max_outputs, scheduler_table_stride(engine->scheduler), err);

@@ -10,6 +10,9 @@
 typedef pdk_status engine_step(void *context, const pdk_batch *batch, const uint32_t (*copies)[2], size_t copy_count,
     pdk_sample_row *samples, uint32_t sample_count, pdk_error *err);
 
+/* Copies rows [first, first + count) of the last step's hidden states. [engine-thread] */
+typedef void engine_hidden(void *context, uint32_t first, uint32_t count, float *out);
+
 /* After each step, for whoever counts. */
 struct engine_figures {
     struct scheduler_counts counts;
@@ -23,6 +26,8 @@ struct engine_config {
     bool caching;
     void *context; /* first argument of the functions */
     engine_step *step;
+    engine_hidden *hidden;   /* NULL: no generation pools */
+    uint32_t hidden_columns; /* of a hidden state */
     /* These generations (linked by news_next) have new tokens, ended, failed or were released. Must not block. Those
      * that are `released` may be freed once it has returned. [engine-thread] */
     void (*news)(void *context, struct generation *first);

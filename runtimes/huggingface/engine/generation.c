@@ -104,12 +104,61 @@ pdk_status generation_init(struct generation *generation, const struct generatio
         &generation->score_memory, err);
 }
 
+static pdk_status init_pooling_choice(
+    struct generation *generation, uint32_t index, const struct pooling_spec *spec, pdk_error *err)
+{
+    struct choice *choice = &generation->choices[index];
+    const struct pooled_prompt *prompt = &spec->prompts[index];
+    uint32_t *tokens = calloc(prompt->count, sizeof *tokens);
+    choice->types = prompt->types != NULL ? calloc(prompt->count, 1) : NULL;
+    choice->sequence = (struct sequence){
+        .tokens = tokens,
+        .prompt_count = prompt->count,
+        .limit = prompt->count,
+        .pools = true,
+        .whole = spec->rows != POOL_LAST,
+        .types = choice->types,
+        .priority = spec->priority,
+        .tenant = spec->tenant,
+        .salt = spec->salt,
+        .total = prompt->count,
+    };
+    if (tokens == NULL || (prompt->types != NULL && choice->types == NULL))
+        return no_memory(err);
+    memcpy(tokens, prompt->tokens, prompt->count * sizeof *tokens);
+    if (prompt->types != NULL)
+        memcpy(choice->types, prompt->types, prompt->count);
+    choice->generation = generation;
+    atomic_init(&choice->published, prompt->count);
+    atomic_init(&choice->consumed, prompt->count);
+    atomic_init(&choice->dropped, false);
+    atomic_init(&choice->ended, false);
+    return pooled_init(&choice->pooled, spec->rows, spec->columns, prompt->count, err);
+}
+
+pdk_status generation_init_pooling(struct generation *generation, const struct pooling_spec *spec, pdk_error *err)
+{
+    assert(spec->prompt_count > 0 && spec->columns > 0);
+    generation->choices = calloc(spec->prompt_count, sizeof *generation->choices);
+    if (generation->choices == NULL)
+        return no_memory(err);
+    generation->choice_count = spec->prompt_count;
+    pdk_status status = PDK_OK;
+    for (uint32_t i = 0; i < spec->prompt_count && status == PDK_OK; i++) {
+        generation->prompt_count += spec->prompts[i].count;
+        status = init_pooling_choice(generation, i, spec, err);
+    }
+    return status;
+}
+
 void generation_done(struct generation *generation)
 {
     for (uint32_t i = 0; i < generation->choice_count; i++) {
         struct choice *choice = &generation->choices[i];
         free(choice->sequence.tokens);
         free(choice->result_memory);
+        free(choice->types);
+        pooled_done(&choice->pooled);
         guiding_done(&choice->guiding);
         sampler_done(&choice->sampler);
     }

@@ -8,6 +8,7 @@
 #pragma once
 
 #include "runtimes/huggingface/engine/guiding.h"
+#include "runtimes/huggingface/engine/pooled.h"
 #include "runtimes/huggingface/engine/sequence.h"
 #include "runtimes/huggingface/sampling/sampler.h"
 
@@ -33,6 +34,8 @@ struct choice {
     struct guiding guiding;
     struct drawn results[RESULTS_HELD]; /* of token i: results[i % RESULTS_HELD] */
     void *result_memory;
+    uint8_t *types;            /* behind the sequence's, or NULL */
+    struct pooled pooled;      /* of a pooling generation; the front reads it once `ended` is set */
     int32_t finish, stop_kind; /* PDK_FINISH_…, PDK_STOP_…; valid once `ended` */
     _Atomic uint32_t
         published; /* tokens that the front may read; the prompt at first (released by the engine's store) */
@@ -45,7 +48,7 @@ struct choice {
 
 struct generation {
     struct sampling_rules rules;
-    uint32_t prompt_count;
+    uint32_t prompt_count; /* of a pooling generation: of all its prompts together */
     uint32_t choice_count;
     struct choice *choices;
     struct drawn *scores; /* [prompt_count - 1] of tokens 1 …, when prompt log probabilities are wanted, or NULL */
@@ -69,6 +72,13 @@ struct generation {
     struct generation *inbox_next;
 };
 
+/* One text of a pooling generation; lists are copied. */
+struct pooled_prompt {
+    const uint32_t *tokens;
+    uint32_t count;
+    const uint8_t *types; /* [count], or NULL */
+};
+
 /* What a generation is made of; lists are copied. `prompt` then `produced` are its tokens so far; a choice comes to at
  * most `limit` tokens. */
 struct generation_spec {
@@ -89,4 +99,16 @@ struct generation_spec {
 /* Makes the choices of `generation`, whose `rules` are resolved and whose rest is zero. generation_done frees it all,
  * the rules too, and after a failure as well. */
 pdk_status generation_init(struct generation *generation, const struct generation_spec *spec, pdk_error *err);
+/* The same of one that draws no tokens: a choice for each prompt, which keeps `rows` of its hidden states of `columns`
+ * numbers. */
+struct pooling_spec {
+    struct pooled_prompt prompts[2];
+    uint32_t prompt_count;
+    enum pool_rows rows;
+    uint32_t columns;
+    uint64_t tenant;
+    int32_t priority;
+    struct siphash128 salt;
+};
+pdk_status generation_init_pooling(struct generation *generation, const struct pooling_spec *spec, pdk_error *err);
 void generation_done(struct generation *generation);

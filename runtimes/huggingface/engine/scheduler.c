@@ -130,7 +130,7 @@ static uint8_t tenant_slot(struct scheduler *s, uint64_t id)
 void scheduler_add(struct scheduler *s, struct sequence *sequence)
 {
     assert(sequence->state == SEQUENCE_NEW && sequence->total > 0 && sequence->total <= sequence->limit);
-    assert(sequence->limit <= s->config.max_length && scheduler_fits(s->pool, sequence->limit, NULL) == PDK_OK);
+    assert(sequence->limit <= s->config.max_length && scheduler_fits(s->pool, sequence_most(sequence), NULL) == PDK_OK);
     sequence->arrival = s->arrivals++;
     sequence->chain = sequence->salt;
     sequence->tenant_slot = tenant_slot(s, sequence->tenant);

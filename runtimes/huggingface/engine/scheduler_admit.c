@@ -65,6 +65,8 @@ static void adopt_cached(struct scheduler *s, struct sequence *sequence)
     uint32_t most = sequence_goal(sequence) - 1;
     if (sequence->scores && sequence->scored < sequence->prompt_count - 1 && sequence->scored < most)
         most = sequence->scored;
+    if (sequence->whole)
+        most = 0;
     uint32_t *table = scheduler_slot_table(s, sequence);
     while ((sequence->blocks + 1) * BLOCK_TOKENS <= most) {
         const uint32_t *tokens = sequence->tokens + (size_t)sequence->blocks * BLOCK_TOKENS;

@@ -18,6 +18,9 @@ struct sequence {
     uint32_t prompt_count; /* at least 1 */
     uint32_t limit;        /* most tokens it may come to; at least prompt_count */
     bool scores;           /* the logits of every prompt position are wanted, not just of the last one */
+    bool pools;            /* draws no token: it is over when its prompt is computed; limit is prompt_count */
+    bool whole;            /* every token's row is wanted, so none is skipped that the cache has */
+    const uint8_t *types;  /* [prompt_count] segment of each token of a pair, borrowed; NULL: all 0 */
     int32_t priority;      /* lower runs first */
     uint64_t tenant;
     struct siphash128 salt;  /* block_pool_salt */
@@ -47,7 +50,13 @@ struct sequence {
 /* Tokens that must be computed before the next one can be drawn, or before a prompt is scored that wants no answer. */
 static inline uint32_t sequence_goal(const struct sequence *sequence)
 {
-    return sequence->total == sequence->limit ? sequence->total - 1 : sequence->total;
+    return sequence->total == sequence->limit && !sequence->pools ? sequence->total - 1 : sequence->total;
+}
+
+/* What it may come to hold in the cache, in the words of scheduler_fits, by which the last token is not computed. */
+static inline uint32_t sequence_most(const struct sequence *sequence)
+{
+    return sequence->pools ? sequence->limit + 1 : sequence->limit;
 }
 
 static inline uint32_t blocks_of(uint32_t tokens)

@@ -20,7 +20,7 @@
 static void record(const struct job *job, int32_t finish)
 {
     const struct generation *generation = &job->generation;
-    if (job->answers == NULL && job->beam == NULL)
+    if (job->answers == NULL && job->beam == NULL && job->request->kind != PDK_KIND_POOL)
         return;
     struct metrics_request seen = {
         .finish = finish,
@@ -35,7 +35,7 @@ static void record(const struct job *job, int32_t finish)
         .first_token_us = atomic_load_explicit(&generation->first_token_us, memory_order_relaxed),
         .last_token_us = atomic_load_explicit(&generation->last_token_us, memory_order_relaxed),
     };
-    for (uint32_t i = 0; i < job->answer_count; i++) {
+    for (uint32_t i = 0; i < job->answer_count; i++) { /* none where nothing is generated */
         uint32_t tokens = job->answers[i].taken - generation->prompt_count;
         seen.completion_tokens += tokens;
         seen.longest = tokens > seen.longest ? tokens : seen.longest;
@@ -220,14 +220,22 @@ static pdk_status prepare(struct job *job, uint64_t seed, pdk_error *err)
     return status == PDK_OK ? make_answers(job, err) : status;
 }
 
+static pdk_status prepare_pooling(struct job *job, pdk_error *err)
+{
+    pdk_status status = check_request(job->served, job->request, err);
+    if (status == PDK_OK)
+        status = pool_prepare(job->served, job->request, &job->generation, &job->pooling, err);
+    return status;
+}
+
 bool job_begin(struct job *job, uint64_t seed, const struct job_calls *calls)
 {
     if (end_if_called_off(job, calls))
         return false;
     pdk_error err = {0};
     pdk_status status;
-    if (job->request->kind == PDK_KIND_GENERATE) {
-        status = prepare(job, seed, &err);
+    if (job->request->kind == PDK_KIND_GENERATE || job->request->kind == PDK_KIND_POOL) {
+        status = job->request->kind == PDK_KIND_POOL ? prepare_pooling(job, &err) : prepare(job, seed, &err);
         if (status == PDK_OK) {
             job->stage = JOB_RUNNING;
             engine_add(job->served->engine, &job->generation);
@@ -341,6 +349,26 @@ static bool send_answers(struct job *job, uint32_t *open, bool *full)
     return true;
 }
 
+/* Answers with the values of what was computed, all at once, and ends the job. */
+static void answer_pooling(struct job *job)
+{
+    pdk_error err = {0};
+    PDK_AUTO_FREE float *values = NULL;
+    pdk_part part = {.size = sizeof part, .finish = PDK_FINISH_STOP, .prompt_tokens = job->generation.prompt_count};
+    pdk_status status =
+        pool_values(job->served, &job->generation, &job->pooling, &values, &part.value_rows, &part.value_columns, &err);
+    if (status != PDK_OK) {
+        end_with(job, &err);
+        return;
+    }
+    bool full = false;
+    part.values = values;
+    for (uint32_t i = 0; i < job->generation.choice_count; i++)
+        part.cached_tokens += atomic_load_explicit(&job->generation.choices[i].cached, memory_order_relaxed);
+    if (send_part(job, &part, &full))
+        end(job, NULL, PDK_FINISH_STOP);
+}
+
 /* Has the engine make no more tokens for a client that does not read, or go on. */
 static void hold(struct job *job, bool held)
 {
@@ -410,6 +438,11 @@ bool job_go_on(struct job *job, const struct job_calls *calls, bool paused)
     /* With the engine's store in fail_step. */
     if (atomic_load_explicit(&job->generation.failed, memory_order_acquire)) {
         end_with(job, &job->generation.error);
+        return false;
+    }
+    if (job->request->kind == PDK_KIND_POOL) {
+        if (pool_computed(&job->generation))
+            answer_pooling(job);
         return false;
     }
     if (job->beam != NULL)

@@ -5,6 +5,7 @@
 #pragma once
 
 #include "runtimes/huggingface/front/answer.h"
+#include "runtimes/huggingface/front/pool.h"
 #include "runtimes/huggingface/front/prompt.h"
 
 enum { JOB_CHOICES_MAX = 128 };
@@ -42,6 +43,7 @@ struct job {
     bool beams_over;
     uint32_t beams_sent, beam_tokens;
     uint32_t max_tokens;
+    struct pooling_task pooling;       /* of PDK_KIND_POOL */
     int64_t last_token_us, arrived_us; /* the latter of beams, whose rounds arrive anew */
 
     /* under the front's lock */

@@ -65,8 +65,7 @@ pdk_status prompt_read(const struct served *served, const pdk_request *request, 
     return render_messages(served, request, prompt, err);
 }
 
-static pdk_status cut_prompt(
-    const struct served *served, const pdk_request *request, struct prompt *prompt, pdk_error *err)
+pdk_status prompt_keep(const struct served *served, const pdk_request *request, size_t *ret_keep, pdk_error *err)
 {
     if ((request->sampling.has & PDK_HAS_TRUNCATE_PROMPT) == 0)
         return PDK_OK;
@@ -79,9 +78,18 @@ static pdk_status cut_prompt(
             ". Please request a smaller truncation size.",
             value, served->max_model_len);
     }
-    size_t most = keep < 0 ? served->max_model_len - 1 : (size_t)keep;
-    if (prompt->tokens.count <= most)
-        return PDK_OK;
+    size_t most = served->pooling != NULL ? served->max_model_len : served->max_model_len - 1;
+    *ret_keep = keep < 0 ? most : (size_t)keep;
+    return PDK_OK;
+}
+
+static pdk_status cut_prompt(
+    const struct served *served, const pdk_request *request, struct prompt *prompt, pdk_error *err)
+{
+    size_t most = SIZE_MAX;
+    pdk_status status = prompt_keep(served, request, &most, err);
+    if (status != PDK_OK || prompt->tokens.count <= most)
+        return status;
     if ((request->flags & PDK_FLAG_TRUNCATE_RIGHT) == 0)
         memmove(
             prompt->tokens.ids, prompt->tokens.ids + (prompt->tokens.count - most), most * sizeof *prompt->tokens.ids);
@@ -89,38 +97,46 @@ static pdk_status cut_prompt(
     return PDK_OK;
 }
 
-static pdk_status check_length(const struct served *served, size_t count, pdk_error *err)
+pdk_status prompt_check_length(const struct served *served, size_t count, pdk_error *err)
 {
-    if (count > served->max_model_len) {
-        char value[24];
-        snprintf(value, sizeof value, "%zu", count);
-        return pdk_error_value(err, PDK_INVALID, "input_tokens", value,
-            "This model's maximum context length is %" PRIu32
-            " tokens. However, your prompt contains %zu input tokens, which "
-            "exceeds this limit even without any output tokens. Please reduce the length of the input prompt.",
-            served->max_model_len, count);
-    }
-    if (count == served->max_model_len)
-        return pdk_error_set(err, PDK_INVALID, NULL,
-            "The decoder prompt (length %zu) plus the number of requested output tokens (at least 1) is longer than "
-            "the "
-            "maximum model length of %" PRIu32
-            ". Make sure that `max_model_len` is no smaller than the number of text tokens "
-            "(prompt + requested output tokens).",
-            count, served->max_model_len);
+    if (count <= served->max_model_len)
+        return PDK_OK;
+    char value[24];
+    snprintf(value, sizeof value, "%zu", count);
+    return pdk_error_value(err, PDK_INVALID, "input_tokens", value,
+        "This model's maximum context length is %" PRIu32
+        " tokens. However, your prompt contains %zu input tokens, which "
+        "exceeds this limit even without any output tokens. Please reduce the length of the input prompt.",
+        served->max_model_len, count);
+}
+
+static pdk_status check_room(const struct served *served, size_t count, pdk_error *err)
+{
+    if (count != served->max_model_len)
+        return prompt_check_length(served, count, err);
+    return pdk_error_set(err, PDK_INVALID, NULL,
+        "The decoder prompt (length %zu) plus the number of requested output tokens (at least 1) is longer than "
+        "the "
+        "maximum model length of %" PRIu32
+        ". Make sure that `max_model_len` is no smaller than the number of text tokens "
+        "(prompt + requested output tokens).",
+        count, served->max_model_len);
+}
+
+pdk_status prompt_check_ids(const struct served *served, const struct token_list *tokens, pdk_error *err)
+{
+    if (tokens->count == 0)
+        return pdk_error_set(err, PDK_INVALID, NULL, "The decoder prompt cannot be empty");
+    for (size_t i = 0; i < tokens->count; i++)
+        if (tokens->ids[i] >= served->sampling.vocabulary)
+            return pdk_error_set(err, PDK_INVALID, NULL, "Token id %" PRIu32 " is out of vocabulary", tokens->ids[i]);
     return PDK_OK;
 }
 
 pdk_status prompt_check(const struct served *served, const pdk_request *request, struct prompt *prompt, pdk_error *err)
 {
     pdk_status status = cut_prompt(served, request, prompt, err);
-    if (status != PDK_OK)
-        return status;
-    if (prompt->tokens.count == 0)
-        return pdk_error_set(err, PDK_INVALID, NULL, "The decoder prompt cannot be empty");
-    for (size_t i = 0; i < prompt->tokens.count; i++)
-        if (prompt->tokens.ids[i] >= served->sampling.vocabulary)
-            return pdk_error_set(
-                err, PDK_INVALID, NULL, "Token id %" PRIu32 " is out of vocabulary", prompt->tokens.ids[i]);
-    return check_length(served, prompt->tokens.count, err);
+    if (status == PDK_OK)
+        status = prompt_check_ids(served, &prompt->tokens, err);
+    return status == PDK_OK ? check_room(served, prompt->tokens.count, err) : status;
 }

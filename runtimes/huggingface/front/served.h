@@ -2,6 +2,7 @@
 #pragma once
 
 #include "runtimes/huggingface/engine/engine.h"
+#include "runtimes/huggingface/front/pooling.h"
 #include "runtimes/huggingface/guided/guide.h"
 #include "runtimes/huggingface/template/template.h"
 #include "runtimes/huggingface/tokenizer/tokenizer.h"
@@ -13,6 +14,8 @@ struct metrics;
 
 struct served {
     const pdk_host *host;
+    const char *model_name;            /* the first served one, for messages */
+    const struct pooling *pooling;     /* NULL: the model draws tokens, else it answers PDK_KIND_POOL only */
     const struct tokenizer *tokenizer; /* NULL: prompts are token ids, answers have no text */
     const struct template *template;   /* NULL: no messages */
     bool wants_parts;                  /* messages' parts stay a list for the template */

@@ -9,6 +9,7 @@
 const char *const gguf_names[ROLE_COUNT] = {
     [ROLE_EMBEDDING] = "token_embd",
     [ROLE_EMBEDDING_NORM] = "token_embd_norm",
+    [ROLE_TYPES] = "token_types",
     [ROLE_POSITIONS] = "position_embd",
     [ROLE_FINAL_NORM] = "output_norm",
     [ROLE_HEAD] = "output",
@@ -61,6 +62,7 @@ static const struct {
     {families_rope, &families_rope_count},
     {families_moe, &families_moe_count},
     {families_gpt, &families_gpt_count},
+    {families_encoder, &families_encoder_count},
 };
 
 /* NULL: there are no more. */
@@ -74,13 +76,56 @@ static const struct architecture *row_at(size_t index)
     return NULL;
 }
 
-const struct architecture *architecture_find(const char *class_name, const char *model_type)
+/* Endings of class names, longer ones before those that they end in. */
+static const struct {
+    const char *text;
+    enum model_use use;
+} endings[] = {
+    {"ForCausalLM", USE_GENERATE},
+    {"LMHeadModel", USE_GENERATE},
+    {"ForSequenceClassification", USE_CLASSIFY},
+    {"ForTokenClassification", USE_CLASSIFY_TOKENS},
+    {"ForMaskedLM", USE_EMBED},
+    {"Model", USE_EMBED},
+};
+
+/* The family's word in front of the ending; its length, or 0: no such ending. */
+static size_t family_length(const char *class_name, enum model_use *ret_use)
+{
+    size_t length = strlen(class_name);
+    for (size_t i = 0; i < sizeof endings / sizeof endings[0]; i++) {
+        size_t tail = strlen(endings[i].text);
+        if (length <= tail || strcmp(class_name + length - tail, endings[i].text) != 0)
+            continue;
+        *ret_use = endings[i].use;
+        return length - tail;
+    }
+    return 0;
+}
+
+static const struct architecture *find_family(const char *class_name, enum model_use *ret_use)
+{
+    enum model_use own;
+    size_t length = family_length(class_name, ret_use);
+    for (size_t i = 0; length > 0 && row_at(i) != NULL; i++) {
+        const struct architecture *row = row_at(i);
+        if (family_length(row->class_name, &own) == length && strncmp(row->class_name, class_name, length) == 0)
+            return row->encoder && *ret_use == USE_GENERATE ? NULL : row;
+    }
+    return NULL;
+}
+
+const struct architecture *architecture_find(const char *class_name, const char *model_type, enum model_use *ret_use)
 {
     const char *wanted = class_name != NULL ? class_name : model_type;
-    for (size_t i = 0; wanted != NULL && row_at(i) != NULL; i++)
-        if (strcmp(wanted, class_name != NULL ? row_at(i)->class_name : row_at(i)->model_type) == 0)
-            return row_at(i);
-    return NULL;
+    for (size_t i = 0; wanted != NULL && row_at(i) != NULL; i++) {
+        const struct architecture *row = row_at(i);
+        if (strcmp(wanted, class_name != NULL ? row->class_name : row->model_type) != 0)
+            continue;
+        *ret_use = row->encoder ? USE_EMBED : USE_GENERATE;
+        return row;
+    }
+    return class_name != NULL ? find_family(class_name, ret_use) : NULL;
 }
 
 const struct architecture *architecture_find_gguf(const char *name, bool experts)

@@ -2,6 +2,8 @@
  * A family is added by a row (and its fixture); nothing else asks for a family's name. */
 #pragma once
 
+#include "runtimes/huggingface/model/value_head.h"
+
 #include <paddock/draft/ops.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -13,6 +15,7 @@ struct expert_rules;
 enum role {
     ROLE_EMBEDDING,
     ROLE_EMBEDDING_NORM,
+    ROLE_TYPES, /* added by a token's segment */
     ROLE_POSITIONS,
     ROLE_PROJECT_IN,  /* from the embedding's width to the model's */
     ROLE_PROJECT_OUT, /* and back, before the head */
@@ -74,6 +77,18 @@ struct architecture_defaults {
     double query_scalar;
 };
 
+/* What a model is run for: tokens, or values of its hidden states. */
+enum model_use { USE_GENERATE, USE_EMBED, USE_CLASSIFY, USE_CLASSIFY_TOKENS };
+
+/* A dense layer between a hidden state and a class; see value_head.h. */
+struct class_layer {
+    const char *name;
+    const char *norm; /* behind its activation, or NULL */
+    enum value_activation activation;
+    bool configured_activation; /* the configuration may say another one (classifier_activation) */
+};
+enum { CLASS_LAYERS_MAX = 3 };
+
 struct architecture {
     const char *class_name; /* config.json's architectures[0] */
     const char *model_type; /* config.json's model_type */
@@ -90,7 +105,11 @@ struct architecture {
     uint64_t transposed;           /* ROLE_BITs of matrices that safetensors hold as inputs x outputs */
     bool
         grouped_qkv; /* safetensors: of each key head in turn, its queries, its key, its value; no stack of all three */
-    bool text_config; /* the decoder's configuration is the member text_config */
+    bool text_config;          /* the decoder's configuration is the member text_config */
+    bool encoder;              /* every token sees all of its sequence; there is no cache and no vocabulary's head */
+    bool positions_behind_pad; /* learned positions begin behind the row of pad_token_id and are counted with it */
+    /* What stands between a hidden state and a class; ended by a NULL name. */
+    struct class_layer classes[CLASS_LAYERS_MAX], token_classes[CLASS_LAYERS_MAX], gguf_classes[CLASS_LAYERS_MAX];
     struct architecture_defaults defaults;
     int32_t norm;        /* PDK_NORM_… */
     double norm_epsilon; /* where the configuration does not say */
@@ -119,8 +138,9 @@ struct architecture {
     const struct expert_rules *experts; /* NULL: the family has none */
 };
 
-/* By class and, where the file names none, by model_type; each may be NULL. NULL: not known. */
-const struct architecture *architecture_find(const char *class_name, const char *model_type);
+/* By class and, where the file names none, by model_type; each may be NULL. NULL: not known. A row serves the classes
+ * that differ from its own in their ending alone (Model, ForSequenceClassification, …); *ret_use tells what for. */
+const struct architecture *architecture_find(const char *class_name, const char *model_type, enum model_use *ret_use);
 /* `experts`: the file has them; llama.cpp keeps such families under a dense one's name. */
 const struct architecture *architecture_find_gguf(const char *name, bool experts);
 /* "a, b, c": what is known, for messages. */
@@ -133,6 +153,8 @@ extern const struct architecture families_moe[];
 extern const size_t families_moe_count;
 extern const struct architecture families_gpt[];
 extern const size_t families_gpt_count;
+extern const struct architecture families_encoder[];
+extern const size_t families_encoder_count;
 
 /* The names in GGUF, the same for nearly all families. */
 extern const char *const gguf_names[ROLE_COUNT];

@@ -48,7 +48,7 @@ struct layer {
 
 struct decoder {
     struct linear embedding; /* for the head too where the model is tied */
-    struct linear positions, project_in, project_out, head;
+    struct linear positions, types, project_in, project_out, head;
     struct norm embedding_norm, final_norm;
     struct turning rope, local_rope; /* of all layers; of those with a window, where they differ */
     pdk_vector *slopes;              /* of ALiBi, or NULL */
@@ -65,12 +65,15 @@ struct activations {
     /* Of experts: what the router gives, who goes where, [rows * chosen] inner ones; and the same of shared ones. */
     pdk_rows *products, *route, *expert_inner, *shared, *shared_product, *shared_route;
     pdk_rows *latent, *narrow_query; /* of latent attention, whose queries are `qkv` */
-    pdk_rows *logits;
+    pdk_rows *logits;                /* NULL where no token is drawn */
+    const pdk_rows *hidden;          /* where the last step left its hidden states: one of the above */
 };
 
 struct model {
     struct source source;
     struct model_config config;
+    struct pooling_config pooling;
+    struct value_head classes;
     struct model_facts facts;
     const pdk_ops *ops;
     void *compute;
@@ -87,3 +90,7 @@ pdk_status weights_load(struct model *model, const struct model_request *request
 void weights_free(struct model *model);
 void experts_free(const struct model *model, struct expert_layer *layer);
 void latent_free(const struct model *model, struct latent_layer *layer);
+/* Parts of weights_load: the layers of the model's classes, where it is run for them; and whether a tensor is of such a
+ * layer, wanted or not. */
+pdk_status classes_load(struct model *model, pdk_error *err);
+bool classes_name(const struct model_config *config, pdk_string name);

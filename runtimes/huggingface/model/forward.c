@@ -104,6 +104,7 @@ static void record_attention(const struct step *s, const struct layer *layer, ui
 {
     const struct model *model = s->model;
     const struct model_config *config = &model->config;
+    uint32_t kept = config->row->encoder ? 0 : index; /* an encoder's keys and values last as long as a layer */
     uint32_t queries = config->heads * config->head_dim, keys = config->kv_heads * config->head_dim;
     bool local = config->windowed[index] && model->decoder.local_rope.frequencies != NULL;
     const struct turning *turning = local ? &model->decoder.local_rope : &model->decoder.rope;
@@ -115,7 +116,7 @@ static void record_attention(const struct step *s, const struct layer *layer, ui
         .qkv = model->rows.qkv,
         .kv = model->kv,
         .frequencies = turned ? turning->frequencies : NULL,
-        .layer = index,
+        .layer = kept,
         .heads = config->heads,
         .kv_heads = config->kv_heads,
         .head_dim = config->head_dim,
@@ -131,13 +132,14 @@ static void record_attention(const struct step *s, const struct layer *layer, ui
         .next = layer->o.weight,
         .sinks = layer->sinks,
         .slopes = model->decoder.slopes,
-        .layer = index,
+        .layer = kept,
         .heads = config->heads,
         .kv_heads = config->kv_heads,
         .head_dim = config->head_dim,
         .window = config->windowed[index] ? config->window : 0,
         .scale = (float)(config->attention_scale / (config->scale_by_depth ? index + 1 : 1)),
         .soft_cap = (float)config->attention_cap,
+        .bidirectional = config->row->encoder,
     };
     model->ops->attention(s->queue, &attention);
 }
@@ -174,8 +176,9 @@ static void record_lookup(const struct step *s)
         .out = s->residual,
         .table = decoder->embedding.weight,
         .positions = decoder->positions.weight,
-        .position_offset = model->config.row->position_offset,
+        .position_offset = model->config.position_offset,
         .scale = (float)model->config.embedding_scale,
+        .types = decoder->types.weight,
     };
     if (model->rows.narrow == NULL) {
         model->ops->embed(s->queue, &embed);
@@ -221,6 +224,18 @@ static void record_head(struct step *s)
     model->ops->head(s->queue, &op);
 }
 
+/* The last norm, and where a model's outside is narrower than its inside the way there; without a head of tokens. */
+static void record_hidden(struct step *s, struct activations *rows)
+{
+    const struct model *model = s->model;
+    const struct decoder *decoder = &model->decoder;
+    rows->hidden = block_input(s, &decoder->final_norm, decoder->project_out.weight);
+    if (decoder->project_out.weight == NULL)
+        return;
+    record_linear(s, rows->hidden, &decoder->project_out, model->rows.narrow, NULL, PDK_ACT_NONE, 1.0f, NULL);
+    rows->hidden = rows->narrow;
+}
+
 pdk_status model_step(struct model *model, const pdk_batch *batch, const uint32_t (*copies)[2], size_t copy_count,
     pdk_sample_row *samples, uint32_t sample_count, pdk_error *err)
 {
@@ -234,7 +249,9 @@ pdk_status model_step(struct model *model, const pdk_batch *batch, const uint32_
     record_embedding(&step);
     for (uint32_t layer = 0; layer < model->config.layers; layer++)
         record_layer(&step, layer);
-    if (batch->output_count > 0)
+    if (model->config.use != USE_GENERATE)
+        record_hidden(&step, &model->rows);
+    else if (batch->output_count > 0)
         record_head(&step);
     if (sample_count > 0)
         model->ops->sample(
@@ -246,4 +263,9 @@ pdk_status model_step(struct model *model, const pdk_batch *batch, const uint32_
 void model_logits(struct model *model, uint32_t first, uint32_t count, float *out)
 {
     model->ops->rows_read(model->compute, model->rows.logits, first, count, out);
+}
+
+void model_hidden(const struct model *model, uint32_t first, uint32_t count, float *out)
+{
+    model->ops->rows_read(model->compute, model->rows.hidden, first, count, out);
 }

@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
-static pdk_status read_layer_types(const struct json *types, struct model_config *config, pdk_error *err)
+pdk_status layer_types_read(const struct json *types, struct model_config *config, pdk_error *err)
 {
     if (types->type != JSON_ARRAY || types->count != config->layers)
         return pdk_error_set(
@@ -68,8 +68,8 @@ static pdk_status read_windows(struct config_reader *reader, struct model_config
     if (!on)
         config->window = 0;
     const struct json *types = config_find(reader, "layer_types");
-    if (types != NULL)
-        return read_layer_types(types, config, err);
+    if (types != NULL && !config->row->encoder) /* an encoder's window has another name: encoder_config.c */
+        return layer_types_read(types, config, err);
     static const struct config_field pattern_field = {
         "sliding_window_pattern|_sliding_window_pattern", NULL, 0, 1 << 20};
     uint32_t pattern = config->row->window_pattern;

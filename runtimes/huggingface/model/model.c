@@ -41,8 +41,8 @@ static pdk_status require_ops(const pdk_ops *ops, const struct model_config *con
         {"latent_attention", !latent || PDK_HAS(ops, latent_attention)},
         {"route", !experts || PDK_HAS(ops, route)},
         {"experts_up", !experts || (PDK_HAS(ops, experts_up) && PDK_HAS(ops, experts_down))},
-        {"head", PDK_HAS(ops, head)},
-        {"sample", PDK_HAS(ops, sample)},
+        {"head", config->use != USE_GENERATE || PDK_HAS(ops, head)},
+        {"sample", config->use != USE_GENERATE || PDK_HAS(ops, sample)},
         {"kv_copy", PDK_HAS(ops, kv_copy)},
     };
     for (size_t i = 0; i < sizeof needed / sizeof needed[0]; i++)
@@ -82,6 +82,27 @@ static pdk_status read_generation(struct model *model, bool use, pdk_error *err)
     return status;
 }
 
+/* What the model is run for, by its class and by what was asked for. */
+static pdk_status choose_use(struct model *model, enum model_purpose purpose, pdk_error *err)
+{
+    struct model_config *config = &model->config;
+    if (config->from_gguf && config->row->encoder && model->pooling.kind == POOLING_RANK)
+        config->use = USE_CLASSIFY;
+    switch (purpose) {
+    case MODEL_BY_CLASS: break;
+    case MODEL_FOR_TOKENS:
+        if (config->use != USE_GENERATE)
+            return pdk_error_set(err, PDK_INVALID, "--runner",
+                "--runner: generate was asked for, and this model (%s) generates no text; it can be run with pooling",
+                config->row->class_name);
+        break;
+    case MODEL_FOR_VALUES: config->use = config->use == USE_GENERATE ? USE_EMBED : config->use; break;
+    case MODEL_FOR_EMBEDDINGS: config->use = USE_EMBED; break;
+    case MODEL_FOR_CLASSES: config->use = config->use == USE_CLASSIFY_TOKENS ? config->use : USE_CLASSIFY; break;
+    }
+    return PDK_OK;
+}
+
 static pdk_status read_config(struct model *model, const struct model_request *request, pdk_error *err)
 {
     PDK_CLEANUP(json_document_freep) struct json_document *overrides = NULL;
@@ -96,7 +117,11 @@ static pdk_status read_config(struct model *model, const struct model_request *r
     if (status == PDK_OK)
         status = model_config_read(&reader, &model->config, err);
     if (status == PDK_OK)
+        status = pooling_config_read(&reader, &model->pooling, err);
+    if (status == PDK_OK)
         status = config_reader_finish(&reader, err);
+    if (status == PDK_OK)
+        status = choose_use(model, request->purpose, err);
     if (status == PDK_OK)
         status = read_generation(model, request->use_generation_config, err);
     if (status == PDK_OK && (json_get(config, "auto_map") != NULL || json_get(config, "trust_remote_code") != NULL))
@@ -122,6 +147,10 @@ static void fill_facts(struct model *model, const struct model_request *request)
     facts->head_dim = config->head_dim;
     facts->hidden = config->hidden;
     facts->quantisation = quantisation_name(config->quantisation.method);
+    facts->use = config->use;
+    facts->encoder = config->row->encoder;
+    facts->types = config->types;
+    facts->hidden_columns = config->embedding_width;
     facts->bos_id = id_or_none(config->bos_id, config->vocabulary);
     facts->pad_id = id_or_none(config->pad_id, config->vocabulary);
     for (uint32_t i = 0; i < config->eos_count; i++) {
@@ -219,6 +248,8 @@ struct model *model_free(struct model *model)
     if (model->kv != NULL)
         model->ops->kv_free(model->compute, model->kv);
     weights_free(model);
+    value_head_done(&model->classes);
+    pooling_config_done(&model->pooling);
     source_done(&model->source);
     free(model);
     return NULL;
@@ -239,9 +270,20 @@ const char *model_folder(const struct model *model)
     return model->source.folder;
 }
 
+const struct pooling_config *model_pooling(const struct model *model)
+{
+    return &model->pooling;
+}
+
+const struct value_head *model_classes(const struct model *model)
+{
+    return &model->classes;
+}
+
 static pdk_kv_shape kv_shape(const struct model *model, int32_t type)
 {
-    return (pdk_kv_shape){.layers = model->config.layers,
+    /* An encoder's keys and values are read in the layer that wrote them, and then no more. */
+    return (pdk_kv_shape){.layers = model->config.row->encoder ? 1 : model->config.layers,
         .kv_heads = model->config.kv_heads,
         .head_dim = model->config.head_dim,
         .type = type,
@@ -290,7 +332,7 @@ static void plan_rows(const struct model *model, uint32_t max_rows, uint32_t max
         {&to->latent, latent->rank != 0 ? latent->rank + latent->rope : 0, max_rows},
         {&to->narrow_query, latent->query_rank, max_rows},
         {&to->narrow, narrow ? config->embedding_width : 0, max_rows},
-        {&to->logits, config->vocabulary, max_outputs},
+        {&to->logits, config->use == USE_GENERATE ? config->vocabulary : 0, max_outputs},
     };
     memcpy(plan, all, sizeof all);
 }

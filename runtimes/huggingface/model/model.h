@@ -2,7 +2,9 @@
  * forward, one for all families, steered by the architecture's row (architectures.h). */
 #pragma once
 
+#include "runtimes/huggingface/model/architectures.h"
 #include "runtimes/huggingface/model/gguf.h"
+#include "runtimes/huggingface/model/pooling_config.h"
 
 #include <paddock/draft/ops.h>
 #include <stdbool.h>
@@ -16,6 +18,10 @@ struct model_facts {
     uint32_t vocabulary_size; /* rows of the head */
     uint32_t context_length;  /* what the model was made for, rope scaling included */
     uint32_t layers, heads, kv_heads, head_dim, hidden;
+    enum model_use use;
+    bool encoder;                    /* needs a whole sequence in one step, and no cache between steps */
+    uint32_t types;                  /* segments of a pair that it tells apart; 0: none */
+    uint32_t hidden_columns;         /* of a hidden state, of which model_hidden gives rows */
     int64_t bos_id, pad_id;          /* -1: none */
     uint32_t eos_ids[MODEL_EOS_MAX]; /* config.json's and generation_config.json's, "the" one first */
     uint32_t eos_count;
@@ -26,7 +32,17 @@ struct model_facts {
     pdk_sampling defaults;    /* generation_config.json's */
 };
 
+/* What the caller wants a model for; by its class a model knows that itself. */
+enum model_purpose {
+    MODEL_BY_CLASS,
+    MODEL_FOR_TOKENS,
+    MODEL_FOR_VALUES,     /* classes where it has them, else embeddings */
+    MODEL_FOR_EMBEDDINGS, /* whatever its class */
+    MODEL_FOR_CLASSES
+};
+
 struct model_request {
+    enum model_purpose purpose;
     const char *path;      /* folder or .gguf file */
     const char *overrides; /* --hf-overrides, JSON, or NULL */
     bool use_generation_config;
@@ -62,5 +78,12 @@ pdk_status model_prepare(struct model *model, int32_t kv_type, uint32_t blocks, 
  * batch's output rows. Copies first the blocks of `copies` (from, to pairs). Waits. No allocation. [engine-thread] */
 pdk_status model_step(struct model *model, const pdk_batch *batch, const uint32_t (*copies)[2], size_t copy_count,
     pdk_sample_row *samples, uint32_t sample_count, pdk_error *err);
+/* Hidden states of the last step's rows [first, first + count), behind the last norm; for models whose use is not
+ * USE_GENERATE. [engine-thread] */
+void model_hidden(const struct model *model, uint32_t first, uint32_t count, float *out);
+/* What its configuration says about values, and what makes classes of a hidden state (no layers: nothing does). Live as
+ * long as the model. [any-thread] */
+const struct pooling_config *model_pooling(const struct model *model);
+const struct value_head *model_classes(const struct model *model);
 /* Logits of the last step, [output_count][vocabulary], for tests. */
 void model_logits(struct model *model, uint32_t first, uint32_t count, float *out);

@@ -25,12 +25,13 @@ static const struct uint_field {
     size_t offset;
     bool required;
 } uints[] = {
-    {{"hidden_size|n_embd|n_embed|d_model", "embedding_length", 1, 262144}, AT(hidden), true},
-    {{"num_hidden_layers|n_layer", "block_count", 1, MODEL_LAYERS_MAX}, AT(layers), true},
-    {{"num_attention_heads|n_head", "attention.head_count", 1, 4096}, AT(heads), true},
+    {{"hidden_size|n_embd|n_embed|d_model|dim", "embedding_length", 1, 262144}, AT(hidden), true},
+    {{"num_hidden_layers|n_layer|n_layers", "block_count", 1, MODEL_LAYERS_MAX}, AT(layers), true},
+    {{"num_attention_heads|n_head|n_heads", "attention.head_count", 1, 4096}, AT(heads), true},
     {{"num_key_value_heads|num_kv_heads|n_head_kv", "attention.head_count_kv", 1, 4096}, AT(kv_heads), false},
     {{"head_dim", "attention.key_length", 1, 4096}, AT(head_dim), false},
-    {{"intermediate_size|ffn_dim|n_inner|ffn_hidden_size", "feed_forward_length", 1, 1 << 20}, AT(inner), true},
+    {{"intermediate_size|ffn_dim|n_inner|ffn_hidden_size|hidden_dim", "feed_forward_length", 1, 1 << 20}, AT(inner),
+        true},
     {{"vocab_size", "vocab_size", 1, 1 << 24}, AT(vocabulary), false},
     {{"max_position_embeddings|n_positions|seq_length", "context_length", 1, 1 << 28}, AT(context), true},
     {{"word_embed_proj_dim", NULL, 1, 262144}, AT(embedding_width), false},
@@ -41,7 +42,7 @@ static const struct {
     struct config_field field;
     size_t offset;
 } reals[] = {
-    {{"rms_norm_eps|layer_norm_eps|layer_norm_epsilon|norm_epsilon", "attention.layer_norm_rms_epsilon", 0, 1},
+    {{"rms_norm_eps|layer_norm_eps|layer_norm_epsilon|norm_epsilon|norm_eps", "attention.layer_norm_rms_epsilon", 0, 1},
         AT(epsilon)},
     {{"embedding_multiplier", "embedding_scale", 1e-6, 1e6}, AT(embedding_scale)},
     {{"residual_multiplier", "residual_scale", 1e-6, 1e6}, AT(residual_scale)},
@@ -69,7 +70,8 @@ static bool has_experts(const struct config_reader *reader)
     return gguf_uint(reader->gguf, key, &count) && count != 0;
 }
 
-static pdk_status find_row(struct config_reader *reader, const struct architecture **ret_row, pdk_error *err)
+static pdk_status find_row(
+    struct config_reader *reader, const struct architecture **ret_row, enum model_use *ret_use, pdk_error *err)
 {
     if (reader->gguf != NULL) {
         pdk_string name;
@@ -77,6 +79,7 @@ static pdk_status find_row(struct config_reader *reader, const struct architectu
             return pdk_error_set(err, PDK_INVALID, "general.architecture", "the GGUF has no general.architecture");
         snprintf(reader->prefix, sizeof reader->prefix, "%.*s", (int)(name.length < 64 ? name.length : 63), name.data);
         *ret_row = architecture_find_gguf(reader->prefix, has_experts(reader));
+        *ret_use = *ret_row != NULL && (*ret_row)->encoder ? USE_EMBED : USE_GENERATE;
         return *ret_row != NULL ? PDK_OK : unknown(reader->prefix, true, err);
     }
     const char *class_name = NULL, *model_type = NULL;
@@ -90,7 +93,7 @@ static pdk_status find_row(struct config_reader *reader, const struct architectu
     if (class_name == NULL && model_type == NULL)
         return pdk_error_set(
             err, PDK_INVALID, "architectures", "config.json has neither 'architectures' nor 'model_type'");
-    *ret_row = architecture_find(class_name, model_type);
+    *ret_row = architecture_find(class_name, model_type, ret_use);
     if (*ret_row == NULL)
         return unknown(class_name != NULL ? class_name : model_type, false, err);
     if (!(*ret_row)->text_config)
@@ -366,13 +369,28 @@ static pdk_status read_ids(struct config_reader *reader, struct model_config *co
     return status;
 }
 
+/* A model saved without its head has lost what its tensors' names began with. */
+static const char *inner_prefix(const struct model_config *config)
+{
+    static const char *const known[] = {"model.", "transformer.", "gpt_neox."};
+    const char *embedding = config->row->names[ROLE_EMBEDDING];
+    for (size_t i = 0; config->use != USE_GENERATE && i < sizeof known / sizeof known[0]; i++)
+        if (strncmp(embedding, known[i], strlen(known[i])) == 0)
+            return known[i];
+    return NULL;
+}
+
 pdk_status model_config_read(struct config_reader *reader, struct model_config *ret_config, pdk_error *err)
 {
     struct model_config config = {.from_gguf = reader->gguf != NULL};
     static pdk_status (*const steps[])(struct config_reader *, struct model_config *, pdk_error *) = {read_quantisation,
         read_uints, derive_heads, read_reals, read_flags, read_activation, experts_config_read, layer_kinds_read,
-        read_ids};
-    pdk_status status = find_row(reader, &config.row, err);
+        read_ids, encoder_config_read};
+    pdk_status status = find_row(reader, &config.row, &config.use, err);
+    if (status == PDK_OK) {
+        config.prefix = config.row->prefix != NULL ? config.row->prefix : inner_prefix(&config);
+        config.position_offset = config.row->position_offset;
+    }
     for (size_t i = 0; i < sizeof steps / sizeof steps[0] && status == PDK_OK; i++)
         status = steps[i](reader, &config, err);
     if (status != PDK_OK)

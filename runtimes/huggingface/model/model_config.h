@@ -31,11 +31,16 @@ struct rope_config {
 
 struct model_config {
     const struct architecture *row;
+    enum model_use use;
+    const char *prefix; /* that names in the file may lack; or NULL */
     bool from_gguf;
     uint32_t hidden, layers, heads, kv_heads, head_dim, inner, embedding_width;
-    uint32_t vocabulary; /* 0: the file does not say; the embedding's rows */
-    uint32_t positions;  /* rows of learned positions, without the offset */
-    uint32_t context;    /* rope scaling included */
+    uint32_t vocabulary;      /* 0: the file does not say; the embedding's rows */
+    uint32_t positions;       /* rows of learned positions, without the offset */
+    uint32_t position_offset; /* the row of position 0 */
+    uint32_t types;           /* segments that an encoder tells apart; 0: none */
+    enum value_activation class_activation;
+    uint32_t context; /* rope scaling included */
     uint32_t window;
     uint8_t windowed[MODEL_LAYERS_MAX]; /* the layer sees `window` positions */
     uint8_t turned[MODEL_LAYERS_MAX];   /* the layer's queries and keys are turned by position */
@@ -67,5 +72,7 @@ pdk_status model_config_read(struct config_reader *reader, struct model_config *
 pdk_status model_config_add_eos(struct model_config *config, const char *name, const struct json *ids, pdk_error *err);
 
 /* Parts of model_config_read. */
+pdk_status encoder_config_read(struct config_reader *reader, struct model_config *config, pdk_error *err);
+pdk_status layer_types_read(const struct json *types, struct model_config *config, pdk_error *err);
 pdk_status layer_kinds_read(struct config_reader *reader, struct model_config *config, pdk_error *err);
 pdk_status rope_config_read(struct config_reader *reader, struct model_config *config, pdk_error *err);

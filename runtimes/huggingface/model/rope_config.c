@@ -21,7 +21,8 @@ static const char *const type_names[] = {[ROPE_DEFAULT] = "default",
     [ROPE_YARN] = "yarn",
     [ROPE_LONG] = "longrope"};
 
-static const struct config_field theta_field = {"rope_theta|rotary_emb_base", "rope.freq_base", 2, 1e12};
+static const struct config_field theta_field = {
+    "rope_theta|rotary_emb_base|global_rope_theta", "rope.freq_base", 2, 1e12};
 static const struct config_field partial_field = {"partial_rotary_factor|rotary_pct|rope_pct", NULL, 1e-3, 1};
 static const struct config_field dims_field = {"rotary_dim", "rope.dimension_count", 2, 4096};
 
@@ -273,7 +274,8 @@ static pdk_status read_main(struct config_reader *reader, const struct model_con
 static pdk_status read_local(
     struct config_reader *reader, struct model_config *config, const struct json *object, pdk_error *err)
 {
-    static const struct config_field local_field = {"rope_local_base_freq", "rope.freq_base_swa", 2, 1e12};
+    static const struct config_field local_field = {
+        "rope_local_base_freq|local_rope_theta", "rope.freq_base_swa", 2, 1e12};
     struct rope_config rope = {.theta = config->row->local_theta != 0 ? config->row->local_theta : config->rope.theta,
         .dims = config->rope.dims,
         .factor = 1,

@@ -50,7 +50,7 @@ static void make_name(const struct planner *p, const char **pattern, const char 
 static struct tensor *look_for_one(const struct planner *p, const char *name)
 {
     struct tensor *tensor = tensors_find(p->tensors, name);
-    const char *prefix = p->config->row->prefix;
+    const char *prefix = p->config->prefix;
     if (tensor == NULL && prefix != NULL && strncmp(name, prefix, strlen(prefix)) == 0)
         tensor = tensors_find(p->tensors, name + strlen(prefix));
     return tensor;
@@ -250,7 +250,9 @@ static pdk_status plan_norm_of(struct planner *p, enum role role, struct shape s
 
 static pdk_status plan_norm(struct planner *p, enum role role, uint32_t width, struct norm *norm)
 {
-    return has(p, role) ? plan_norm_of(p, role, (struct shape){1, width, 0}, width, norm) : PDK_OK;
+    /* An encoder's first layer may read the embedding's own norm. */
+    bool bare = p->config->row->encoder && (p->config->row->optional & ROLE_BIT(role)) != 0 && p->layer == 0;
+    return has(p, role) && !bare ? plan_norm_of(p, role, (struct shape){1, width, 0}, width, norm) : PDK_OK;
 }
 
 /* A tensor for each head: one vector of them all. */
@@ -328,7 +330,9 @@ static pdk_status plan_gate_up(struct planner *p, struct layer *layer)
         return no_memory(p);
     add_part(weight, tensor, LAYOUT_ROWS, 0, inner);
     add_part(weight, tensor, LAYOUT_ROWS, inner, inner);
-    return PDK_OK;
+    struct vector_part bias = {.count = 2 * inner};
+    status = find_bias(p, ROLE_GATE_UP, bias.count, &bias.tensor);
+    return status == PDK_OK && bias.tensor != NULL ? add_vector(p, &layer->up.bias, &bias, 1, 0) : status;
 }
 
 static pdk_status plan_mlp(struct planner *p, struct layer *layer)
@@ -411,13 +415,16 @@ static pdk_status plan_ends(struct planner *p, struct decoder *decoder)
 {
     const struct model_config *config = p->config;
     uint32_t narrow = config->embedding_width, hidden = config->hidden;
+    bool generates = config->use == USE_GENERATE;
     pdk_status status = plan_linear(p, ROLE_EMBEDDING, config->vocabulary, narrow,
-        config->tied ? PDK_WEIGHT_TIED : PDK_WEIGHT_TABLE, &decoder->embedding);
+        config->tied && generates ? PDK_WEIGHT_TIED : PDK_WEIGHT_TABLE, &decoder->embedding);
     if (status == PDK_OK)
         status = plan_norm(p, ROLE_EMBEDDING_NORM, hidden, &decoder->embedding_norm);
     if (status == PDK_OK && config->positioning == POSITIONS_LEARNED)
-        status = plan_linear(p, ROLE_POSITIONS, config->positions + config->row->position_offset, hidden,
-            PDK_WEIGHT_TABLE, &decoder->positions);
+        status = plan_linear(p, ROLE_POSITIONS, config->positions + config->position_offset, hidden, PDK_WEIGHT_TABLE,
+            &decoder->positions);
+    if (status == PDK_OK && has(p, ROLE_TYPES) && config->types != 0)
+        status = plan_linear(p, ROLE_TYPES, config->types, hidden, PDK_WEIGHT_TABLE, &decoder->types);
     if (status == PDK_OK && narrow != hidden && !has(p, ROLE_PROJECT_IN))
         return pdk_error_set(p->err, PDK_UNSUPPORTED, "word_embed_proj_dim",
             "embeddings of %" PRIu32 " columns in a model of %" PRIu32 " are not supported for this architecture",
@@ -428,7 +435,7 @@ static pdk_status plan_ends(struct planner *p, struct decoder *decoder)
         status = plan_linear(p, ROLE_PROJECT_OUT, narrow, hidden, PDK_WEIGHT_LINEAR, &decoder->project_out);
     if (status == PDK_OK && config->final_norm)
         status = plan_norm(p, ROLE_FINAL_NORM, hidden, &decoder->final_norm);
-    if (status == PDK_OK)
+    if (status == PDK_OK && generates)
         status = config->tied
                      ? plan_tied_bias(p, &decoder->head)
                      : plan_linear(p, ROLE_HEAD, config->vocabulary, narrow, PDK_WEIGHT_LINEAR, &decoder->head);
@@ -453,8 +460,8 @@ static bool is_extra_layer(const struct planner *p, const struct tensor *tensor)
 /* Tensors that old exporters wrote and that are computed here. */
 static bool is_redundant(const struct planner *p, const struct tensor *tensor)
 {
-    static const char *const endings[] = {
-        "rotary_emb.inv_freq", "attn.bias", "attn.masked_bias", "attention.bias", "attention.masked_bias"};
+    static const char *const endings[] = {"rotary_emb.inv_freq", "attn.bias", "attn.masked_bias", "attention.bias",
+        "attention.masked_bias", "embeddings.position_ids", "embeddings.token_type_ids"};
     for (size_t i = 0; i < sizeof endings / sizeof endings[0]; i++) {
         size_t length = strlen(endings[i]);
         if (tensor->name.length >= length &&
@@ -467,6 +474,11 @@ static bool is_redundant(const struct planner *p, const struct tensor *tensor)
 
 static bool is_ignored(const struct planner *p, const struct tensor *tensor)
 {
+    const char *head = p->config->use != USE_GENERATE ? p->names[ROLE_HEAD] : NULL;
+    if (head != NULL && tensor->name.length > strlen(head) && memcmp(tensor->name.data, head, strlen(head)) == 0)
+        return true;
+    if (p->config->use != USE_GENERATE && classes_name(p->config, tensor->name))
+        return true;
     for (const char *at = p->config->row->ignored; at != NULL && *at != '\0';) {
         size_t length = strcspn(at, "|");
         if (tensor->name.length >= length && memcmp(tensor->name.data, at, length) == 0)

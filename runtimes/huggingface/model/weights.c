@@ -148,10 +148,14 @@ static pdk_status pack(struct model *model, const struct planned_weight *weight,
     make_matrices(weight, matrices);
     PDK_AUTO_FREE void *buffer = NULL;
     pdk_status status = convert(model, weight, matrices, &buffer, err);
-    for (uint32_t i = 0; i < weight->part_count && status == PDK_OK; i++)
-        if (weight->parts[i].tensor->quantised != NULL)
-            status = quantised_unpack(weight->parts[i].tensor, (uint32_t)weight->parts[i].first_row,
-                weight->parts[i].rows, &matrices[i], &unpacked[i], err);
+    for (uint32_t i = 0; i < weight->part_count && status == PDK_OK; i++) {
+        if (weight->parts[i].tensor->quantised == NULL)
+            continue;
+        status = quantised_unpack(weight->parts[i].tensor, (uint32_t)weight->parts[i].first_row, weight->parts[i].rows,
+            &matrices[i], &unpacked[i], err);
+        if (status == PDK_OK && weight->parts[i].layout == LAYOUT_BY_KEY_HEAD)
+            status = quantised_reorder(weight->parts[i].layout, &model->config, &matrices[i], &unpacked[i], err);
+    }
     if (status == PDK_OK)
         status = model->ops->weight_load(model->compute, matrices, weight->part_count, weight->use, weight->slot, err);
     for (uint32_t i = 0; i < weight->part_count; i++)
@@ -316,7 +320,9 @@ pdk_status weights_load(struct model *model, const struct model_request *request
     if (model->decoder.layers == NULL)
         return pdk_error_set(err, PDK_NO_MEMORY, "model", "no memory for %" PRIu32 " layers", model->config.layers);
     PDK_CLEANUP(weight_plan_done) struct weight_plan plan = {0};
-    pdk_status status = weight_plan_make(model, &plan, err);
+    pdk_status status = classes_load(model, err);
+    if (status == PDK_OK)
+        status = weight_plan_make(model, &plan, err);
     if (status == PDK_OK && model->source.gguf != NULL)
         status = gguf_tokens_check(model->source.gguf, model->config.vocabulary, err);
     if (status != PDK_OK)
@@ -326,11 +332,12 @@ pdk_status weights_load(struct model *model, const struct model_request *request
             "the layers that predict further tokens (num_nextn_predict_layers) are not used");
     if (plan.ignored != 0 && request->note != NULL) {
         char text[160];
-        snprintf(text, sizeof text, "%zu tensors of %s that only images need have no effect", plan.ignored,
-            model->config.row->class_name);
+        snprintf(text, sizeof text, "%zu tensors of %s have no effect: they are for %s", plan.ignored,
+            model->config.row->class_name,
+            model->config.use == USE_GENERATE ? "images" : "a head that is not used here");
         request->note(request->progress_context, text);
     }
-    model->facts.weight_bytes = count_bytes(model, &plan);
+    model->facts.weight_bytes = count_bytes(model, &plan) + value_head_bytes(&model->classes);
     model->facts.weight_type = main_type(&plan);
     status = check_budget(model->facts.weight_bytes, request->memory_bytes, err);
     return status == PDK_OK ? load_all(model, &plan, request, err) : status;
@@ -364,8 +371,8 @@ void weights_free(struct model *model)
         experts_free(model, &layer->experts);
         latent_free(model, &layer->latent);
     }
-    struct linear *ends[] = {
-        &decoder->embedding, &decoder->positions, &decoder->project_in, &decoder->project_out, &decoder->head};
+    struct linear *ends[] = {&decoder->embedding, &decoder->positions, &decoder->types, &decoder->project_in,
+        &decoder->project_out, &decoder->head};
     for (size_t k = 0; k < sizeof ends / sizeof ends[0]; k++)
         free_linear(model, ends[k]);
     free_norm(model, &decoder->embedding_norm);

@@ -286,6 +286,8 @@ static pdk_status load_frame(struct tokenizer *tokenizer, const struct gguf *ggu
     gguf_bool(gguf, "tokenizer.ggml.add_bos_token", &bos);
     gguf_bool(gguf, "tokenizer.ggml.add_eos_token", &eos);
     uint32_t before = (uint32_t)first, behind = (uint32_t)last;
+    if (bos || eos)
+        frame_set_pair(&tokenizer->frame, bos ? first : -1, eos ? last : -1, !bert, bert);
     return frame_add(&tokenizer->frame, &before, bos && first >= 0, &behind, eos && last >= 0, err);
 }
 

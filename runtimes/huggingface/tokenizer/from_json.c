@@ -119,3 +119,11 @@ pdk_status tokenizer_from_json(const char *json, size_t length, const char *conf
         *ret_tokenizer = PDK_STEAL(tokenizer);
     return status;
 }
+
+pdk_status tokenizer_lower(struct tokenizer *tokenizer, pdk_error *err)
+{
+    static const char step[] = "{\"type\":\"Lowercase\"}";
+    PDK_CLEANUP(json_document_freep) struct json_document *document = NULL;
+    pdk_status status = json_read(step, sizeof step - 1, &json_limits_default, &document, err);
+    return status == PDK_OK ? normalizers_load(&tokenizer->normalizers, json_root(document), err) : status;
+}

@@ -37,6 +37,19 @@ struct text_run {
  * is O(n log n), memory at most 16 times the text plus 1 MiB. */
 pdk_status tokenizer_encode(const struct tokenizer *tokenizer, const char *text, size_t length,
     const struct text_run *runs, size_t run_count, bool add_special, struct token_list *list, pdk_error *err);
+/* Cuts one list, or a pair of them, to `keep` tokens in all: their first ones (`right`) or their last. Of a pair the
+ * longer one is cut down to the other, then both alike, the second keeping the odd token. */
+void token_lists_cut(struct token_list *first, struct token_list *second, size_t keep, bool right);
+/* Makes a prompt of texts already encoded without special tokens: `first`, or `first` and `second` as a pair (NULL:
+ * none), with what the post-processor puts around and between them unless `special` is false. Sets `list`, which is
+ * neither of them, and for a pair `types` to the type of each token. */
+pdk_status tokenizer_frame(const struct tokenizer *tokenizer, const struct token_list *first,
+    const struct token_list *second, bool special, struct token_list *list, struct buffer *types, pdk_error *err);
+/* How many special tokens that adds. */
+size_t tokenizer_frame_size(const struct tokenizer *tokenizer, bool pair);
+/* From now on texts are lower-cased behind the normalizers. Before the first text. */
+pdk_status tokenizer_lower(struct tokenizer *tokenizer, pdk_error *err);
+
 /* Appends the text of a whole sequence; ids outside the vocabulary give nothing. */
 pdk_status tokenizer_decode(const struct tokenizer *tokenizer, const uint32_t *ids, size_t count, bool skip_special,
     struct buffer *out, pdk_error *err);

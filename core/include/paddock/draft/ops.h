@@ -110,6 +110,7 @@ typedef struct pdk_batch {
     const uint32_t *context_lengths; /* [n] tokens in the cache after this step's rows */
     const uint32_t *tables;          /* [n][table_stride] block ids */
     const uint32_t *output_rows;     /* [output_count] ascending */
+    const uint32_t *types;           /* [m] which segment of a pair each token is of, or NULL: all of 0 */
 } pdk_batch;
 
 enum { PDK_NORM_RMS = 0, PDK_NORM_LAYER = 1 };
@@ -118,13 +119,14 @@ enum { PDK_ACT_NONE = 0, PDK_ACT_RELU = 1, PDK_ACT_SILU = 2, PDK_ACT_GELU = 3, P
 enum { PDK_ACT_CLAMPED = 16 };
 enum { PDK_ROPE_HALVES = 0, PDK_ROPE_PAIRS = 1 }; /* which two numbers turn together: i and i+d/2, or 2i and 2i+1 */
 
-/* out[r] = table[token[r]] * scale (+ positions[position[r] + position_offset]) */
+/* out[r] = table[token[r]] * scale (+ positions[position[r] + position_offset]) (+ types[type[r]]) */
 typedef struct pdk_embed {
     pdk_rows *out;
     const pdk_weight *table;     /* NULL: zeros, `positions` alone */
     const pdk_weight *positions; /* or NULL */
     uint32_t position_offset;
     float scale;
+    const pdk_weight *types; /* or NULL */
 } pdk_embed;
 
 /* sum = in + add, stored into `in` where `add` is given; out = norm(sum) * weight + bias.
@@ -171,7 +173,8 @@ typedef struct pdk_rope_kv {
 } pdk_rope_kv;
 
 /* out[r][h] = softmax over c <= position of row r of (scale * q[r][h] . k[c]) times v[c]. Prompt and decode rows alike.
- * Query head h reads key head h / (heads / kv_heads). */
+ * Query head h reads key head h / (heads / kv_heads). Bidirectional: over all c of the sequence's context, whose rows
+ * this step or an earlier one has put there. */
 typedef struct pdk_attention {
     const pdk_rows *qkv; /* as pdk_rope_kv leaves it */
     const pdk_kv *kv;
@@ -180,10 +183,10 @@ typedef struct pdk_attention {
     const pdk_vector *slopes; /* [heads] of ALiBi, or NULL */
     const pdk_vector *sinks;  /* [heads] logits that join the softmax and bring no value, or NULL */
     uint32_t layer, heads, kv_heads, head_dim;
-    uint32_t window; /* positions seen, the own one included; 0: all */
+    uint32_t window; /* positions seen to the left (bidirectional: to each side), the own one included; 0: all */
     float scale;
-    float soft_cap; /* s -> cap * tanh(s / cap); 0: none */
-    uint32_t reserved;
+    float soft_cap;        /* s -> cap * tanh(s / cap); 0: none */
+    int32_t bidirectional; /* 0: a row sees nothing behind it */
 } pdk_attention;
 
 /* logits[i] = cap(scale * (in[output_rows[i]] * weight^T + bias)) */
