@@ -274,8 +274,8 @@ static void put_raw(struct json_writer *out, const char *key, pdk_string json)
 
 static bool hides_tools(const struct served *served, const pdk_request *request)
 {
-    return (request->flags & PDK_FLAG_TOOLS_UNSEEN) != 0 ||
-           (served->parsers.hide_tools && request->tools == PDK_TOOLS_NONE);
+    bool none = request->kind == PDK_KIND_GENERATE && request->tools == PDK_TOOLS_NONE;
+    return (request->flags & PDK_FLAG_TOOLS_UNSEEN) != 0 || (served->parsers.hide_tools && none);
 }
 
 static pdk_status read_object(pdk_string text, struct json_document **ret_document, pdk_error *err)
