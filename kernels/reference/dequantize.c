@@ -92,17 +92,3 @@ void reference_row(const struct reference_matrix *matrix, size_t row, float *out
     else
         reference_dequantize(matrix->type, at, matrix->columns, out);
 }
-
-struct reference_matrix reference_one_row(const struct reference_matrix *matrix, size_t row)
-{
-    struct reference_matrix one = *matrix;
-    one.rows = 1;
-    one.data = (const uint8_t *)matrix->data + row * weight_row_bytes(matrix->type, matrix->columns);
-    if (!weight_is_grouped(matrix->type))
-        return one;
-    size_t first = row * weight_group_count(&matrix->groups, matrix->columns);
-    one.groups.scales = (const uint8_t *)matrix->groups.scales + first * weight_block_bytes(matrix->groups.scale_type);
-    if (matrix->groups.zeros != NULL)
-        one.groups.zeros += first;
-    return one;
-}

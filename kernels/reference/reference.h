@@ -18,9 +18,6 @@ void reference_dequantize(int type, const void *data, size_t count, float *out);
 /* The weights of one output, in the order of inputs. */
 void reference_row(const struct reference_matrix *matrix, size_t row, float *out);
 
-/* The matrix of one of its rows. */
-struct reference_matrix reference_one_row(const struct reference_matrix *matrix, size_t row);
-
 enum reference_activation { REFERENCE_NONE, REFERENCE_RELU, REFERENCE_SILU, REFERENCE_GELU, REFERENCE_GELU_TANH };
 float reference_activate(int activation, float value);
 
