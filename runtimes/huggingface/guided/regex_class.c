@@ -92,11 +92,15 @@ void range_list_invert(struct range_list *list)
 
 typedef bool category_filter(utf8proc_category_t category, const void *context);
 
+enum { UNASSIGNED_FIRST = 0x40000, UNASSIGNED_LAST = 0xDFFFF };
+
 static void add_where(struct range_list *list, category_filter *wanted, const void *context)
 {
     uint32_t first = 0;
     bool inside = false;
     for (uint32_t code = 0; code <= CODE_LAST + 1; code++) {
+        if (code == UNASSIGNED_FIRST + 1)
+            code = UNASSIGNED_LAST; /* whole planes of which the first is like all others */
         bool now = code <= CODE_LAST && (code < SURROGATE_FIRST || code > SURROGATE_LAST) &&
                    wanted(utf8proc_category((utf8proc_int32_t)code), context);
         if (now && !inside)

@@ -132,30 +132,31 @@ static pdk_status look_set(struct compiler *compiler, const struct regex_node *n
     return status;
 }
 
-static pdk_status copy_ready(const struct regular *set, struct regular **ret_set, pdk_error *err)
-{
-    struct regular_budget budget = {.states = REGULAR_EDGES_MAX, .deadline_ms = INT64_MAX};
-    return regular_either(set, set, &budget, ret_set, err);
-}
-
 static pdk_status build_look(struct compiler *compiler, const struct regex_node *node, uint32_t out, uint32_t *ret_at)
 {
     struct regex_program *program = compiler->program;
+    struct regular *own = NULL;
+    uint32_t number = 0;
     if (node->behind ? compiler->scope.no_behind : compiler->scope.no_ahead)
         return pdk_error_set(compiler->err, PDK_UNSUPPORTED, "pattern",
             "an assertion inside a lookaround cannot be enforced");
-    if (program->look_count == REGEX_LOOKS_MAX)
+    while (number < program->look_count && (node->ready == NULL || program->looks[number] != node->ready ||
+                                               program->look_behind[number] != node->behind))
+        number++;
+    if (number == REGEX_LOOKS_MAX)
         return pdk_error_set(compiler->err, PDK_TOO_LARGE, "pattern",
-            "the pattern has more than %d anchors and lookarounds, repeats counted", REGEX_LOOKS_MAX);
-    struct regular *set = NULL;
-    pdk_status status =
-        node->ready != NULL ? copy_ready(node->ready, &set, compiler->err) : look_set(compiler, node, &set);
-    if (status != PDK_OK)
-        return status;
-    program->looks[program->look_count] = set;
-    program->look_behind[program->look_count] = node->behind;
+            "the pattern has more than %d lookarounds, repeats counted", REGEX_LOOKS_MAX);
+    if (number == program->look_count) {
+        pdk_status status = node->ready == NULL ? look_set(compiler, node, &own) : PDK_OK;
+        if (status != PDK_OK)
+            return status;
+        program->looks[number] = own != NULL ? own : node->ready;
+        program->own_looks[number] = own;
+        program->look_behind[number] = node->behind;
+        program->look_count++;
+    }
     struct regex_op op = {
-        .kind = node->behind ? REGEX_OP_BEHIND : REGEX_OP_AHEAD, .out = out, .what = program->look_count++};
+        .kind = node->behind ? REGEX_OP_BEHIND : REGEX_OP_AHEAD, .out = out, .what = number};
     return add_op(compiler, op, ret_at);
 }
 
@@ -225,7 +226,7 @@ pdk_status regex_compile(const struct regex_tree *tree, uint32_t node, struct re
     if (status == PDK_OK)
         status = regex_determine(&program, budget, ret_set, err);
     for (uint32_t i = 0; i < program.look_count; i++)
-        regular_free(program.looks[i]);
+        regular_free(program.own_looks[i]);
     free(program.ops);
     return status;
 }

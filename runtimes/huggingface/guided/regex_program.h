@@ -25,7 +25,8 @@ struct regex_program {
     uint32_t rest; /* the loop behind the match that takes any text; REGULAR_NONE without one */
     struct regex_class *classes; /* borrowed of the tree, and one more of everything */
     uint32_t class_count;
-    struct regular *looks[REGEX_LOOKS_MAX]; /* owned; with states */
+    const struct regular *looks[REGEX_LOOKS_MAX]; /* with states */
+    struct regular *own_looks[REGEX_LOOKS_MAX];   /* of those, the program's; the others are the tree's */
     bool look_behind[REGEX_LOOKS_MAX];
     uint32_t look_count;
 };

@@ -497,7 +497,7 @@ pdk_status regex_determine(
     for (uint32_t s = 0; s < subset.key_count && subset.status == PDK_OK && builder.status == PDK_OK; s++) {
         build_state(&subset, &builder, s);
         if (subset.word_count > WORDS_MAX || subset.key_count > budget->states + 1 ||
-            (s % 16 == 15 && monotonic_ms() > budget->deadline_ms))
+            monotonic_ms() > budget->deadline_ms)
             subset.status = PDK_TOO_LARGE;
     }
     pdk_status status = subset.status;

@@ -10,10 +10,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SEQUENCE_STATES_MAX = 50000 };
+enum { SEQUENCE_STATES_MAX = 50000, ALIASES_MAX = 64 };
 
 pdk_status emit_term(struct emitter *emitter, term_id term, grammar_node *ret_node)
 {
+    /* Schemas that say the same are one rule. */
+    for (unsigned i = 0; i < ALIASES_MAX && emitter->schema->terms[term].kind == KIND_SCHEMA; i++) {
+        pdk_status status = schema_content(emitter->schema, term, &term);
+        if (status != PDK_OK)
+            return status;
+    }
     size_t need = (size_t)term + 1;
     if (need > emitter->rule_count) {
         if (!array_grow(&emitter->rules, &emitter->rule_room, need))

@@ -238,7 +238,7 @@ pdk_status schema_expand(struct schema *schema, const struct json *json, term_id
         return term_schema(schema, json, ret_term);
     if (json->type != JSON_OBJECT)
         return schema_fail(
-            schema, PDK_INVALID, json, "", "a schema must be an object or a boolean, not %s", json_type_name(json));
+            schema, PDK_INVALID, json, "", "a schema must be an object or a boolean, and this is of type %s", json_type_name(json));
     if (json_get(json, "unevaluatedProperties") != NULL || json_get(json, "unevaluatedItems") != NULL)
         return schema_unevaluated(schema, json, ret_term);
     struct term_list list = {0};

@@ -18,6 +18,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Texts whose quotients a double may round to an integer. */
+static const char long_numbers[] = "-?[1-9][0-9]{8,}(?:\\.[0-9]+)?|-?(?:0|[1-9][0-9]*)(?:\\.[0-9]+)?[eE][+-]?[0-9]+";
+
 enum { STEP_STATES_MAX = 15000, TRIED_MAX = 5000, TEXT_MAX = 40 };
 
 struct step {
@@ -162,9 +165,12 @@ static pdk_status tried_multiples(
     PDK_AUTO_FREE char *bytes = calloc(TRIED_MAX, 2 * TEXT_MAX);
     PDK_AUTO_FREE struct regular_text *texts = calloc(TRIED_MAX, 2 * sizeof *texts);
     size_t count = 0;
+    /* As many as fit in the states of a set, if no two shared one. */
+    uint64_t tries = STEP_STATES_MAX / (2 * (step->places + 4)), k_most = TRIED_MAX;
+    tries = tries < k_most ? tries : k_most;
     if (bytes == NULL || texts == NULL)
         return schema_no_memory(schema);
-    for (uint64_t k = 0; k < TRIED_MAX && step->places < 16 && k * step->digits < 1000000000000000u; k++) {
+    for (uint64_t k = 0; k < tries && step->places < 16 && k * step->digits < 1000000000000000u; k++) {
         char *text = bytes + 2 * TEXT_MAX * k;
         text[0] = '-';
         size_t length = put_multiple(step, k, text + 1);
@@ -194,7 +200,7 @@ static pdk_status integer_multiples(
     pdk_status status = exact_multiples(schema, where, (struct machine){.step = *step}, ret_set);
     snprintf(regex, sizeof regex, "0|-?[1-9][0-9]{0,%d}", (digits > 15 ? 15 : digits) - 1);
     if (status == PDK_OK)
-        status = schema_regex(schema, regex, false, &short_ones);
+        status = schema_regex(schema, regex, &short_ones);
     return status != PDK_OK ? status : schema_both(schema, *ret_set, short_ones, ret_set);
 }
 
@@ -221,8 +227,7 @@ pdk_status number_multiples(
     if (is_exact(number, &step)) {
         status = exact_multiples(schema, where, (struct machine){.step = step, .points = true}, &exact);
         if (status == PDK_OK) /* quotients of large numbers are rounded to integers */
-            status = schema_regex(schema, "-?[1-9][0-9]{8,}(?:\\.[0-9]+)?|" "-?(?:0|[1-9][0-9]*)(?:\\.[0-9]+)?[eE][+-]?[0-9]+",
-                false, &long_ones);
+            status = schema_fixed(schema, long_numbers, &long_ones);
         if (status == PDK_OK)
             status = schema_either(schema, exact, long_ones, &more);
         return status != PDK_OK ? status : schema_pair(schema, exact, more, ret_pair);

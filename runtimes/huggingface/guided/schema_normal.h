@@ -24,7 +24,7 @@ struct normal {
 struct normal_store;
 struct normal_store *normal_store_free(struct normal_store *store);
 
-enum { ALTERNATIVES_MAX = 512 };
+enum { ALTERNATIVES_MAX = 2000 };
 
 /* PDK_CONFLICT: the term is defined by itself. `loose`: what the term perhaps allows, for proofs that it allows nothing;
  * else what it surely allows. Borrowed until the schema is done. */

@@ -222,7 +222,7 @@ static pdk_status distinct_entry(struct emitter *emitter, const struct object *o
     grammar_node entries[REGIONS_MAX];
     size_t count = 0;
     buffer_printf(&regex, "(?s:.{%u}(?:.{%u})*)", which, classes);
-    pdk_status status = regex.failed ? schema_no_memory(schema) : schema_regex(schema, regex.data, false, &lengths);
+    pdk_status status = regex.failed ? schema_no_memory(schema) : schema_regex(schema, regex.data, &lengths);
     buffer_done(&regex);
     for (uint32_t i = 0; i < object->region_count && status == PDK_OK; i++) {
         const struct regular *names;

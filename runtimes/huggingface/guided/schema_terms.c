@@ -13,6 +13,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { PATH_TEXT_MAX = 200 };
+
 static uint64_t mix(uint64_t hash, uint64_t value)
 {
     hash = (hash ^ value) * 0x9E3779B97F4A7C15u;
@@ -33,6 +35,9 @@ void schema_done(struct schema *schema)
     free(schema->sets);
     free(schema->pairs);
     free(schema->key_sets);
+    free(schema->operations);
+    free(schema->fixed);
+    free(schema->patterns);
     free(schema->names);
     free(schema->name_slots);
     free(schema->reasons);
@@ -325,12 +330,14 @@ void schema_path(const struct schema *schema, const struct json *where, char *ou
 pdk_status schema_fail(struct schema *schema, pdk_status status, const struct json *where, const char *keyword,
     const char *format, ...)
 {
-    char path[PDK_ERROR_FIELD_MAX * 2], field[PDK_ERROR_FIELD_MAX * 3], message[PDK_ERROR_MESSAGE_MAX];
+    char path[PATH_TEXT_MAX], message[PDK_ERROR_MESSAGE_MAX];
     va_list arguments;
     va_start(arguments, format);
     vsnprintf(message, sizeof message, format, arguments);
     va_end(arguments);
     schema_path(schema, where, path, sizeof path);
-    snprintf(field, sizeof field, "%s/%s", path, keyword);
-    return pdk_error_set(schema->err, status, "schema", "%s of the JSON schema: %s", field, message);
+    if (path[0] == '\0' && keyword[0] == '\0')
+        return pdk_error_set(schema->err, status, "schema", "the JSON schema: %s", message);
+    return pdk_error_set(schema->err, status, "schema", "the JSON schema at %s%s%s: %s", path,
+        keyword[0] != '\0' ? "/" : "", keyword, message);
 }

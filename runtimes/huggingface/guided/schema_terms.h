@@ -92,6 +92,17 @@ struct anchor {
 
 enum { SCHEMA_TERMS_MAX = 400000, SCHEMA_LISTS_MAX = 4000000 };
 
+/* a and b (or a alone) were combined before. */
+struct set_operation {
+    const struct regular *a, *b, *result;
+    int operation;
+};
+
+struct fixed_set {
+    const char *pattern;
+    const struct regular *set;
+};
+
 struct schema {
     struct grammar *grammar;
     const struct json *root;
@@ -141,6 +152,17 @@ struct schema {
     size_t anchor_room;
     uint32_t anchor_count;
 
+    struct set_operation *operations; /* what sets were combined to, open addressing */
+    size_t operation_slots, operation_count;
+    struct fixed_set *fixed; /* sets of regular expressions of ours */
+    size_t fixed_room;
+    uint32_t fixed_count;
+    struct known_pattern {
+        struct regular_text text;
+        uint32_t pair;
+    } *patterns;
+    size_t pattern_room;
+    uint32_t pattern_count;
     struct normal_store *normals; /* schema_normal.c */
     const struct regular *all, *none;
 };
@@ -189,7 +211,9 @@ pdk_status schema_both(struct schema *schema, const struct regular *a, const str
 pdk_status schema_either(struct schema *schema, const struct regular *a, const struct regular *b,
     const struct regular **ret_set);
 pdk_status schema_not(struct schema *schema, const struct regular *a, const struct regular **ret_set);
-pdk_status schema_regex(struct schema *schema, const char *pattern, bool loose, const struct regular **ret_set);
+pdk_status schema_regex(struct schema *schema, const char *pattern, const struct regular **ret_set);
+/* The same for a pattern that is static: it is compiled once. */
+pdk_status schema_fixed(struct schema *schema, const char *pattern, const struct regular **ret_set);
 
 /* An error at `where`: field = the keyword's JSON pointer. */
 pdk_status schema_fail(struct schema *schema, pdk_status status, const struct json *where, const char *keyword,
