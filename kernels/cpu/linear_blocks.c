@@ -9,6 +9,13 @@ struct code_shape {
     int centre;
 };
 
+/* Bits of a mask, brought from `from` to `to`. */
+LANES_INLINE ints bits_moved(ints x, int from, int to, int mask)
+{
+    ints moved = from > to ? ints_right(x, from - to) : ints_left(x, to - from);
+    return ints_and(moved, ints_set(mask << to));
+}
+
 /* Code k = 16h + 4g + j of the cell, in lanes. */
 LANES_INLINE ints code_at(const uint8_t *cell, const struct code_shape shape, int h, int g, int j)
 {
@@ -20,12 +27,11 @@ LANES_INLINE ints code_at(const uint8_t *cell, const struct code_shape shape, in
         width = 4;
     }
     if (shape.pairs) {
-        ints pair = ints_and(ints_right(ints_load(pairs + h * 64), 8 * j + 2 * g), ints_set(3));
-        code = shape.nibbles ? ints_add(code, ints_left(pair, 4)) : pair;
+        code = ints_add(code, bits_moved(ints_load(pairs + h * 64), 8 * j + 2 * g, width, 3));
         width += 2;
     }
     if (shape.bits)
-        code = ints_add(code, ints_left(ints_and(ints_right(ints_load(bits), 8 * j + 4 * h + g), ints_set(1)), width));
+        code = ints_add(code, bits_moved(ints_load(bits), 8 * j + 4 * h + g, width, 1));
     return shape.centre != 0 ? ints_sub(code, ints_set(shape.centre)) : code;
 }
 

@@ -19,8 +19,9 @@ LANES_INLINE struct group_lanes load_group(const uint8_t *panel, const uint8_t *
         group.scale = lanes_of_halves(scales);
     else
         group.scale = lanes_of_bfloats(scales);
-    if (head.has_zeros)
-        group.zero = ints_of_shorts(scales + PANEL_ROWS * (head.scale_type == WEIGHT_F32 ? 4 : 2));
+    const uint8_t *zeros = scales + PANEL_ROWS * (head.scale_type == WEIGHT_F32 ? 4 : 2);
+    if (head.zero_bytes != 0)
+        group.zero = head.zero_bytes == 1 ? ints_of_bytes(zeros) : ints_of_shorts(zeros);
     return group;
 }
 

@@ -8,18 +8,20 @@ bool panel_can_group(const struct weight_groups *groups, size_t columns)
 
 static struct group_head head_of(int type, const struct weight_groups *groups, size_t columns)
 {
-    size_t cells = panel_cells(groups->columns < columns ? groups->columns : columns);
-    size_t scales = PANEL_ROWS * ((groups->scale_type == WEIGHT_F32 ? 4u : 2u) + (groups->zeros != NULL ? 2u : 0));
-    return (struct group_head){
-        (uint32_t)cells, groups->scale_type, groups->zeros != NULL, (uint32_t)(scales + cells * cell_bytes(type))};
+    struct group_head head = {.scale_type = groups->scale_type};
+    if (groups->zeros != NULL)
+        head.zero_bytes = type == WEIGHT_U4 ? 1 : 2;
+    head.cells = (uint32_t)panel_cells(groups->columns < columns ? groups->columns : columns);
+    head.group_bytes =
+        (uint32_t)(group_scales_bytes(groups->scale_type, head.zero_bytes) + head.cells * cell_bytes(type));
+    return head;
 }
 
 size_t panel_bytes_grouped(int type, const struct weight_groups *groups, size_t columns)
 {
     struct group_head head = head_of(type, groups, columns);
-    size_t cells = panel_cells(columns), scales = head.group_bytes - head.cells * cell_bytes(type);
-    size_t bytes = GROUP_HEAD_BYTES + weight_group_count(groups, columns) * scales + cells * cell_bytes(type);
-    return (bytes + 63) / 64 * 64;
+    size_t scales = group_scales_bytes(groups->scale_type, head.zero_bytes);
+    return GROUP_HEAD_BYTES + weight_group_count(groups, columns) * scales + panel_cells(columns) * cell_bytes(type);
 }
 
 void panel_put_grouped(int type, const struct weight_groups *groups, const uint8_t *codes, size_t row, size_t r,
@@ -31,7 +33,9 @@ void panel_put_grouped(int type, const struct weight_groups *groups, const uint8
     for (size_t g = 0; g < count; g++) {
         uint8_t *group = panel + GROUP_HEAD_BYTES + g * head.group_bytes;
         memcpy(group + r * width, (const uint8_t *)groups->scales + (row * count + g) * width, width);
-        if (groups->zeros != NULL)
+        if (head.zero_bytes == 1)
+            group[PANEL_ROWS * width + r] = (uint8_t)groups->zeros[row * count + g];
+        else if (head.zero_bytes == 2)
             memcpy(group + PANEL_ROWS * width + 2 * r, &groups->zeros[row * count + g], 2);
     }
     for (size_t k = 0; k < columns; k++) {
@@ -80,8 +84,9 @@ void group_cell_row(int type, const uint8_t *panel, size_t c, size_t r, float *o
     struct group_head head;
     memcpy(&head, panel, sizeof head);
     float scale = scale_at(head.scale_type, scales, r), zero = 0;
-    if (head.has_zeros)
-        zero = (int16_t)load_u16(scales + PANEL_ROWS * (head.scale_type == WEIGHT_F32 ? 4 : 2) + 2 * r);
+    const uint8_t *zeros = scales + PANEL_ROWS * (head.scale_type == WEIGHT_F32 ? 4 : 2);
+    if (head.zero_bytes != 0)
+        zero = head.zero_bytes == 1 ? zeros[r] : (int16_t)load_u16(zeros + 2 * r);
     for (size_t k = 0; k < CELL_COLUMNS; k++) {
         uint8_t byte = type == WEIGHT_U4 ? cell[(k % 16 / 4 * PANEL_ROWS + r) * 4 + k % 4]
                                          : cell[(k / 4 * PANEL_ROWS + r) * 4 + k % 4];

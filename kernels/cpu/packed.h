@@ -110,12 +110,12 @@ static inline size_t panel_count(size_t rows)
 /* Puts one row as it lies in a file into place r of a panel that was zeros. */
 void panel_put(int type, const uint8_t *row, size_t r, size_t columns, uint8_t *panel);
 
-/* A panel of a grouped type begins with this. Then come its groups: scales[16] as `scale_type` says, s16 zeros[16] if
- * there are such, and `cells` cells; the last group may have fewer. */
+/* A panel of a grouped type begins with this. Then come its groups: scales[16] as `scale_type` says, zeros[16] of
+ * `zero_bytes` bytes each, and `cells` cells; the last group may have fewer. */
 struct group_head {
     uint32_t cells;
     int32_t scale_type;
-    uint32_t has_zeros;
+    uint32_t zero_bytes; /* 0: none; 1: u8, of 4-bit codes; 2: s16 */
     uint32_t group_bytes;
 };
 enum { GROUP_HEAD_BYTES = 64 };
@@ -137,13 +137,18 @@ void panel_row(int type, const uint8_t *panel, size_t r, size_t columns, float s
 void pack_blocks(int type, const uint8_t *row, size_t r, size_t columns, uint8_t *panel);
 void block_cell_row(int type, const uint8_t *panel, size_t c, size_t r, float *out);
 void group_cell_row(int type, const uint8_t *panel, size_t c, size_t r, float *out);
+/* Of a group's scales and zeros, rounded up so that cells begin at cache lines. */
+static inline size_t group_scales_bytes(int scale_type, size_t zero_bytes)
+{
+    return (PANEL_ROWS * ((scale_type == WEIGHT_F32 ? 4u : 2u) + zero_bytes) + 63) / 64 * 64;
+}
+
 /* Where cell c of a grouped panel lies, and its group's scales. */
 static inline const uint8_t *group_cell(int type, const uint8_t *panel, size_t c, const uint8_t **ret_scales)
 {
     struct group_head head;
     memcpy(&head, panel, sizeof head);
-    size_t scales = PANEL_ROWS * (head.scale_type == WEIGHT_F32 ? 4u : 2u) + (head.has_zeros ? 2u * PANEL_ROWS : 0);
     const uint8_t *group = panel + GROUP_HEAD_BYTES + c / head.cells * head.group_bytes;
     *ret_scales = group;
-    return group + scales + c % head.cells * cell_bytes(type);
+    return group + group_scales_bytes(head.scale_type, head.zero_bytes) + c % head.cells * cell_bytes(type);
 }

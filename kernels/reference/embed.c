@@ -6,7 +6,7 @@
 /* Adds scale * row to out. */
 static void add_row(const struct reference_matrix *table, size_t row, float scale, float *out)
 {
-    float *weights = malloc(table->columns * sizeof *weights);
+    float *weights = calloc(table->columns, sizeof *weights);
     if (weights == NULL)
         return;
     reference_row(table, row, weights);

@@ -18,7 +18,7 @@ float reference_activate(int activation, float value)
 
 double reference_dot(const struct reference_matrix *matrix, size_t row, const float *x)
 {
-    float *weights = malloc(matrix->columns * sizeof *weights);
+    float *weights = calloc(matrix->columns, sizeof *weights);
     double sum = 0;
     if (weights == NULL)
         return NAN;

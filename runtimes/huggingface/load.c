@@ -142,6 +142,16 @@ static pdk_status find_defaults(struct loaded *loaded, pdk_error *err)
     return set_defaults(served, over, strlen(over), "--override-generation-config", err);
 }
 
+static void add_eos(struct loaded *loaded, int64_t id)
+{
+    bool known = id < 0 || id >= (int64_t)model_facts(loaded->model)->vocabulary_size ||
+                 loaded->eos_count == sizeof loaded->eos_ids / sizeof loaded->eos_ids[0];
+    for (uint32_t i = 0; i < loaded->eos_count && !known; i++)
+        known = loaded->eos_ids[i] == (uint32_t)id;
+    if (!known)
+        loaded->eos_ids[loaded->eos_count++] = (uint32_t)id;
+}
+
 /* The tokenizer's end of sequence is "the" one; the model's others end a choice by name. */
 static void find_eos(struct loaded *loaded)
 {
@@ -152,6 +162,9 @@ static void find_eos(struct loaded *loaded)
     for (uint32_t i = 0; i < facts->eos_count; i++)
         if ((int64_t)facts->eos_ids[i] != own && facts->eos_ids[i] < facts->vocabulary_size)
             loaded->eos_ids[loaded->eos_count++] = facts->eos_ids[i];
+    /* The ends of an answer and of a call, where the format has its own. */
+    for (size_t i = HARMONY_RETURN; loaded->served.parsers.is_harmony && i <= HARMONY_CALL; i++)
+        add_eos(loaded, tokenizer_id(loaded->tokenizer, harmony_texts[i], strlen(harmony_texts[i])));
 }
 
 static void fill_served(struct loaded *loaded, const pdk_host *host)
@@ -171,6 +184,10 @@ static void fill_served(struct loaded *loaded, const pdk_host *host)
     served->sampling.vocabulary = model_facts(loaded->model)->vocabulary_size;
     served->sampling.eos_ids = loaded->eos_ids;
     served->sampling.eos_count = loaded->eos_count;
+    served->sampling.think_start = loaded->think_start.ids;
+    served->sampling.think_start_count = (uint32_t)loaded->think_start.count;
+    served->sampling.think_end = loaded->think_end.ids;
+    served->sampling.think_end_count = (uint32_t)loaded->think_end.count;
     served->sampling.mode = settings->logprobs_mode;
     served->sampling.max_logprobs = settings->max_logprobs;
     served->stream_interval = settings->stream_interval;
@@ -280,6 +297,8 @@ pdk_status load_all(struct loaded *loaded, const pdk_host *host, const pdk_model
     if (status == PDK_OK)
         status = load_pooling(loaded, host, err);
     if (status == PDK_OK)
+        status = load_parsers(loaded, host, err);
+    if (status == PDK_OK)
         status = find_defaults(loaded, err);
     if (status == PDK_OK)
         status = load_sizes(loaded, host, err);
@@ -313,6 +332,10 @@ void loaded_done(struct loaded *loaded)
     loaded->front = front_stop(loaded->front);
     loaded->served.metrics = metrics_free(loaded->served.metrics);
     buffer_done(&loaded->tokenizer_info);
+    buffer_done(&loaded->template_text);
+    parsers_done(&loaded->served.parsers);
+    token_list_done(&loaded->think_start);
+    token_list_done(&loaded->think_end);
     loaded->guide_vocabulary = guide_vocabulary_free(loaded->guide_vocabulary);
     loaded->template = template_free(loaded->template);
     loaded->tokenizer = tokenizer_free(loaded->tokenizer);

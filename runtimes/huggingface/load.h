@@ -16,8 +16,11 @@ struct loaded {
     struct template *template;
     struct pooling pooling; /* where the model gives values */
     uint32_t text_length;   /* tokens that sentence-transformers' files allow; 0: as many as the model */
+    struct buffer template_text;
+    bool auto_tools; /* calls are looked for where a request does not force them */
     struct buffer tokenizer_info;
     struct guide_vocabulary *guide_vocabulary;
+    struct token_list think_start, think_end; /* the marks of reasoning */
     struct served served;
     struct front *front;
     uint32_t eos_ids[MODEL_EOS_MAX + 1]; /* "the" end of sequence first */
@@ -38,6 +41,9 @@ pdk_status load_template(struct loaded *loaded, const pdk_host *host, pdk_error 
 /* load_pooling.c: what a model that is run for values does with hidden states, by its files and the arguments. */
 pdk_status load_pooling(struct loaded *loaded, const pdk_host *host, pdk_error *err);
 void pooling_done(struct loaded *loaded);
+/* load_parsers.c: how calls and reasoning are read out of answers; after load_template, whose text says it where no
+ * argument does. */
+pdk_status load_parsers(struct loaded *loaded, const pdk_host *host, pdk_error *err);
 /* load_info.c: what GET /tokenizer_info shows, as JSON. PDK_OK with nothing where there is no tokenizer. */
 pdk_status load_info(struct loaded *loaded, pdk_error *err);
 /* load_sizes.c: how long a sequence may be, how many blocks the cache has, and the room for it all on the backend. */

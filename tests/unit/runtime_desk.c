@@ -95,6 +95,29 @@ static void take_logprobs(struct desk_choice *choice, const pdk_part *part)
     }
 }
 
+static void take_deltas(struct desk_choice *choice, const pdk_part *part)
+{
+    choice->parsed |= (part->flags & PDK_PART_PARSED) != 0;
+    choice->called |= (part->flags & PDK_PART_CALLED) != 0;
+    choice->reasoning_tokens = part->reasoning_tokens;
+    for (size_t i = 0; i < part->delta_count; i++) {
+        const pdk_delta *delta = &part->deltas[i];
+        bool more = choice->seen.length > 0 && delta->kind == choice->seen_kind && delta->call == choice->seen_call &&
+                    delta->kind != PDK_DELTA_CALL;
+        if (!more && choice->seen.length > 0 && delta->kind != PDK_DELTA_ARGUMENTS)
+            buffer_putc(&choice->seen, '|');
+        if (delta->kind == PDK_DELTA_CALL)
+            buffer_printf(&choice->seen, "%u ", (unsigned)delta->call);
+        else if (!more)
+            buffer_puts(&choice->seen, delta->kind == PDK_DELTA_CONTENT     ? "c:"
+                                       : delta->kind == PDK_DELTA_REASONING ? "r:"
+                                                                            : ":");
+        buffer_put(&choice->seen, delta->text.data, delta->text.length);
+        choice->seen_kind = delta->kind;
+        choice->seen_call = delta->call;
+    }
+}
+
 static void take_end(struct desk_choice *choice, const pdk_part *part)
 {
     choice->completion_tokens = part->completion_tokens;
@@ -137,6 +160,7 @@ static pdk_status host_part_send(pdk_response *response, const pdk_part *part)
         answer->broken |= choice->finish != PDK_FINISH_NONE;
         take_ids(choice, part);
         take_logprobs(choice, part);
+        take_deltas(choice, part);
         take_end(choice, part);
         take_values(answer, part);
         answer->prompt_tokens = part->prompt_tokens;
@@ -290,6 +314,7 @@ void desk_answer_done(struct desk_answer *answer)
         free(choice->ids);
         buffer_done(&choice->text);
         buffer_done(&choice->logprobs);
+        buffer_done(&choice->seen);
     }
     buffer_done(&answer->piece_text);
     free(answer->values);

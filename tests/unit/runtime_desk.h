@@ -18,6 +18,11 @@ struct desk_choice {
     uint32_t *ids;
     size_t id_count, id_room;
     struct buffer text, logprobs; /* logprobs: "token:rank:text " of each entry, '|' behind each position */
+    /* "c:" content, "r:" reasoning, "N " a call's name, ":" its arguments, '|' between; `parsed`: a part had such */
+    struct buffer seen;
+    int32_t seen_kind;
+    uint32_t seen_call, reasoning_tokens;
+    bool parsed, called;
     double logprob_sum;
     int32_t finish, stop_kind;
     uint32_t stop_token, completion_tokens;

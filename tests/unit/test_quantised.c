@@ -20,19 +20,19 @@ static const struct {
     double bits; /* of a weight of the linears, at most; panels of 64 columns have much head */
 } formats[] = {
     {"awq-g32", "awq", 7.3},
-    {"gptq-4", "gptq", 5.7},
-    {"gptq-4-act-order", "gptq", 5.7},
-    {"gptq-4-v2-whole", "gptq", 5.7},
+    {"gptq-4", "gptq", 6},
+    {"gptq-4-act-order", "gptq", 6},
+    {"gptq-4-v2-whole", "gptq", 6},
     {"gptq-8", "gptq", 10},
-    {"gptq-2-g16", "gptq", 32}, /* its groups are no whole cells */
+    {"gptq-2-g16", "gptq", 33}, /* its groups are no whole cells */
     {"fp8-tensor", "fp8", 9.1},
     {"fp8-block", "fp8", 12},
     {"ct-int8", "compressed-tensors", 9.1},
     {"ct-int8-asym", "compressed-tensors", 10},
     {"ct-fp8-channel", "compressed-tensors", 9.1},
     {"ct-fp8-tensor", "compressed-tensors", 9.1},
-    {"ct-int4", "compressed-tensors", 5.7},
-    {"ct-int4-asym", "compressed-tensors", 5.7},
+    {"ct-int4", "compressed-tensors", 6},
+    {"ct-int4-asym", "compressed-tensors", 6},
     {"ct-int8-packed", "compressed-tensors", 9.1},
 };
 enum { FORMATS = sizeof formats / sizeof formats[0], PROMPTS = 3 };

@@ -71,8 +71,9 @@ static void look(struct guiding *guiding, const struct sampling_model *model, co
  * answer. Where the prompt says nothing, reasoning may begin with the first token; or, if that is no one token, it is
  * taken to be to come. */
 static void look_at_prompt(
-    struct guiding *guiding, const struct sampling_model *model, const uint32_t *tokens, uint32_t prompt_count)
+    struct guiding *guiding, const struct sampling_rules *rules, const uint32_t *tokens, uint32_t prompt_count)
 {
+    const struct sampling_model *model = rules->model;
     enum { NEAR = 4 };
     enum mark last = MARK_NONE;
     uint32_t at = prompt_count;
@@ -81,10 +82,11 @@ static void look_at_prompt(
     if (last == MARK_END && prompt_count - at > NEAR)
         last = MARK_NONE;
     guiding->seen = guiding->walked = prompt_count;
-    if (model->think_end_count == 0 || last == MARK_END)
+    bool told = rules->reasoning != RULES_REASONING_BY_PROMPT;
+    if (model->think_end_count == 0 || (last == MARK_END && !told) || rules->reasoning == RULES_NO_REASONING)
         return;
-    guiding->thinking = last == MARK_START || model->think_open;
-    guiding->thought = last == MARK_START ? prompt_count - at : 0;
+    guiding->thinking = told ? rules->reasoning == RULES_REASONING_OPEN : last == MARK_START || model->think_open;
+    guiding->thought = guiding->thinking && last == MARK_START ? prompt_count - at : 0;
     guiding->may_think = !guiding->thinking && model->think_start_count == 1;
     guiding->waits = !guiding->may_think;
 }
@@ -198,7 +200,7 @@ pdk_status guiding_init(struct guiding *guiding, struct guide *guide, struct sam
         if (status != PDK_OK)
             return status;
     }
-    look_at_prompt(guiding, rules->model, tokens, prompt_count);
+    look_at_prompt(guiding, rules, tokens, prompt_count);
     enum guiding_result result = guiding_add(guiding, sampler, tokens, total, false);
     if (result != GUIDING_FAILED)
         return PDK_OK;

@@ -117,8 +117,10 @@ static pdk_status open_detokenizer(struct answer *answer, pdk_error *err)
     const struct sequence *sequence = &answer->choice->sequence;
     if (answer->served->tokenizer == NULL)
         return PDK_OK;
-    bool skip = (answer->request->flags & PDK_FLAG_KEEP_SPECIAL) == 0;
-    bool spaces = (answer->request->flags & PDK_FLAG_NO_SPACES_BETWEEN) == 0;
+    /* A reader needs the special tokens, and leaves them out itself. */
+    bool reads = answer->parsed.reader != NULL;
+    bool skip = (answer->request->flags & PDK_FLAG_KEEP_SPECIAL) == 0 && !reads;
+    bool spaces = (answer->request->flags & PDK_FLAG_NO_SPACES_BETWEEN) == 0 && !reads;
     return detokenizer_new(
         answer->served->tokenizer, sequence->tokens, sequence->prompt_count, skip, spaces, &answer->detokenizer, err);
 }
@@ -135,6 +137,9 @@ static pdk_status add_text(struct answer *answer, uint32_t token, uint32_t produ
     bool search = produced > answer->choice->generation->rules.min_tokens;
     if (status == PDK_OK && text.length > 0)
         *ret_stop = stop_text_add(&answer->text, text.data, text.length, search);
+    if (status == PDK_OK)
+        status =
+            parsed_token(&answer->parsed, answer->served->tokenizer, &answer->text, token, text.data, text.length, err);
     buffer_done(&text);
     return status == PDK_OK && answer->text.text.failed ? no_memory(err) : status;
 }
@@ -146,18 +151,23 @@ static pdk_status replay(struct answer *answer, uint32_t total, pdk_error *err)
     int stop;
     for (uint32_t at = sequence->prompt_count; at < total && status == PDK_OK; at++)
         status = add_text(answer, sequence->tokens[at], at + 1 - sequence->prompt_count, &stop, err);
-    (void)stop_text_show(&answer->text, false);
+    pdk_string shown = stop_text_show(&answer->text, false);
     answer->taken = total;
+    if (status == PDK_OK)
+        status = parsed_show(&answer->parsed, shown, false, err);
+    parsed_clear(&answer->parsed);
     return status;
 }
 
 pdk_status answer_init(struct answer *answer, const struct served *served, const pdk_request *request,
-    struct choice *choice, uint32_t index, pdk_error *err)
+    const struct parsed_plan *plan, struct choice *choice, uint32_t index, pdk_error *err)
 {
     *answer =
         (struct answer){.served = served, .request = request, .choice = choice, .index = index, .stop_string = -1};
     stop_text_init(&answer->text, request->stop, request->stop_count, (request->flags & PDK_FLAG_INCLUDE_STOP) != 0);
-    pdk_status status = open_detokenizer(answer, err);
+    pdk_status status = parsed_init(&answer->parsed, plan, index, err);
+    if (status == PDK_OK)
+        status = open_detokenizer(answer, err);
     return status == PDK_OK ? replay(answer, choice->sequence.total, err) : status;
 }
 
@@ -165,6 +175,7 @@ void answer_done(struct answer *answer)
 {
     detokenizer_free(answer->detokenizer);
     stop_text_done(&answer->text);
+    parsed_done(&answer->parsed);
     pending_done(&answer->pending);
 }
 
@@ -197,6 +208,25 @@ static pdk_status take_token(struct answer *answer, uint32_t at, pdk_error *err)
     return status;
 }
 
+/* Moves on what may be shown by now. */
+static pdk_status show(struct answer *answer, pdk_error *err)
+{
+    bool ended = answer->finish != PDK_FINISH_NONE;
+    pdk_string shown = stop_text_show(&answer->text, ended);
+    buffer_put(&answer->pending.text, shown.data, shown.length);
+    return parsed_show(&answer->parsed, shown, ended, err);
+}
+
+/* A token of reasoning that the client does not want to see. */
+static void take_back(struct pending *pending, const struct pending *before)
+{
+    pending->id_count = before->id_count;
+    pending->entry_count = before->entry_count;
+    pending->count_count = before->count_count;
+    pending->text.length = before->text.length;
+    pending->texts.length = before->texts.length;
+}
+
 pdk_status answer_take(struct answer *answer, pdk_error *err)
 {
     struct choice *choice = answer->choice;
@@ -206,12 +236,19 @@ pdk_status answer_take(struct answer *answer, pdk_error *err)
     bool ended = atomic_load_explicit(&choice->ended, memory_order_acquire);
     uint32_t published = atomic_load_explicit(&choice->published, memory_order_acquire);
     pdk_status status = PDK_OK;
-    while (answer->taken < published && answer->finish == PDK_FINISH_NONE && status == PDK_OK)
+    while (answer->taken < published && answer->finish == PDK_FINISH_NONE && status == PDK_OK) {
+        struct pending before = answer->pending;
+        bool inside = parsed_inside(&answer->parsed);
         status = take_token(answer, answer->taken, err);
+        if (status == PDK_OK && answer->parsed.reader != NULL)
+            status = show(answer, err);
+        if ((answer->request->flags & PDK_FLAG_NO_REASONING) != 0 && (inside || parsed_inside(&answer->parsed)))
+            take_back(&answer->pending, &before);
+    }
     if (status == PDK_OK && ended && answer->finish == PDK_FINISH_NONE)
         answer->finish = choice->finish;
-    pdk_string shown = stop_text_show(&answer->text, answer->finish != PDK_FINISH_NONE);
-    buffer_put(&answer->pending.text, shown.data, shown.length);
+    if (status == PDK_OK)
+        status = show(answer, err);
     atomic_store_explicit(&choice->consumed, published, memory_order_release); /* with the engine's load */
     return status == PDK_OK && answer->pending.text.failed ? no_memory(err) : status;
 }
@@ -227,7 +264,7 @@ bool answer_wants_part(const struct answer *answer)
            answer->pending.text.length + answer->pending.texts.length >= PART_BYTES;
 }
 
-void answer_part(struct answer *answer, pdk_part *part)
+pdk_status answer_part(struct answer *answer, pdk_part *part, pdk_error *err)
 {
     const struct sequence *sequence = &answer->choice->sequence;
     *part = (pdk_part){
@@ -245,12 +282,14 @@ void answer_part(struct answer *answer, pdk_part *part)
             part->stop_string = answer->request->stop[answer->stop_string];
     }
     pending_fill(&answer->pending, part);
+    return parsed_fill(&answer->parsed, part, err);
 }
 
 void answer_sent(struct answer *answer)
 {
     answer->sent_finish = answer->finish != PDK_FINISH_NONE;
     pending_clear(&answer->pending);
+    parsed_clear(&answer->parsed);
 }
 
 static pdk_status put_scores(

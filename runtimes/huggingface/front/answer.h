@@ -2,6 +2,7 @@
  * are looked for, log probabilities get their texts, and what has come together goes out as a part. */
 #pragma once
 
+#include "runtimes/huggingface/front/parsed.h"
 #include "runtimes/huggingface/front/served.h"
 #include "runtimes/huggingface/sampling/stop_text.h"
 
@@ -32,6 +33,7 @@ struct answer {
     uint32_t index;
     struct detokenizer *detokenizer; /* NULL: no text */
     struct stop_text text;
+    struct parsed parsed;
     struct pending pending;
     uint32_t taken; /* tokens of the sequence dealt with, the prompt included */
     int32_t finish; /* PDK_FINISH_…, NONE while it goes on */
@@ -43,14 +45,14 @@ struct answer {
 
 /* Starts behind the prompt; tokens produced elsewhere are gone through without being shown. */
 pdk_status answer_init(struct answer *answer, const struct served *served, const pdk_request *request,
-    struct choice *choice, uint32_t index, pdk_error *err);
+    const struct parsed_plan *plan, struct choice *choice, uint32_t index, pdk_error *err);
 void answer_done(struct answer *answer);
 /* Takes in the tokens published so far; stops at the end of the choice. */
 pdk_status answer_take(struct answer *answer, pdk_error *err);
 /* Whether there is something that should go out now. */
 bool answer_wants_part(const struct answer *answer);
 /* Fills a part with what is pending; answer_sent when it is gone. */
-void answer_part(struct answer *answer, pdk_part *part);
+pdk_status answer_part(struct answer *answer, pdk_part *part, pdk_error *err);
 void answer_sent(struct answer *answer);
 
 /* Adds a token's id and, with `drawn`, the report on it, as `detokenizer` (may be NULL) stands before it. */

@@ -17,6 +17,8 @@
 /* What templates may hold is bounded again by their own budgets. */
 static const struct json_limits variable_limits = {.bytes = (size_t)64 << 20, .depth = 72, .nodes = 2000000};
 
+enum { MISTRAL_ID_BYTES = 9 };
+
 /* Variables that the runtime sets; a request may not. */
 static const char *const own_names[] = {"messages", "tools", "documents", "add_generation_prompt",
     "continue_final_message", "bos_token", "eos_token", "chat_template", "tokenize", "tokenizer", "raise_exception",
@@ -114,17 +116,37 @@ static void put_function(struct json_writer *out, const struct json *function)
     json_write_object(out);
     for (const struct json *member = function->child; member != NULL; member = member->next) {
         struct json_document *parsed = NULL;
-        bool arguments = strcmp(member->key, "arguments") == 0 && member->type == JSON_STRING;
-        if (arguments && json_read(member->text, member->length, &json_limits_default, &parsed, NULL) == PDK_OK)
+        bool arguments = strcmp(member->key, "arguments") == 0;
+        if (arguments && (member->type == JSON_NULL || (member->type == JSON_STRING && member->length == 0))) {
+            json_write_key(out, member->key); /* no arguments */
+            json_write_object(out);
+            json_write_end_object(out);
+        } else if (arguments && member->type == JSON_STRING &&
+                   json_read(member->text, member->length, &json_limits_default, &parsed, NULL) == PDK_OK) {
             put_json(out, member->key, json_root(parsed));
-        else
+        } else {
             put_json(out, member->key, member);
+        }
         json_document_free(parsed);
     }
     json_write_end_object(out);
 }
 
-static void put_tool_calls(struct json_writer *out, const struct json *calls)
+/* Some templates refuse ids that are longer than the ones their model makes. */
+static void put_id(const struct served *served, struct json_writer *out, const struct json *id)
+{
+    const struct tool_format *format = served->parsers.tool_format;
+    bool cuts = format != NULL && (format->flags & FORMAT_MISTRAL_IDS) != 0 && id->type == JSON_STRING;
+    size_t drop = cuts && id->length > MISTRAL_ID_BYTES ? id->length - MISTRAL_ID_BYTES : 0;
+    if (drop == 0) {
+        put_json(out, id->key, id);
+        return;
+    }
+    json_write_key(out, id->key);
+    json_write_text(out, id->text + drop, id->length - drop);
+}
+
+static void put_tool_calls(const struct served *served, struct json_writer *out, const struct json *calls)
 {
     json_write_key(out, "tool_calls");
     json_write_array(out);
@@ -137,12 +159,26 @@ static void put_tool_calls(struct json_writer *out, const struct json *calls)
         for (const struct json *member = call->child; member != NULL; member = member->next) {
             if (strcmp(member->key, "function") == 0 && member->type == JSON_OBJECT)
                 put_function(out, member);
+            else if (strcmp(member->key, "id") == 0)
+                put_id(served, out, member);
             else
                 put_json(out, member->key, member);
         }
         json_write_end_object(out);
     }
     json_write_end_array(out);
+}
+
+/* Clients know it by either name, and so do templates. */
+static void put_reasoning(struct json_writer *out, const struct json *message)
+{
+    const struct json *reasoning = json_get(message, "reasoning");
+    if (reasoning == NULL || reasoning->type == JSON_NULL)
+        reasoning = json_get(message, "reasoning_content");
+    if (reasoning == NULL || reasoning->type == JSON_NULL)
+        return;
+    put_json(out, "reasoning", reasoning);
+    put_json(out, "reasoning_content", reasoning);
 }
 
 static pdk_status put_message(
@@ -159,14 +195,17 @@ static pdk_status put_message(
     }
     json_write_object(out);
     for (const struct json *member = root->child; member != NULL && status == PDK_OK; member = member->next) {
-        const char *key = strcmp(member->key, "reasoning_content") == 0 ? "reasoning" : member->key;
+        const char *key = member->key;
         if (strcmp(key, "content") == 0)
             status = put_content(served, out, member, err);
         else if (strcmp(key, "tool_calls") == 0 && member->type == JSON_ARRAY)
-            put_tool_calls(out, member);
-        else if (key == member->key || json_get(root, "reasoning") == NULL)
+            put_tool_calls(served, out, member);
+        else if (strcmp(key, "tool_call_id") == 0)
+            put_id(served, out, member);
+        else if (strcmp(key, "reasoning") != 0 && strcmp(key, "reasoning_content") != 0)
             put_json(out, key, member);
     }
+    put_reasoning(out, root);
     json_write_end_object(out);
     json_document_free(document);
     return status;
@@ -217,6 +256,12 @@ static void put_raw(struct json_writer *out, const char *key, pdk_string json)
     json_write_raw(out, json.data, json.length);
 }
 
+static bool hides_tools(const struct served *served, const pdk_request *request)
+{
+    return (request->flags & PDK_FLAG_TOOLS_UNSEEN) != 0 ||
+           (served->parsers.hide_tools && request->tools == PDK_TOOLS_NONE);
+}
+
 static pdk_status read_object(pdk_string text, struct json_document **ret_document, pdk_error *err)
 {
     if (text.length == 0)
@@ -237,7 +282,8 @@ static pdk_status write_variables(
     pdk_status status = put_messages(served, &out, request, err);
     if (status != PDK_OK)
         return status;
-    put_raw(&out, "tools", request->tools_json);
+    if (!hides_tools(served, request))
+        put_raw(&out, "tools", request->tools_json);
     put_raw(&out, "documents", request->documents_json);
     json_write_key(&out, "add_generation_prompt");
     json_write_bool(&out, opens);
@@ -317,6 +363,23 @@ static pdk_status reopen(const struct json *variables, struct template_output *o
         "template!");
 }
 
+/* The request's own template, parsed for this once. */
+static pdk_status render(const struct served *served, const pdk_request *request, const struct json *variables,
+    struct template_output *output, pdk_error *err)
+{
+    pdk_string own = request->template_text;
+    if (served->harmony_prompts && own.length == 0)
+        return harmony_render(variables, wall_seconds(), output, err);
+    if (own.length == 0)
+        return template_render(served->template, variables, wall_seconds(), &template_budget_default, output, err);
+    struct template *template = NULL;
+    pdk_status status = template_parse(own.data, own.length, &template, err);
+    if (status == PDK_OK)
+        status = template_render(template, variables, wall_seconds(), &template_budget_default, output, err);
+    template_free(template);
+    return status;
+}
+
 pdk_status chat_render(
     const struct served *served, const pdk_request *request, struct template_output *output, pdk_error *err)
 {
@@ -328,9 +391,38 @@ pdk_status chat_render(
     status = json_read(text.data, text.length, &variable_limits, &variables, err);
     if (status != PDK_OK)
         return status;
-    status =
-        template_render(served->template, json_root(variables), wall_seconds(), &template_budget_default, output, err);
+    status = render(served, request, json_root(variables), output, err);
     if (status == PDK_OK && (request->flags & PDK_FLAG_CONTINUE_FINAL) != 0)
         status = reopen(json_root(variables), output, err);
     return status;
+}
+
+/* What a variable says, the request's before the service's. False: neither does. */
+static bool find_switch(const struct json *service, const struct json *request, const char *name, bool *ret_value)
+{
+    const struct json *value = request != NULL ? json_get(request, name) : NULL;
+    if (value == NULL && service != NULL)
+        value = json_get(service, name);
+    return value != NULL && json_bool(value, ret_value);
+}
+
+pdk_status chat_switches_read(
+    const struct served *served, const pdk_request *request, struct chat_switches *ret_switches, pdk_error *err)
+{
+    PDK_CLEANUP(json_document_freep) struct json_document *own = NULL, *given = NULL;
+    pdk_string defaults = {served->template_vars, served->template_vars != NULL ? strlen(served->template_vars) : 0};
+    pdk_status status = read_object(defaults, &own, err);
+    if (status == PDK_OK)
+        status = read_object(request->template_vars_json, &given, err);
+    if (status != PDK_OK)
+        return status;
+    const struct json *service = own != NULL ? json_root(own) : NULL, *asked = given != NULL ? json_root(given) : NULL;
+    bool value = false;
+    ret_switches->thinking = -1;
+    ret_switches->force_content = false;
+    if (find_switch(service, asked, "enable_thinking", &value) || find_switch(service, asked, "thinking", &value))
+        ret_switches->thinking = value;
+    if (find_switch(service, asked, "force_nonempty_content", &value))
+        ret_switches->force_content = value;
+    return PDK_OK;
 }

@@ -10,6 +10,7 @@
 #include "runtimes/huggingface/front/beam.h"
 #include "runtimes/huggingface/front/metrics.h"
 #include "runtimes/huggingface/front/tokenize.h"
+#include "runtimes/huggingface/tools/forced.h"
 
 #include <assert.h>
 #include <inttypes.h>
@@ -130,12 +131,17 @@ static pdk_status find_limit(struct job *job, uint32_t *ret_limit, pdk_error *er
 static pdk_status make_guide(const struct job *job, struct guide **ret_guide, pdk_error *err)
 {
     const struct guide_vocabulary *vocabulary = job->served->guide_vocabulary;
-    const pdk_guide *what = &job->request->guide;
+    PDK_CLEANUP(buffer_done) struct buffer text = {0};
+    pdk_guide forced; /* a call that must come stands in the place of the client's guide */
+    pdk_status status = forced_guide(job->request, &text, &forced, err);
+    if (status != PDK_OK)
+        return status;
+    const pdk_guide *what = forced.kind != PDK_GUIDE_NONE ? &forced : &job->request->guide;
     if (what->kind == PDK_GUIDE_NONE || (job->request->flags & PDK_FLAG_BEAM_SEARCH) != 0)
         return PDK_OK;
     if (vocabulary == NULL)
         return pdk_error_set(err, PDK_INVALID, NULL, "structured output needs a tokenizer, which this model has not");
-    pdk_status status = guide_new(vocabulary, what, ret_guide, err);
+    status = guide_new(vocabulary, what, ret_guide, err);
     if (status == PDK_UNSUPPORTED || status == PDK_TOO_LARGE)
         return err->status = PDK_INVALID;
     return status;
@@ -148,6 +154,7 @@ static pdk_status make_generation(struct job *job, uint64_t seed, pdk_error *err
     pdk_status status = rules_resolve(&generation->rules, request, &job->served->sampling, err);
     if (status == PDK_OK)
         status = bad_words_resolve(job->served->tokenizer, request, &generation->rules, err);
+    generation->rules.reasoning = job->plan.reasoning;
     uint32_t limit = 0;
     struct guide *guide = NULL;
     if (status == PDK_OK)
@@ -182,7 +189,7 @@ static pdk_status make_answers(struct job *job, pdk_error *err)
         return pdk_error_set(err, PDK_NO_MEMORY, NULL, "no memory for the answer");
     pdk_status status = PDK_OK;
     for (; job->answer_count < count && status == PDK_OK; job->answer_count++)
-        status = answer_init(&job->answers[job->answer_count], job->served, job->request,
+        status = answer_init(&job->answers[job->answer_count], job->served, job->request, &job->plan,
             &job->generation.choices[job->answer_count], job->answer_count, err);
     return status;
 }
@@ -206,6 +213,8 @@ static pdk_status prepare(struct job *job, uint64_t seed, pdk_error *err)
         status = prompt_check(job->served, job->request, &job->prompt, err);
     if (status == PDK_OK && (job->request->flags & PDK_FLAG_BEAM_SEARCH) != 0)
         return make_beams(job, seed, err);
+    if (status == PDK_OK)
+        status = parsed_plan_make(job->served, job->request, text_of(&job->prompt.text), &job->plan, err);
     if (status == PDK_OK)
         status = make_generation(job, seed, err);
     return status == PDK_OK ? make_answers(job, err) : status;
@@ -326,7 +335,10 @@ static bool send_answers(struct job *job, uint32_t *open, bool *full)
             engine_nudge(job->served->engine, &job->generation);
         while (!*full && answer_wants_part(answer)) {
             pdk_part part;
-            answer_part(answer, &part);
+            if (answer_part(answer, &part, &err) != PDK_OK) {
+                end_with(job, &err);
+                return false;
+            }
             if (!send_part(job, &part, full))
                 return false;
             answer_sent(answer);

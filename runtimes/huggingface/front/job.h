@@ -35,6 +35,7 @@ struct job {
     uint64_t id;
     enum job_stage stage;
     struct prompt prompt;
+    struct parsed_plan plan;
     struct answer *answers; /* [generation.choice_count] */
     uint32_t answer_count;
     bool prompt_sent;

@@ -38,7 +38,7 @@ static pdk_status no_tokenizer(pdk_error *err)
 static pdk_status render_messages(
     const struct served *served, const pdk_request *request, struct prompt *prompt, pdk_error *err)
 {
-    if (served->template == NULL)
+    if (served->template == NULL && !served->harmony_prompts && request->template_text.length == 0)
         return pdk_error_set(err, PDK_INVALID, NULL,
             "this model has no chat template; the service can be given one with --chat-template");
     PDK_CLEANUP(template_output_done) struct template_output output = {0};

@@ -6,6 +6,7 @@
 #include "runtimes/huggingface/guided/guide.h"
 #include "runtimes/huggingface/template/template.h"
 #include "runtimes/huggingface/tokenizer/tokenizer.h"
+#include "runtimes/huggingface/tools/reader.h"
 
 #include <paddock/draft/host.h>
 
@@ -19,6 +20,8 @@ struct served {
     const struct template *template;   /* NULL: no messages */
     bool wants_parts;                  /* messages' parts stay a list for the template */
     pdk_string tokenizer_info;         /* JSON; empty: not offered */
+    struct parsers parsers;            /* of reasoning and calls in answers */
+    bool harmony_prompts;              /* messages are written as gpt-oss wants them, not by the template */
     const char *template_vars;         /* JSON object of default template variables */
     const struct guide_vocabulary *guide_vocabulary; /* NULL: no structured output */
     struct sampling_model sampling;

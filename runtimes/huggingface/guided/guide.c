@@ -52,7 +52,7 @@ static guide_reader *const readers[] = {
 
 /* What a failure begins with. */
 static const char *const prefixes[] = {
-    [PDK_GUIDE_JSON_SCHEMA] = "Failed to transform json schema into a grammar",
+    [PDK_GUIDE_JSON_SCHEMA] = "Grammar error", /* the words of the last reader of schemas that vLLM tries */
     [PDK_GUIDE_JSON_OBJECT] = "Failed to transform json schema into a grammar",
     [PDK_GUIDE_REGEX] = "Failed to transform regex into a grammar",
     [PDK_GUIDE_CHOICE] = "Failed to transform choices into a grammar",

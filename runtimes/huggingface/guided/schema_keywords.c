@@ -64,7 +64,7 @@ static pdk_status read_type_name(
             return PDK_OK;
         }
     }
-    return schema_fail(schema, PDK_INVALID, json, "type", "\"%.40s\" is no type of JSON", text);
+    return pdk_error_set(schema->err, PDK_INVALID, "schema", "Invalid type: %.40s", text);
 }
 
 static pdk_status read_type(struct schema *schema, const struct json *json, struct term_list *list)

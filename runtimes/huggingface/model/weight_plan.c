@@ -210,6 +210,7 @@ static void add_part(
     weight->parts[i].first_row = first_row;
     weight->parts[i].rows = rows;
     weight->parts[i].columns = (uint32_t)tensor->shape[layout == LAYOUT_TRANSPOSED ? 0 : 1];
+    weight->parts[i].type = tensor->type;
 }
 
 /* One weight of several matrices, each of `rows[i]` outputs, and their biases as one vector (zeros where one has none).
@@ -617,25 +618,27 @@ struct planned_weight *planner_weight(const struct planner *p, pdk_weight **slot
     return add_weight(p, slot, use);
 }
 
-static void add_planned(struct planned_weight *weight, const struct tensor *tensor, uint32_t rows, uint32_t columns)
+static void add_planned(
+    struct planned_weight *weight, const struct tensor *tensor, int32_t type, uint32_t rows, uint32_t columns)
 {
     uint32_t i = weight->part_count++;
     weight->parts[i].tensor = tensor;
     weight->parts[i].rows = rows;
     weight->parts[i].columns = columns;
+    weight->parts[i].type = type;
 }
 
 void planner_part(
     struct planned_weight *weight, const struct tensor *tensor, uint64_t first_row, uint32_t rows, uint32_t columns)
 {
-    add_planned(weight, tensor, rows, columns);
+    add_planned(weight, tensor, tensor->type, rows, columns);
     weight->parts[weight->part_count - 1].first_row = first_row;
 }
 
 void planner_gather(struct planned_weight *weight, const struct tensor *tensor, const struct gather *gather,
     uint32_t rows, uint32_t columns)
 {
-    add_planned(weight, tensor, rows, columns);
+    add_planned(weight, tensor, gather_type(tensor, gather), rows, columns);
     weight->parts[weight->part_count - 1].gather = *gather;
 }
 

@@ -25,6 +25,14 @@ struct sampling_model {
     bool think_open; /* an answer begins inside, though no token says so */
 };
 
+/* Where a choice's guide begins and its reasoning is counted. */
+enum rules_reasoning {
+    RULES_REASONING_BY_PROMPT, /* the prompt's marks say whether an answer begins in reasoning */
+    RULES_NO_REASONING,
+    RULES_REASONING_MAY_COME, /* if the first token begins it */
+    RULES_REASONING_OPEN,
+};
+
 struct sampling_rules {
     uint32_t vocabulary;
     float temperature, top_p, min_p, repetition_penalty, frequency_penalty, presence_penalty;
@@ -51,6 +59,7 @@ struct sampling_rules {
     size_t bad_count;
 
     const struct sampling_model *model; /* borrowed */
+    enum rules_reasoning reasoning;     /* set by those who know the conversation */
     int64_t thinking_budget;            /* tokens of reasoning; -1: no limit */
     /* A tail of so many tokens, so many times, ends a choice; most 0: off. */
     uint32_t repeat_least, repeat_most, repeat_times;
