@@ -225,6 +225,32 @@ static pdk_status load_all(
     return status;
 }
 
+/* Types that take much more room packed than in the file, so that memory's use is no surprise. */
+static void tell_growth(const struct model *model, const struct weight_plan *plan, const struct model_request *request)
+{
+    uint64_t packed[PDK_TYPE_END] = {0}, stored[PDK_TYPE_END] = {0}, numbers[PDK_TYPE_END] = {0};
+    for (size_t i = 0; i < plan->weight_count; i++) {
+        pdk_matrix matrices[PLAN_PARTS_MAX];
+        make_matrices(&plan->weights[i], matrices);
+        for (uint32_t k = 0; k < plan->weights[i].part_count; k++) {
+            const pdk_matrix *m = &matrices[k];
+            uint64_t count = (uint64_t)m->rows * m->columns;
+            packed[m->type] += model->ops->weight_bytes(model->compute, m, 1, PDK_WEIGHT_LINEAR);
+            stored[m->type] += count / number_block(m->type) * number_block_bytes(m->type);
+            numbers[m->type] += count;
+        }
+    }
+    for (int32_t type = 1; type < PDK_TYPE_END && request->note != NULL; type++) {
+        char text[128];
+        if (packed[type] <= stored[type] + stored[type] / 2)
+            continue;
+        snprintf(text, sizeof text, "weights of type %s are held in %.1f bits each; the file has %.1f",
+            number_type_name(type), (double)packed[type] * 8 / (double)numbers[type],
+            (double)stored[type] * 8 / (double)numbers[type]);
+        request->note(request->progress_context, text);
+    }
+}
+
 pdk_status weights_load(struct model *model, const struct model_request *request, pdk_error *err)
 {
     model->decoder.layers = calloc(model->config.layers, sizeof *model->decoder.layers);
@@ -247,6 +273,7 @@ pdk_status weights_load(struct model *model, const struct model_request *request
     }
     model->facts.weight_bytes = count_bytes(model, &plan);
     model->facts.weight_type = main_type(&plan);
+    tell_growth(model, &plan, request);
     status = check_budget(model->facts.weight_bytes, request->memory_bytes, err);
     return status == PDK_OK ? load_all(model, &plan, request, err) : status;
 }
