@@ -231,7 +231,7 @@ static void tell_growth(const struct model *model, const struct weight_plan *pla
     uint64_t packed[PDK_TYPE_END] = {0}, stored[PDK_TYPE_END] = {0}, numbers[PDK_TYPE_END] = {0};
     for (size_t i = 0; i < plan->weight_count; i++) {
         pdk_matrix matrices[PLAN_PARTS_MAX];
-        make_matrices(&plan->weights[i], matrices);
+        shape_matrices(&plan->weights[i], matrices);
         for (uint32_t k = 0; k < plan->weights[i].part_count; k++) {
             const pdk_matrix *m = &matrices[k];
             uint64_t count = (uint64_t)m->rows * m->columns;
@@ -257,7 +257,9 @@ pdk_status weights_load(struct model *model, const struct model_request *request
     if (model->decoder.layers == NULL)
         return pdk_error_set(err, PDK_NO_MEMORY, "model", "no memory for %" PRIu32 " layers", model->config.layers);
     PDK_CLEANUP(weight_plan_done) struct weight_plan plan = {0};
-    pdk_status status = weight_plan_make(model, &plan, err);
+    pdk_status status = classes_load(model, err);
+    if (status == PDK_OK)
+        status = weight_plan_make(model, &plan, err);
     if (status == PDK_OK && model->source.gguf != NULL)
         status = gguf_tokens_check(model->source.gguf, model->config.vocabulary, err);
     if (status != PDK_OK)
@@ -267,11 +269,12 @@ pdk_status weights_load(struct model *model, const struct model_request *request
             "the layers that predict further tokens (num_nextn_predict_layers) are not used");
     if (plan.ignored != 0 && request->note != NULL) {
         char text[160];
-        snprintf(text, sizeof text, "%zu tensors of %s that only images need have no effect", plan.ignored,
-            model->config.row->class_name);
+        snprintf(text, sizeof text, "%zu tensors of %s have no effect: they are for %s", plan.ignored,
+            model->config.row->class_name,
+            model->config.use == USE_GENERATE ? "images" : "a head that is not used here");
         request->note(request->progress_context, text);
     }
-    model->facts.weight_bytes = count_bytes(model, &plan);
+    model->facts.weight_bytes = count_bytes(model, &plan) + value_head_bytes(&model->classes);
     model->facts.weight_type = main_type(&plan);
     tell_growth(model, &plan, request);
     status = check_budget(model->facts.weight_bytes, request->memory_bytes, err);
@@ -306,8 +309,8 @@ void weights_free(struct model *model)
         experts_free(model, &layer->experts);
         latent_free(model, &layer->latent);
     }
-    struct linear *ends[] = {
-        &decoder->embedding, &decoder->positions, &decoder->project_in, &decoder->project_out, &decoder->head};
+    struct linear *ends[] = {&decoder->embedding, &decoder->positions, &decoder->types, &decoder->project_in,
+        &decoder->project_out, &decoder->head};
     for (size_t k = 0; k < sizeof ends / sizeof ends[0]; k++)
         free_linear(model, ends[k]);
     free_norm(model, &decoder->embedding_norm);
