@@ -338,10 +338,8 @@ static void latent_free(struct latent *latent)
 
 static pdk_weight *matrix_weight(struct rig *rig, const struct reference_matrix *plain)
 {
-    const pdk_matrix matrix = {.type = plain->type,
-        .rows = (uint32_t)plain->rows,
-        .columns = (uint32_t)plain->columns,
-        .data = plain->data};
+    const pdk_matrix matrix = {
+        .type = plain->type, .rows = (uint32_t)plain->rows, .columns = (uint32_t)plain->columns, .data = plain->data};
     return rig_weight(rig, &matrix, 1, PDK_WEIGHT_LINEAR);
 }
 
@@ -359,7 +357,7 @@ static void run_latent(struct rig *rig, const struct latent *latent, uint32_t ch
     uint32_t head = latent->nope + latent->rope, width = latent->rank + latent->rope;
     pdk_weight *keys[8], *values[8];
     pdk_kv *kv = NULL;
-    const pdk_kv_shape shape = {.layers = 2, .type = latent->type, .latent = width};
+    const pdk_kv_shape shape = {.layers = 2, .type = latent->type, .latent = width, .latent_rank = latent->rank};
     make_table(table);
     ck_assert_int_eq(rig->ops->kv_new(rig->self, &shape, TABLE, &kv, NULL), PDK_OK);
     for (uint32_t h = 0; h < latent->heads; h++) {
