@@ -1,5 +1,6 @@
-/* runtimes/huggingface/guided: JSON schemas, by texts that their grammars allow or not, and by what is said of those that
- * cannot be enforced. Random texts of the public suite's schemas are judged in tests/integration/test_json_schema.py. */
+/* runtimes/huggingface/guided: JSON schemas, by texts that their grammars allow or not, and by what is said of those
+ * that cannot be enforced. Random texts of the public suite's schemas are judged in
+ * tests/integration/test_json_schema.py. */
 #include "config.h"
 
 #include "core/base/buffer.h"
@@ -72,16 +73,19 @@ static const struct {
     {"{\"type\":\"integer\"}", {"+0", "+-12", "-1.5", "-01", "-\"1\"", "-1.0", "-1e3"}},
     {"{\"type\":\"number\"}", {"+0", "+-12.5", "+1e10", "+6.02E+23", "-.5", "-1.", "-+1"}},
     {"{\"type\":[\"string\",\"null\"]}", {"+null", "+\"\"", "+\"a\\n\\u00e9\"", "-1", "-\"\n\""}},
-    {"{\"enum\":[1,\"a\",null,[true],{\"k\":2}]}", {"+1", "+\"a\"", "+null", "+[true]", "+{\"k\":2}", "-2", "-[]", "-{}"}},
+    {"{\"enum\":[1,\"a\",null,[true],{\"k\":2}]}",
+        {"+1", "+\"a\"", "+null", "+[true]", "+{\"k\":2}", "-2", "-[]", "-{}"}},
     {"{\"const\":1.50}", {"+1.5", "+1.50", "-1", "-1.55"}},
     {"{\"type\":\"integer\",\"minimum\":-3,\"maximum\":12}", {"+-3", "+0", "+12", "-13", "--4", "-100"}},
-    {"{\"type\":\"number\",\"exclusiveMinimum\":0,\"maximum\":2.5}", {"+0.1", "+2.5", "+2.49", "-0", "-2.51", "--1", "-0.0"}},
+    {"{\"type\":\"number\",\"exclusiveMinimum\":0,\"maximum\":2.5}",
+        {"+0.1", "+2.5", "+2.49", "-0", "-2.51", "--1", "-0.0"}},
     {"{\"type\":\"integer\",\"minimum\":1,\"exclusiveMinimum\":true}", {"+2", "-1"}},
     {"{\"type\":\"integer\",\"multipleOf\":3}", {"+0", "+9", "+-12", "-10"}},
     {"{\"type\":\"number\",\"multipleOf\":0.5}", {"+1.5", "+2", "-1.25"}},
     /* A double of 0.07 / 0.01 is no integer. */
     {"{\"type\":\"number\",\"multipleOf\":0.01}", {"+0.03", "-0.07", "-0.005", "+12"}},
-    {"{\"type\":\"string\",\"minLength\":2,\"maxLength\":3}", {"+\"ab\"", "+\"é😀x\"", "+\"a\\n\"", "-\"a\"", "-\"abcd\""}},
+    {"{\"type\":\"string\",\"minLength\":2,\"maxLength\":3}",
+        {"+\"ab\"", "+\"é😀x\"", "+\"a\\n\"", "-\"a\"", "-\"abcd\""}},
     {"{\"type\":\"string\",\"pattern\":\"^a\",\"maxLength\":3}", {"+\"abc\"", "-\"ba\"", "-\"abcd\""}},
     {"{\"type\":\"string\",\"format\":\"date\"}", {"+\"2024-02-28\"", "-\"2024-02-30\"", "-\"2024-13-01\""}},
     {"{\"type\":\"string\",\"format\":\"uuid\"}", {"+\"123e4567-e89b-12d3-a456-426614174000\"", "-\"123e4567\""}},
@@ -120,16 +124,19 @@ static const struct {
         {"+{\"next\":null}", "+{\"next\":{\"next\":null}}", "-{}", "-{\"next\":1}"}},
     {"{\"$ref\":\"#item\",\"$defs\":{\"a~/b\":{\"$anchor\":\"item\",\"$ref\":\"#/$defs/x%25\"},\"x%\":{\"const\":1}}}",
         {"+1", "-2"}},
-    {"{\"allOf\":[{\"properties\":{\"a\":{\"type\":\"integer\"}},\"required\":[\"a\"]},{\"properties\":{\"b\":{\"type\":"
+    {"{\"allOf\":[{\"properties\":{\"a\":{\"type\":\"integer\"}},\"required\":[\"a\"]},{\"properties\":{\"b\":{"
+     "\"type\":"
      "\"null\"}}}],\"type\":\"object\",\"unevaluatedProperties\":false}",
         {"+{\"a\":1,\"b\":null}", "+{\"a\":1}", "-{\"b\":null}", "-{\"a\":1,\"c\":1}"}},
     {"{\"oneOf\":[{\"type\":\"integer\"},{\"type\":\"number\",\"minimum\":2}]}", {"+1", "+2.5", "-3", "-1.5"}},
-    {"{\"oneOf\":[{\"required\":[\"a\"]},{\"required\":[\"b\"]}],\"type\":\"object\",\"properties\":{\"a\":{},\"b\":{}}}",
+    {"{\"oneOf\":[{\"required\":[\"a\"]},{\"required\":[\"b\"]}],\"type\":\"object\",\"properties\":{\"a\":{},\"b\":{}}"
+     "}",
         {"+{\"a\":1}", "+{\"b\":1}", "-{\"a\":1,\"b\":1}", "-{}"}},
     {"{\"type\":\"object\",\"properties\":{\"k\":{\"enum\":[\"s\",\"n\"]},\"v\":{}},\"required\":[\"k\",\"v\"],"
      "\"if\":{\"properties\":{\"k\":{\"const\":\"s\"}}},\"then\":{\"properties\":{\"v\":{\"type\":\"string\"}}},"
      "\"else\":{\"properties\":{\"v\":{\"type\":\"integer\"}}}}",
-        {"+{\"k\":\"s\",\"v\":\"x\"}", "+{\"k\":\"n\",\"v\":1}", "-{\"k\":\"s\",\"v\":1}", "-{\"k\":\"n\",\"v\":\"x\"}"}},
+        {"+{\"k\":\"s\",\"v\":\"x\"}", "+{\"k\":\"n\",\"v\":1}", "-{\"k\":\"s\",\"v\":1}",
+            "-{\"k\":\"n\",\"v\":\"x\"}"}},
 };
 
 START_TEST(what_schemas_allow)
@@ -158,8 +165,7 @@ static const struct {
         "the JSON schema at /properties/a~1b/minLength: it must be a whole number that is not negative"},
     {"{\"items\":[1],\"type\":\"array\"}", PDK_INVALID,
         "the JSON schema at /items/0: a schema must be an object or a boolean, and this is of type number"},
-    {"{\"anyOf\":[]}", PDK_INVALID,
-        "the JSON schema at /anyOf: it must be an array of schemas that is not empty"},
+    {"{\"anyOf\":[]}", PDK_INVALID, "the JSON schema at /anyOf: it must be an array of schemas that is not empty"},
     {"{\"pattern\":\"(\"}", PDK_INVALID,
         "the JSON schema at /pattern: a group without its closing parenthesis at byte 0 of the pattern"},
     {"{\"pattern\":\"(a)\\\\1\"}", PDK_UNSUPPORTED,
@@ -205,8 +211,8 @@ START_TEST(a_schema_too_deep_is_refused)
         buffer_puts(&text, "}");
     struct compiled all = compile_styled(text.data, text.length, &style);
     ck_assert_int_eq(all.status, PDK_INVALID);
-    ck_assert_str_eq(all.err.message,
-        "The JSON schema is nested too deeply: objects and arrays may nest at most 64 levels");
+    ck_assert_str_eq(
+        all.err.message, "The JSON schema is nested too deeply: objects and arrays may nest at most 64 levels");
     compiled_done(&all);
     buffer_done(&text);
 }
@@ -250,7 +256,8 @@ START_TEST(any_object)
     ck_assert_int_eq(json_object_node(grammar, &style, &root, NULL), PDK_OK);
     grammar_set_root(grammar, root);
     ck_assert_int_eq(program_new(grammar, &program, NULL), PDK_OK);
-    ck_assert(allows(program, "{\"a\": [{\"b\": null}, 1.5, \"x\"]}") && !allows(program, "[]") && allows(program, "{}"));
+    ck_assert(
+        allows(program, "{\"a\": [{\"b\": null}, 1.5, \"x\"]}") && !allows(program, "[]") && allows(program, "{}"));
     program_free(program);
     grammar_free(grammar);
 }
@@ -268,8 +275,9 @@ static const struct {
         "true]}", 40},
     {"{\"oneOf\":[", "{\"properties\":{\"v%u\":{\"type\":\"integer\"}}},", "true]}", 60},
     {"{\"dependentRequired\":{", "\"a%1$u\":[\"b%1$u\"],", "\"z\":[\"y\"]}}", 60},
-    {"{\"$ref\":\"#/$defs/d0\",\"$defs\":{", "\"d%u\":{\"anyOf\":[{\"$ref\":\"#/$defs/e\"},{\"not\":{\"$ref\":\"#\"}}]},",
-        "\"e\":{\"type\":\"string\"}}}", 2000},
+    {"{\"$ref\":\"#/$defs/d0\",\"$defs\":{",
+        "\"d%u\":{\"anyOf\":[{\"$ref\":\"#/$defs/e\"},{\"not\":{\"$ref\":\"#\"}}]},", "\"e\":{\"type\":\"string\"}}}",
+        2000},
     {"{\"type\":\"object\",\"patternProperties\":{", "\"[a-z]{%u}\":{\"minimum\":%1$u},", "\"z\":{}}}", 100},
     {"{\"type\":\"string\",\"pattern\":\"", "(?=.*%u)", "\"}", 40},
     {"{\"type\":\"string\",\"pattern\":\"", "\\\\bx%u\\\\w|", "\"}", 500},

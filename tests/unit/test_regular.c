@@ -80,8 +80,8 @@ START_TEST(what_patterns_match)
     for (size_t i = 0; i < 10 && sets[_i].texts[i] != NULL; i++) {
         const char *text = sets[_i].texts[i] + 1;
         bool wanted = sets[_i].texts[i][0] == '+';
-        ck_assert_msg(regular_has(set, text, strlen(text)) == wanted,
-            "'%s' and '%s': not %d", sets[_i].pattern, text, wanted);
+        ck_assert_msg(
+            regular_has(set, text, strlen(text)) == wanted, "'%s' and '%s': not %d", sets[_i].pattern, text, wanted);
         ck_assert(regular_has(inverse, text, strlen(text)) != regular_has(set, text, strlen(text)));
     }
     regular_free(set);
@@ -129,8 +129,7 @@ START_TEST(what_patterns_are_refused)
     struct regular *set = NULL;
     pdk_error err = {0};
     const char *pattern = refused[_i].pattern;
-    ck_assert_int_eq(
-        regular_of_regex(pattern, strlen(pattern), REGEX_WHOLE, &all, &set, &err), refused[_i].status);
+    ck_assert_int_eq(regular_of_regex(pattern, strlen(pattern), REGEX_WHOLE, &all, &set, &err), refused[_i].status);
     ck_assert_str_eq(err.message, refused[_i].message);
     ck_assert_ptr_null(set);
 }
@@ -156,8 +155,7 @@ START_TEST(deep_groups_are_refused)
     memset(pattern, '(', sizeof pattern);
     struct regular *set = NULL;
     pdk_error err = {0};
-    ck_assert_int_eq(
-        regular_of_regex(pattern, sizeof pattern, REGEX_WHOLE, &all, &set, &err), PDK_TOO_LARGE);
+    ck_assert_int_eq(regular_of_regex(pattern, sizeof pattern, REGEX_WHOLE, &all, &set, &err), PDK_TOO_LARGE);
     ck_assert_str_eq(err.message, "the pattern nests groups more than 100 deep");
 }
 END_TEST
@@ -173,8 +171,8 @@ START_TEST(sets_combine)
     ck_assert_int_eq(regular_both(letters, lengths, &all, &short_ones, NULL), PDK_OK);
     ck_assert(regular_has(both, "ab", 2) && !regular_has(both, "abc", 3) && !regular_has(both, "1a", 2));
     ck_assert(regular_has(either, "abc", 3) && regular_has(either, "12", 2) && !regular_has(either, "123", 3));
-    ck_assert(regular_has(short_ones, "abc", 3) && !regular_has(short_ones, "a", 1) &&
-              !regular_has(short_ones, "abcd", 4));
+    ck_assert(
+        regular_has(short_ones, "abc", 3) && !regular_has(short_ones, "a", 1) && !regular_has(short_ones, "abcd", 4));
     ck_assert_uint_eq(regular_count(short_ones, 100000), 26 * 26 + 26 * 26 * 26);
     ck_assert_uint_eq(regular_count(letters, 50), 51);
     regular_free(lengths);

@@ -94,11 +94,14 @@ static pdk_status put_parts(struct json_writer *out, const struct json *content,
     return PDK_OK;
 }
 
+/* No content, as beside calls, is empty content: few templates ask whether there is any. */
 static pdk_status put_content(
     const struct served *served, struct json_writer *out, const struct json *content, pdk_error *err)
 {
     json_write_key(out, "content");
-    if (content->type == JSON_STRING && !served->wants_parts)
+    if (content == NULL || content->type == JSON_NULL)
+        json_write_raw(out, served->wants_parts ? "[]" : "\"\"", 2);
+    else if (content->type == JSON_STRING && !served->wants_parts)
         json_write_text(out, content->text, content->length);
     else if ((content->type == JSON_STRING || content->type == JSON_ARRAY) && served->wants_parts)
         return put_parts(out, content, err);
@@ -205,6 +208,8 @@ static pdk_status put_message(
         else if (strcmp(key, "reasoning") != 0 && strcmp(key, "reasoning_content") != 0)
             put_json(out, key, member);
     }
+    if (status == PDK_OK && json_get(root, "content") == NULL)
+        status = put_content(served, out, NULL, err);
     put_reasoning(out, root);
     json_write_end_object(out);
     json_document_free(document);
@@ -269,8 +274,8 @@ static void put_raw(struct json_writer *out, const char *key, pdk_string json)
 
 static bool hides_tools(const struct served *served, const pdk_request *request)
 {
-    return (request->flags & PDK_FLAG_TOOLS_UNSEEN) != 0 ||
-           (served->parsers.hide_tools && request->tools == PDK_TOOLS_NONE);
+    bool none = request->kind == PDK_KIND_GENERATE && request->tools == PDK_TOOLS_NONE;
+    return (request->flags & PDK_FLAG_TOOLS_UNSEEN) != 0 || (served->parsers.hide_tools && none);
 }
 
 static pdk_status read_object(pdk_string text, struct json_document **ret_document, pdk_error *err)

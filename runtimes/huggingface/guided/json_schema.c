@@ -68,8 +68,8 @@ pdk_status json_schema_node(struct grammar *grammar, const struct json *json, co
         .budget = {.states = STATES_MAX, .deadline_ms = deadline < theirs ? deadline : theirs},
         .err = err};
     if (json->type != JSON_OBJECT && json->type != JSON_TRUE && json->type != JSON_FALSE)
-        return pdk_error_set(err, PDK_INVALID, "schema", "a JSON schema must be an object or a boolean, and this is of type %s",
-            json_type_name(json));
+        return pdk_error_set(err, PDK_INVALID, "schema",
+            "a JSON schema must be an object or a boolean, and this is of type %s", json_type_name(json));
     if (deeper_than(json, DEPTH_MAX))
         return pdk_error_set(err, PDK_INVALID, "schema",
             "The JSON schema is nested too deeply: objects and arrays may nest at most %d levels", DEPTH_MAX);

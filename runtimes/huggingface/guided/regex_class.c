@@ -53,7 +53,7 @@ void range_list_sort(struct range_list *list)
         }
         /* One range at most crosses the surrogates; it becomes two at most, and only it can need the extra room. */
         struct code_range below = {range.first, SURROGATE_FIRST - 1}, above = {SURROGATE_LAST + 1, range.last};
-        bool has_below = range.first < SURROGATE_FIRST, has_above = range.last > SURROGATE_LAST;
+        bool has_below = range.first<SURROGATE_FIRST, has_above = range.last> SURROGATE_LAST;
         if (has_below && has_above) {
             if (!array_grow(&list->ranges, &list->room, sorted + 1)) {
                 list->failed = true;
@@ -116,8 +116,8 @@ static bool any_word(utf8proc_category_t category, const void *context)
 {
     (void)context;
     return (category >= UTF8PROC_CATEGORY_LU && category <= UTF8PROC_CATEGORY_LO) ||
-           (category >= UTF8PROC_CATEGORY_ND && category <= UTF8PROC_CATEGORY_NO) ||
-           category == UTF8PROC_CATEGORY_SO || category == UTF8PROC_CATEGORY_CN;
+           (category >= UTF8PROC_CATEGORY_ND && category <= UTF8PROC_CATEGORY_NO) || category == UTF8PROC_CATEGORY_SO ||
+           category == UTF8PROC_CATEGORY_CN;
 }
 
 static bool any_digit(utf8proc_category_t category, const void *context)

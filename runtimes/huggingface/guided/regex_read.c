@@ -16,8 +16,8 @@ pdk_status regex_fail(struct regex_reader *reader, pdk_status status, const char
 {
     size_t position = (size_t)(at - reader->begin);
     if (status == PDK_UNSUPPORTED)
-        return pdk_error_set(reader->err, status, "pattern", "%s at byte %zu of the pattern cannot be enforced", what,
-            position);
+        return pdk_error_set(
+            reader->err, status, "pattern", "%s at byte %zu of the pattern cannot be enforced", what, position);
     return pdk_error_set(reader->err, status, "pattern", "%s at byte %zu of the pattern", what, position);
 }
 
@@ -73,8 +73,8 @@ static void add_child(struct regex_reader *reader, struct children *children, ui
 
 static pdk_status read_alternatives(struct regex_reader *reader, uint32_t *ret_node);
 
-/* The set of `pattern`, one of ours, or of all other texts, with states. What is surely no text of it is what none of the
- * dialects matches. */
+/* The set of `pattern`, one of ours, or of all other texts, with states. What is surely no text of it is what none of
+ * the dialects matches. */
 static pdk_status make_ready(struct regex_reader *reader, struct regex_ready *ready)
 {
     const struct regular *with_states = NULL;
@@ -87,8 +87,8 @@ static pdk_status make_ready(struct regex_reader *reader, struct regex_ready *re
     if (status == PDK_OK && ready->negative)
         status = regular_not(set, &inverse, reader->err);
     if (status == PDK_OK)
-        status = regular_with_states(
-            ready->negative ? inverse : set, reader->budget, &with_states, &states, reader->err);
+        status =
+            regular_with_states(ready->negative ? inverse : set, reader->budget, &with_states, &states, reader->err);
     if (status == PDK_OK)
         ready->set = states != NULL ? PDK_STEAL(states) : ready->negative ? PDK_STEAL(inverse) : PDK_STEAL(set);
     return status;
@@ -120,7 +120,8 @@ static pdk_status ready_look(
     return PDK_OK;
 }
 
-static const char no_text[] = "", perhaps_line[] = "\n?", lines_before[] = "((?s:.)*\n)?", lines_behind[] = "(\n(?s:.)*)?";
+static const char no_text[] = "", perhaps_line[] = "\n?", lines_before[] = "((?s:.)*\n)?",
+                  lines_behind[] = "(\n(?s:.)*)?";
 static const char word_last[] = "(?s:.)*\\w", word_first[] = "\\w(?s:.)*";
 static const char other_last[] = "(?s:.)*[^\\w]", other_first[] = "[^\\w](?s:.)*";
 
@@ -132,8 +133,7 @@ struct boundary_way {
     bool not_ahead;
 };
 
-static pdk_status add_boundary_way(
-    struct regex_reader *reader, const struct boundary_way *way, struct children *ways)
+static pdk_status add_boundary_way(struct regex_reader *reader, const struct boundary_way *way, struct children *ways)
 {
     uint32_t sequence = 0, before = 0, ahead = 0;
     pdk_status status = regex_new_node(reader, REGEX_SEQUENCE, &sequence);
@@ -227,8 +227,8 @@ static pdk_status skip_name(struct regex_reader *reader, const char *start)
 static pdk_status read_inside(struct regex_reader *reader, const char *start, uint32_t *ret_node)
 {
     if (++reader->depth > REGEX_NESTING_MAX)
-        return pdk_error_set(reader->err, PDK_TOO_LARGE, "pattern",
-            "the pattern nests groups more than %d deep", REGEX_NESTING_MAX);
+        return pdk_error_set(
+            reader->err, PDK_TOO_LARGE, "pattern", "the pattern nests groups more than %d deep", REGEX_NESTING_MAX);
     pdk_status status = read_alternatives(reader, ret_node);
     reader->depth--;
     if (status == PDK_OK && !regex_take(reader, ")"))
@@ -451,6 +451,10 @@ pdk_status regex_read(const char *pattern, size_t length, bool loose, const stru
         status = read_alternatives(&reader, &tree.root);
     if (status == PDK_OK && reader.at != reader.end)
         status = regex_fail(&reader, PDK_INVALID, reader.at, "a closing parenthesis without its opening one");
+    for (size_t i = 0; i < 3; i++) {
+        free(reader.escapes.lists[i][false].ranges);
+        free(reader.escapes.lists[i][true].ranges);
+    }
     if (status != PDK_OK) {
         regex_tree_done(&tree);
         return status;

@@ -78,8 +78,8 @@ static void whole_state(struct regular_builder *builder, const struct machine *m
 }
 
 /* Behind the point, `places` - 1 digits there and (not `fresh`) one at least. */
-static void part_state(struct regular_builder *builder, const struct machine *machine, uint32_t places,
-    uint64_t remainder, bool fresh)
+static void part_state(
+    struct regular_builder *builder, const struct machine *machine, uint32_t places, uint64_t remainder, bool fresh)
 {
     uint32_t had = places - 1;
     uint64_t scale = machine->step.digits;
@@ -89,8 +89,8 @@ static void part_state(struct regular_builder *builder, const struct machine *ma
         return;
     }
     for (uint32_t digit = 0; digit < 10; digit++)
-        regular_builder_edge(builder, '0' + digit, '0' + digit,
-            state_of(machine, places + 1, (remainder * 10 + digit) % scale, false));
+        regular_builder_edge(
+            builder, '0' + digit, '0' + digit, state_of(machine, places + 1, (remainder * 10 + digit) % scale, false));
 }
 
 static void first_state(struct regular_builder *builder, const struct machine *machine, bool sign)
@@ -100,8 +100,8 @@ static void first_state(struct regular_builder *builder, const struct machine *m
         regular_builder_edge(builder, '-', '-', 1);
     regular_builder_edge(builder, '0', '0', state_of(machine, 0, 0, true));
     for (uint32_t digit = 1; digit < 10; digit++)
-        regular_builder_edge(builder, '0' + digit, '0' + digit,
-            state_of(machine, 0, digit % machine->step.digits, false));
+        regular_builder_edge(
+            builder, '0' + digit, '0' + digit, state_of(machine, 0, digit % machine->step.digits, false));
 }
 
 static pdk_status exact_multiples(
@@ -110,8 +110,7 @@ static pdk_status exact_multiples(
     uint64_t states = machine.step.digits * 2;
     if (machine.step.digits > STEP_STATES_MAX || states * (machine.step.places + 2) > STEP_STATES_MAX * 2)
         return schema_fail(schema, PDK_UNSUPPORTED, where, "multipleOf",
-            "a step of %" PRIu64 " at %u places is too large to be enforced", machine.step.digits,
-            machine.step.places);
+            "a step of %" PRIu64 " at %u places is too large to be enforced", machine.step.digits, machine.step.places);
     struct regular_builder builder = {.states_max = STEP_STATES_MAX * 2 + 2};
     struct regular *set = NULL;
     first_state(&builder, &machine, true);
@@ -188,8 +187,8 @@ static pdk_status tried_multiples(
 }
 
 /* Integers, few enough digits that quotients stay exact. */
-static pdk_status integer_multiples(
-    struct schema *schema, const struct json *where, const struct step *step, double value, const struct regular **ret_set)
+static pdk_status integer_multiples(struct schema *schema, const struct json *where, const struct step *step,
+    double value, const struct regular **ret_set)
 {
     const struct regular *short_ones;
     char regex[64];
@@ -219,9 +218,9 @@ pdk_status number_multiples(
     struct step step;
     const struct regular *exact, *more, *long_ones;
     if (!read_step(number, &step))
-        return schema_fail(schema, number->text[0] == '-' || strtod(number->text, NULL) == 0 ? PDK_INVALID : PDK_UNSUPPORTED,
-            where, "multipleOf", "%.60s is no step that can be enforced; it must be above 0 and of few digits",
-            number->text);
+        return schema_fail(schema,
+            number->text[0] == '-' || strtod(number->text, NULL) == 0 ? PDK_INVALID : PDK_UNSUPPORTED, where,
+            "multipleOf", "%.60s is no step that can be enforced; it must be above 0 and of few digits", number->text);
     double value = strtod(number->text, NULL);
     pdk_status status;
     if (is_exact(number, &step)) {

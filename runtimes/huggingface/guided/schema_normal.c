@@ -392,8 +392,8 @@ static pdk_status normal_of_any(
 }
 
 /* Less than `least` or more than `most`: two facts of the kind, joined. */
-static pdk_status outside(struct schema *schema, enum term_kind kind, const uint32_t values[5], int least, int most,
-    term_id *ret_term)
+static pdk_status outside(
+    struct schema *schema, enum term_kind kind, const uint32_t values[5], int least, int most, term_id *ret_term)
 {
     term_id below = TERM_FALSE, above = TERM_FALSE;
     pdk_status status = PDK_OK;
@@ -635,8 +635,8 @@ pdk_status schema_normalise(struct schema *schema, term_id term, bool loose, con
 }
 
 /* Whether the facts about one element (or property) can hold together of no value. */
-static pdk_status facts_are_empty(struct schema *schema, struct alternative item, bool objects, uint32_t which,
-    unsigned depth, bool *ret_empty)
+static pdk_status facts_are_empty(
+    struct schema *schema, struct alternative item, bool objects, uint32_t which, unsigned depth, bool *ret_empty)
 {
     struct term_list facts = {0};
     pdk_status status = PDK_OK;

@@ -107,13 +107,13 @@ static void put_beyond(struct buffer *out, const struct decimal *bound, bool gre
     buffer_puts(out, ")");
 }
 
-pdk_status number_bound(struct schema *schema, const struct json *where, const char *keyword,
-    const struct json *bound, bool greater, bool equal, uint32_t *ret_pair)
+pdk_status number_bound(struct schema *schema, const struct json *where, const char *keyword, const struct json *bound,
+    bool greater, bool equal, uint32_t *ret_pair)
 {
     struct decimal decimal;
     if (!decimal_read(bound, &decimal))
-        return schema_fail(schema, PDK_UNSUPPORTED, where, keyword, "%.60s has too many digits to be enforced",
-            bound->text);
+        return schema_fail(
+            schema, PDK_UNSUPPORTED, where, keyword, "%.60s has too many digits to be enforced", bound->text);
     struct buffer regex = {0};
     /* On the other side of zero it is the sign that decides; on the same side, with a sign the order turns round. */
     bool zero = strcmp(decimal.whole, "0") == 0 && decimal.part[0] == '\0';
@@ -212,8 +212,8 @@ pdk_status number_offered(struct schema *schema, const struct regular *set, cons
         /* Values of enum or const that are written otherwise. */
         status = number_possible(schema, set, &numbers);
         if (status == PDK_OK && regular_count(numbers, WRITTEN_MAX) > WRITTEN_MAX)
-            return schema_fail(schema, PDK_UNSUPPORTED, schema->root, "",
-                "its numbers have more digits than doubles tell apart");
+            return schema_fail(
+                schema, PDK_UNSUPPORTED, schema->root, "", "its numbers have more digits than doubles tell apart");
     }
     if (status == PDK_OK)
         *ret_set = numbers;

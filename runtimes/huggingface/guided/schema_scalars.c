@@ -10,8 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static pdk_status add_set(
-    struct schema *schema, enum term_kind kind, uint32_t pair, struct term_list *list)
+static pdk_status add_set(struct schema *schema, enum term_kind kind, uint32_t pair, struct term_list *list)
 {
     term_id term;
     pdk_status status = term_fact(schema, kind, (uint32_t[5]){pair}, &term);
@@ -68,9 +67,8 @@ static bool has_property(const char *text, size_t length)
     return false;
 }
 
-pdk_status schema_pattern(
-    struct schema *schema, const struct json *where, const char *keyword, const char *text, size_t length,
-    uint32_t *ret_pair)
+pdk_status schema_pattern(struct schema *schema, const struct json *where, const char *keyword, const char *text,
+    size_t length, uint32_t *ret_pair)
 {
     struct regular *sure = NULL, *perhaps = NULL;
     const struct regular *kept_sure, *kept_perhaps;
@@ -221,9 +219,7 @@ static pdk_status scalar_values(
             types |= TYPE_NUMBER;
             numbers[number_count++] = values[i];
             break;
-        default:
-            types |= TYPE_STRING;
-            texts[text_count++] = (struct regular_text){values[i]->text, values[i]->length};
+        default: types |= TYPE_STRING; texts[text_count++] = (struct regular_text){values[i]->text, values[i]->length};
         }
     }
     pdk_status status = term_types(schema, types, &term);

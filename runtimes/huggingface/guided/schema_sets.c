@@ -59,8 +59,8 @@ static struct set_operation *find_operation(
 }
 
 /* Notes a result; sets live as long as the schema, so pointers name them. */
-static pdk_status note_operation(
-    struct schema *schema, int operation, const struct regular *a, const struct regular *b, const struct regular *result)
+static pdk_status note_operation(struct schema *schema, int operation, const struct regular *a, const struct regular *b,
+    const struct regular *result)
 {
     if ((schema->operation_count + 1) * 2 > schema->operation_slots) {
         struct set_operation *old = schema->operations;
@@ -133,8 +133,7 @@ pdk_status schema_not(struct schema *schema, const struct regular *a, const stru
 pdk_status schema_regex(struct schema *schema, const char *pattern, const struct regular **ret_set)
 {
     struct regular *set = NULL;
-    pdk_status status =
-        regular_of_regex(pattern, strlen(pattern), REGEX_WHOLE, &schema->budget, &set, schema->err);
+    pdk_status status = regular_of_regex(pattern, strlen(pattern), REGEX_WHOLE, &schema->budget, &set, schema->err);
     return status != PDK_OK ? status : schema_keep(schema, set, ret_set);
 }
 

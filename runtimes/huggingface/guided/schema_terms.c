@@ -57,7 +57,8 @@ pdk_status schema_check_time(struct schema *schema)
 {
     if (monotonic_ms() <= schema->budget.deadline_ms)
         return PDK_OK;
-    return pdk_error_set(schema->err, PDK_TOO_LARGE, "schema", "the JSON schema takes too long to compile; simplify it");
+    return pdk_error_set(
+        schema->err, PDK_TOO_LARGE, "schema", "the JSON schema takes too long to compile; simplify it");
 }
 
 static pdk_status too_many(struct schema *schema, const char *what, int most)
@@ -254,16 +255,16 @@ pdk_status term_opaque(
 /* Facts that say nothing, or that nothing can be, are known as such at once. */
 pdk_status term_fact(struct schema *schema, enum term_kind kind, const uint32_t values[5], term_id *ret_term)
 {
-    bool nothing_said = (kind == KIND_RULE && values[1] == TERM_TRUE) ||
-                        (kind == KIND_ITEMS && (values[2] == TERM_TRUE || values[0] > values[1])) ||
-                        ((kind == KIND_COUNT || kind == KIND_LENGTH) && values[0] == 0 && values[1] >= TERM_UNBOUNDED) ||
-                        (kind == KIND_HOLDS && values[3] == 0 && values[4] >= TERM_UNBOUNDED);
+    bool nothing_said =
+        (kind == KIND_RULE && values[1] == TERM_TRUE) ||
+        (kind == KIND_ITEMS && (values[2] == TERM_TRUE || values[0] > values[1])) ||
+        ((kind == KIND_COUNT || kind == KIND_LENGTH) && values[0] == 0 && values[1] >= TERM_UNBOUNDED) ||
+        (kind == KIND_HOLDS && values[3] == 0 && values[4] >= TERM_UNBOUNDED);
     if (nothing_said) {
         *ret_term = TERM_TRUE;
         return PDK_OK;
     }
-    struct term term = {
-        .kind = kind, .a = values[0], .b = values[1], .c = values[2], .d = values[3], .e = values[4]};
+    struct term term = {.kind = kind, .a = values[0], .b = values[1], .c = values[2], .d = values[3], .e = values[4]};
     if (kind == KIND_HOLDS && term.d == 0 && term.e == 0) { /* none may: all are something else */
         pdk_status status = term_not(schema, term.c, &term.c);
         if (status != PDK_OK)
@@ -327,8 +328,8 @@ void schema_path(const struct schema *schema, const struct json *where, char *ou
         out[0] = '\0';
 }
 
-pdk_status schema_fail(struct schema *schema, pdk_status status, const struct json *where, const char *keyword,
-    const char *format, ...)
+pdk_status schema_fail(
+    struct schema *schema, pdk_status status, const struct json *where, const char *keyword, const char *format, ...)
 {
     char path[PATH_TEXT_MAX], message[PDK_ERROR_MESSAGE_MAX];
     va_list arguments;

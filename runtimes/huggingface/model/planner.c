@@ -44,12 +44,30 @@ static void make_name(const struct planner *p, const char **pattern, const char 
     snprintf(name + used, NAME_BYTES - used, "%s", ending);
 }
 
-static struct tensor *look_for_one(const struct planner *p, const char *name)
+static struct tensor *look_for_name(const struct planner *p, const char *name)
 {
     struct tensor *tensor = tensors_find(p->tensors, name);
     const char *prefix = p->config->prefix;
     if (tensor == NULL && prefix != NULL && strncmp(name, prefix, strlen(prefix)) == 0)
         tensor = tensors_find(p->tensors, name + strlen(prefix));
+    return tensor;
+}
+
+/* The first encoders called a norm's weight and bias gamma and beta. */
+static struct tensor *look_for_one(const struct planner *p, const char *name)
+{
+    static const char *const endings[][2] = {
+        {"LayerNorm.weight", "LayerNorm.gamma"}, {"LayerNorm.bias", "LayerNorm.beta"}};
+    struct tensor *tensor = look_for_name(p, name);
+    size_t length = strlen(name);
+    for (size_t i = 0; tensor == NULL && p->config->row->encoder && i < 2; i++) {
+        size_t tail = strlen(endings[i][0]);
+        char older[NAME_BYTES];
+        if (length < tail || strcmp(name + length - tail, endings[i][0]) != 0)
+            continue;
+        snprintf(older, sizeof older, "%.*s%s", (int)(length - tail), name, endings[i][1]);
+        tensor = look_for_name(p, older);
+    }
     return tensor;
 }
 

@@ -182,8 +182,17 @@ static pdk_status read_compressed(const struct json *config, struct quantisation
         strcmp(format, "int-quantized") != 0 && strcmp(format, "float-quantized") != 0 &&
         strcmp(format, "pack-quantized") != 0 && strcmp(format, "naive-quantized") != 0)
         return refuse("format", format, "int-quantized, float-quantized, pack-quantized, naive-quantized", err);
+    size_t schemes = 0;
     for (const struct json *scheme = groups->child; scheme != NULL && status == PDK_OK; scheme = scheme->next) {
+        int64_t group = 0;
         status = check_scheme(scheme, err);
+        if (status == PDK_OK)
+            status = whole_of(json_get(scheme, "weights"), "group_size", NULL, -1, 1 << 24, 0, &group, err);
+        if (status == PDK_OK && group > 0 && schemes == QUANTISATION_SCHEMES_MAX)
+            return pdk_error_set(err, PDK_UNSUPPORTED, "config_groups",
+                "quantization_config: more than %d config_groups with a group_size", QUANTISATION_SCHEMES_MAX);
+        if (status == PDK_OK && group > 0)
+            out->groups[schemes++] = (uint32_t)group;
         out->has_activations |= is_given(scheme, "input_activations") || is_given(scheme, "output_activations");
     }
     out->has_cache = is_given(config, "kv_cache_scheme");

@@ -13,14 +13,17 @@ enum quantisation_method {
     QUANTISATION_MXFP4 /* experts' blocks and scales; no linear is held so */
 };
 
+enum { QUANTISATION_SCHEMES_MAX = 8 };
+
 struct quantisation {
     enum quantisation_method method;
-    uint32_t bits;                   /* AWQ, GPTQ */
-    uint32_t group;                  /* AWQ, GPTQ: columns of a scale; 0: a whole row */
-    uint32_t block_rows, block_cols; /* FP8: weights of a scale; 0: a tensor or a row */
-    bool zeros_less_one;             /* GPTQ: the file's zeros are one too small */
-    bool has_activations;            /* inputs should be rounded too: they stay float */
-    bool has_cache;                  /* the cache should be rounded too: it is not */
+    uint32_t bits;                             /* AWQ, GPTQ */
+    uint32_t group;                            /* AWQ, GPTQ: columns of a scale; 0: a whole row */
+    uint32_t groups[QUANTISATION_SCHEMES_MAX]; /* COMPRESSED: the group sizes of its schemes; 0: others */
+    uint32_t block_rows, block_cols;           /* FP8: weights of a scale; 0: a tensor or a row */
+    bool zeros_less_one;                       /* GPTQ: the file's zeros are one too small */
+    bool has_activations;                      /* inputs should be rounded too: they stay float */
+    bool has_cache;                            /* the cache should be rounded too: it is not */
 };
 
 /* Reads quantization_config or compression_config; absent: QUANTISATION_NONE. What is not read is refused by name. */

@@ -176,6 +176,15 @@ static pdk_status bind_words(const struct binder *b, struct tensor *codes, size_
     return status == PDK_OK ? become(b, codes, stem, code_type(q.bits), &q) : status;
 }
 
+/* Columns of each of `count` groups: a size that the configuration names, as the last may be short; 0: it cannot be. */
+static uint32_t group_of(const struct quantisation *config, uint32_t columns, uint32_t count)
+{
+    for (size_t i = 0; i < QUANTISATION_SCHEMES_MAX && config->groups[i] != 0; i++)
+        if (over(columns, config->groups[i]) == count)
+            return config->groups[i] < columns ? config->groups[i] : columns;
+    return columns % count == 0 ? columns / count : 0;
+}
+
 /* Scales of a tensor, of rows, of groups of a row's columns, or of blocks: which, their shape tells. */
 static pdk_status fit_scales(const struct binder *b, const struct tensor *scales, struct quantised *q)
 {
@@ -196,13 +205,13 @@ static pdk_status fit_scales(const struct binder *b, const struct tensor *scales
         q->groups = (uint32_t)scales->shape[1];
     } else if (count == 1) {
         q->scale_rows = q->rows;
-    } else if (scales->shape[0] != q->rows || last > q->columns || q->columns % last != 0) {
+    } else if (scales->shape[0] != q->rows || last > q->columns) {
         return misshapen(b, scales);
     } else {
         q->groups = (uint32_t)last;
-        q->group = (uint32_t)(q->columns / last);
+        q->group = group_of(b->config, q->columns, (uint32_t)last);
     }
-    return PDK_OK;
+    return q->group != 0 ? PDK_OK : misshapen(b, scales);
 }
 
 static pdk_status fit_zeros(const struct binder *b, const struct tensor *zeros, struct quantised *q)

@@ -225,13 +225,41 @@ static pdk_status load_all(
     return status;
 }
 
+/* Types that take much more room packed than in the file, so that memory's use is no surprise. */
+static void tell_growth(const struct model *model, const struct weight_plan *plan, const struct model_request *request)
+{
+    uint64_t packed[PDK_TYPE_END] = {0}, stored[PDK_TYPE_END] = {0}, numbers[PDK_TYPE_END] = {0};
+    for (size_t i = 0; i < plan->weight_count; i++) {
+        pdk_matrix matrices[PLAN_PARTS_MAX];
+        shape_matrices(&plan->weights[i], matrices);
+        for (uint32_t k = 0; k < plan->weights[i].part_count; k++) {
+            const pdk_matrix *m = &matrices[k];
+            uint64_t count = (uint64_t)m->rows * m->columns;
+            packed[m->type] += model->ops->weight_bytes(model->compute, m, 1, PDK_WEIGHT_LINEAR);
+            stored[m->type] += count / number_block(m->type) * number_block_bytes(m->type);
+            numbers[m->type] += count;
+        }
+    }
+    for (int32_t type = 1; type < PDK_TYPE_END && request->note != NULL; type++) {
+        char text[128];
+        if (packed[type] <= stored[type] + stored[type] / 2)
+            continue;
+        snprintf(text, sizeof text, "weights of type %s are held in %.1f bits each; the file has %.1f",
+            number_type_name(type), (double)packed[type] * 8 / (double)numbers[type],
+            (double)stored[type] * 8 / (double)numbers[type]);
+        request->note(request->progress_context, text);
+    }
+}
+
 pdk_status weights_load(struct model *model, const struct model_request *request, pdk_error *err)
 {
     model->decoder.layers = calloc(model->config.layers, sizeof *model->decoder.layers);
     if (model->decoder.layers == NULL)
         return pdk_error_set(err, PDK_NO_MEMORY, "model", "no memory for %" PRIu32 " layers", model->config.layers);
     PDK_CLEANUP(weight_plan_done) struct weight_plan plan = {0};
-    pdk_status status = weight_plan_make(model, &plan, err);
+    pdk_status status = classes_load(model, err);
+    if (status == PDK_OK)
+        status = weight_plan_make(model, &plan, err);
     if (status == PDK_OK && model->source.gguf != NULL)
         status = gguf_tokens_check(model->source.gguf, model->config.vocabulary, err);
     if (status != PDK_OK)
@@ -241,12 +269,14 @@ pdk_status weights_load(struct model *model, const struct model_request *request
             "the layers that predict further tokens (num_nextn_predict_layers) are not used");
     if (plan.ignored != 0 && request->note != NULL) {
         char text[160];
-        snprintf(text, sizeof text, "%zu tensors of %s that only images need have no effect", plan.ignored,
-            model->config.row->class_name);
+        snprintf(text, sizeof text, "%zu tensors of %s have no effect: they are for %s", plan.ignored,
+            model->config.row->class_name,
+            model->config.use == USE_GENERATE ? "images" : "a head that is not used here");
         request->note(request->progress_context, text);
     }
-    model->facts.weight_bytes = count_bytes(model, &plan);
+    model->facts.weight_bytes = count_bytes(model, &plan) + value_head_bytes(&model->classes);
     model->facts.weight_type = main_type(&plan);
+    tell_growth(model, &plan, request);
     status = check_budget(model->facts.weight_bytes, request->memory_bytes, err);
     return status == PDK_OK ? load_all(model, &plan, request, err) : status;
 }
@@ -279,8 +309,8 @@ void weights_free(struct model *model)
         experts_free(model, &layer->experts);
         latent_free(model, &layer->latent);
     }
-    struct linear *ends[] = {
-        &decoder->embedding, &decoder->positions, &decoder->project_in, &decoder->project_out, &decoder->head};
+    struct linear *ends[] = {&decoder->embedding, &decoder->positions, &decoder->types, &decoder->project_in,
+        &decoder->project_out, &decoder->head};
     for (size_t k = 0; k < sizeof ends / sizeof ends[0]; k++)
         free_linear(model, ends[k]);
     free_norm(model, &decoder->embedding_norm);
