@@ -338,10 +338,8 @@ static void latent_free(struct latent *latent)
 
 static pdk_weight *matrix_weight(struct rig *rig, const struct reference_matrix *plain)
 {
-    const pdk_matrix matrix = {.type = plain->type,
-        .rows = (uint32_t)plain->rows,
-        .columns = (uint32_t)plain->columns,
-        .data = plain->data};
+    const pdk_matrix matrix = {
+        .type = plain->type, .rows = (uint32_t)plain->rows, .columns = (uint32_t)plain->columns, .data = plain->data};
     return rig_weight(rig, &matrix, 1, PDK_WEIGHT_LINEAR);
 }
 
