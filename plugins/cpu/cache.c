@@ -41,6 +41,9 @@ pdk_status kv_new(void *self, const pdk_kv_shape *shape, uint32_t blocks, pdk_kv
     if (shape->latent > LATENT_MAX)
         return pdk_error_set(err, PDK_UNSUPPORTED, "latent",
             "latent vectors of %u numbers; the cpu plugin has up to %d", shape->latent, LATENT_MAX);
+    if (shape->latent_rank > HEAD_DIM_MAX || shape->latent_rank > shape->latent)
+        return pdk_error_set(err, PDK_UNSUPPORTED, "latent_rank",
+            "latent vectors of rank %u; the cpu plugin has up to %d", shape->latent_rank, HEAD_DIM_MAX);
     if (shape->latent == 0 && (shape->head_dim == 0 || shape->head_dim > HEAD_DIM_MAX ||
                                   (shape->type == PDK_TYPE_BF16 && shape->head_dim % 2 != 0)))
         return pdk_error_set(err, PDK_UNSUPPORTED, "head_dim",

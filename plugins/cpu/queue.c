@@ -198,7 +198,8 @@ void queue_route(pdk_queue *queue, const pdk_route *op)
     assert(op->experts <= PDK_EXPERTS_MAX && op->chosen != 0 && op->chosen <= op->experts);
     assert(op->correction == NULL || op->correction->count >= op->experts);
     assert(op->groups == 0 || (op->experts % op->groups == 0 && op->groups_chosen <= op->groups &&
-                                  op->chosen <= op->experts / op->groups * op->groups_chosen));
+                                  op->chosen <= op->experts / op->groups * op->groups_chosen &&
+                                  (op->group_score != PDK_GROUP_TOP_TWO || op->experts / op->groups >= 2)));
     record(queue, OP_ROUTE)->route = *op;
 }
 
@@ -238,6 +239,6 @@ void queue_latent_attention(pdk_queue *queue, const pdk_latent_attention *op)
     assert(op->kv->shape.latent == op->rank + op->rope_dims && op->layer < op->kv->shape.layers);
     assert(op->keys[0]->columns == op->nope_dims && op->keys[0]->outputs == op->rank);
     assert(op->values[0]->columns == op->rank && op->values[0]->outputs == op->value_dims);
-    assert((size_t)op->out->columns == (size_t)op->heads * op->value_dims && op->rank <= HEAD_DIM_MAX);
+    assert((size_t)op->out->columns == (size_t)op->heads * op->value_dims && op->rank == op->kv->shape.latent_rank);
     record(queue, OP_LATENT_ATTENTION)->latent_attention = *op;
 }

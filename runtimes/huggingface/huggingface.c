@@ -71,7 +71,7 @@ static pdk_status describe(void *self, pdk_model_info *ret_info, pdk_error *err)
         .memory_bytes = facts->weight_bytes + loaded->kv_bytes + loaded->activation_bytes,
         .fingerprint = loaded->fingerprint,
         .auto_tools = loaded->auto_tools,
-        .forced_tools = loaded->guide_vocabulary != NULL,
+        .forced_tools = loaded->guide_vocabulary != NULL && loaded->served.parsers.tool_format != NULL,
         .parses_reasoning = loaded->served.parsers.reasoning_format != NULL,
         .api_flags = loaded->settings.api_flags,
         .fingerprint_mode = loaded->settings.fingerprint_mode,

@@ -5,6 +5,7 @@
 
 #include "core/base/cleanup.h"
 #include "core/base/error.h"
+#include "core/base/json.h"
 
 #include <ctype.h>
 #include <string.h>
@@ -80,6 +81,49 @@ static pdk_status put_mark(
     return tokenizer_encode(loaded->tokenizer, best, strlen(best), NULL, 0, false, list, err);
 }
 
+/* --reasoning-config and --reasoning-effort-map. */
+static pdk_status read_map(
+    const struct loaded *loaded, const char *option, struct json_document **ret_document, pdk_error *err)
+{
+    const char *text = options_text(loaded->settings.options, option);
+    pdk_status status = json_read(text, strlen(text), &json_limits_default, ret_document, err);
+    if (status == PDK_OK && json_root(*ret_document)->type != JSON_OBJECT)
+        status = pdk_error_set(err, PDK_INVALID, option, "not an object");
+    if (status == PDK_OK)
+        return PDK_OK;
+    pdk_error_wrap(err, "--%s", option);
+    return status;
+}
+
+static pdk_status put_given_mark(const struct loaded *loaded, const struct json *config, const char *name,
+    const char *older, struct token_list *list, pdk_error *err)
+{
+    const struct json *value = json_get(config, name) != NULL ? json_get(config, name) : json_get(config, older);
+    const char *text = NULL;
+    if (value == NULL || value->type == JSON_NULL)
+        return PDK_OK;
+    if (!json_string(value, &text) || text[0] == '\0')
+        return pdk_error_set(err, PDK_INVALID, "--reasoning-config", "--reasoning-config: %s must be a text", name);
+    list->count = 0;
+    return put_mark(loaded, &text, 1, list, err);
+}
+
+static pdk_status find_given_marks(struct loaded *loaded, pdk_error *err)
+{
+    PDK_CLEANUP(json_document_freep) struct json_document *config = NULL, *efforts = NULL;
+    pdk_status status = read_map(loaded, "reasoning-config", &config, err);
+    if (status == PDK_OK)
+        status = read_map(loaded, "reasoning-effort-map", &efforts, err);
+    loaded->served.effort_map = options_text(loaded->settings.options, "reasoning-effort-map");
+    if (status != PDK_OK || loaded->tokenizer == NULL)
+        return status;
+    const struct json *root = json_root(config);
+    status = put_given_mark(loaded, root, "reasoning_start_str", "think_start_str", &loaded->think_start, err);
+    return status == PDK_OK
+               ? put_given_mark(loaded, root, "reasoning_end_str", "think_end_str", &loaded->think_end, err)
+               : status;
+}
+
 /* Where a guide begins: behind the end of reasoning; in channels, with the last one. */
 static pdk_status find_marks(struct loaded *loaded, pdk_error *err)
 {
@@ -105,6 +149,8 @@ pdk_status load_parsers(struct loaded *loaded, const pdk_host *host, pdk_error *
         status = parsers_init(parsers, loaded->tokenizer, err);
     if (status == PDK_OK)
         status = find_marks(loaded, err);
+    if (status == PDK_OK)
+        status = find_given_marks(loaded, err);
     if (status != PDK_OK)
         return status;
     bool wanted =

@@ -1,4 +1,5 @@
-/* What tokenizer_from_json accepts encodes a text to ids that it has, and decodes them again. */
+/* What tokenizer_from_json accepts encodes a text to ids that it has, and decodes them again; of two texts it makes a
+ * pair of as many tokens as it says. */
 #include "config.h"
 
 #include "runtimes/huggingface/tokenizer/tokenizer.h"
@@ -7,6 +8,18 @@
 #include <string.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void check_pair(const struct tokenizer *tokenizer, const struct token_list *text)
+{
+    struct token_list pair = {0};
+    struct buffer types = {0};
+    assert(tokenizer_frame(tokenizer, text, text, true, &pair, &types, NULL) == PDK_OK);
+    assert(pair.count == types.length && pair.count == 2 * text->count + tokenizer_frame_size(tokenizer, true));
+    for (size_t i = 0; i < pair.count; i++)
+        assert(pair.ids[i] < tokenizer_size(tokenizer));
+    token_list_done(&pair);
+    buffer_done(&types);
+}
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -24,6 +37,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     assert(status == PDK_OK || (err.status == status && list.count == 0));
     for (size_t i = 0; i < list.count; i++)
         assert(list.ids[i] < tokenizer_size(tokenizer));
+    check_pair(tokenizer, &list);
     status = tokenizer_decode(tokenizer, list.ids, list.count, false, &out, &err);
     assert(status == PDK_OK);
     buffer_done(&out);

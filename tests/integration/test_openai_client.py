@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 """The real `openai` client against a live daemon that serves a model as `m`: PADDOCK_TEST_ADDRESS=HOST:PORT, else one of the
 test's own in PADDOCK_BUILD_TREE."""
+import json
 import os
 import unittest
 
-from openai_daemon import Service
+from openai_daemon import TOOL_ARGS, Service
 
 try:
     import openai
@@ -13,13 +14,17 @@ except ImportError:
 
 MODEL = os.environ.get("PADDOCK_TEST_MODEL", "m")
 MESSAGES = [{"role": "user", "content": "Say hi."}]
+SCHEMA = {"type": "object", "properties": {"city": {"enum": ["Oslo", "Rome"]}}, "required": ["city"], "additionalProperties": False}
+TOOL = {"type": "function", "function": {"name": "f", "parameters": {"type": "object", "properties": {"a": {"enum": [1, 2]}},
+                                                                     "required": ["a"], "additionalProperties": False}}}
+NAMED = {"type": "function", "function": {"name": "f"}}
 
 
 @unittest.skipUnless(openai, "the package openai is not installed")
 class Client(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        cls.service = Service("openai-client")
+        cls.service = Service("openai-client", args=TOOL_ARGS, env={"VLLM_ENABLE_RESPONSES_API_STORE": 1})
 
     @classmethod
     def tearDownClass(cls):
@@ -114,11 +119,84 @@ class Client(unittest.TestCase):
             self.client.completions.create(model=MODEL, prompt="a", temperature=3)
         self.assertEqual(caught.exception.param, "temperature")
         with self.assertRaises(openai.BadRequestError) as caught:
-            self.client.chat.completions.create(model=MODEL, messages=MESSAGES, response_format={"type": "json_object"})
-        self.assertEqual(caught.exception.param, "response_format")
-        with self.assertRaises(openai.APIStatusError) as caught:
-            self.client.responses.create(model=MODEL, input="a")
-        self.assertEqual(caught.exception.status_code, 501)
+            self.client.chat.completions.create(model=MODEL, messages=MESSAGES, tools=[TOOL], tool_choice={"type": "function", "function": {"name": "g"}})
+        self.assertEqual(caught.exception.param, "tool_choice")
+        with self.assertRaises(openai.NotFoundError) as caught:
+            self.client.embeddings.create(model=MODEL, input="a")
+        self.assertIn("does not support Embeddings API", str(caught.exception))
+
+    def test_a_named_tool_is_called(self):
+        asked = dict(model=MODEL, messages=MESSAGES, tools=[TOOL], tool_choice=NAMED, max_tokens=40, temperature=0)
+        choice = self.client.chat.completions.create(**asked).choices[0]
+        call = choice.message.tool_calls[0]
+        self.assertEqual((choice.message.content, call.function.name, choice.finish_reason), ("", "f", "stop"))
+        self.assertIn(json.loads(call.function.arguments)["a"], (1, 2))
+        self.assertTrue(call.id.startswith("chatcmpl-tool-"))
+        names, arguments = [], ""
+        for event in self.client.chat.completions.create(stream=True, **asked):
+            for delta in event.choices[0].delta.tool_calls or []:
+                names += [delta.function.name] if delta.function.name else []
+                arguments += delta.function.arguments or ""
+        self.assertEqual((names, arguments), (["f"], call.function.arguments))
+
+    def test_a_required_tool_is_called(self):
+        asked = dict(model=MODEL, messages=MESSAGES, tools=[TOOL], tool_choice="required", max_tokens=80, temperature=0)
+        choice = self.client.chat.completions.create(**asked).choices[0]
+        self.assertEqual(choice.finish_reason, "tool_calls")
+        self.assertEqual({call.function.name for call in choice.message.tool_calls}, {"f"})
+        for call in choice.message.tool_calls:
+            self.assertIn(json.loads(call.function.arguments)["a"], (1, 2))
+
+    def test_a_call_and_its_result_are_a_conversation(self):
+        called = self.client.chat.completions.create(model=MODEL, messages=MESSAGES, tools=[TOOL], tool_choice=NAMED, max_tokens=40).choices[0].message
+        called = {**called.model_dump(exclude_none=True), "content": None}
+        history = [*MESSAGES, called, {"role": "tool", "tool_call_id": called["tool_calls"][0]["id"], "content": "7"}]
+        answer = self.client.chat.completions.create(model=MODEL, messages=history, tools=[TOOL], max_tokens=4)
+        self.assertIn(answer.choices[0].finish_reason, ("length", "stop", "tool_calls"))
+
+    def test_structured_output(self):
+        form = {"type": "json_schema", "json_schema": {"name": "x", "schema": SCHEMA}}
+        answer = self.client.chat.completions.create(model=MODEL, messages=MESSAGES, response_format=form, max_tokens=60, temperature=1, seed=1)
+        self.assertIn(json.loads(answer.choices[0].message.content)["city"], ("Oslo", "Rome"))
+        extra = [({"structured_outputs": {"regex": "[0-9]{3}"}}, r"^[0-9]{3}$"), ({"structured_outputs": {"choice": ["yes", "no"]}}, "^(yes|no)$"),
+                 ({"guided_choice": ["yes", "no"]}, "^(yes|no)$"), ({"guided_regex": "a+b"}, "^a+b$")]
+        for body, pattern in extra:
+            answer = self.client.chat.completions.create(model=MODEL, messages=MESSAGES, max_tokens=20, temperature=1, seed=2, extra_body=body)
+            self.assertRegex(answer.choices[0].message.content, pattern)
+
+    def test_beams(self):
+        answer = self.client.completions.create(model=MODEL, prompt="One", n=3, max_tokens=4, temperature=0, extra_body={"use_beam_search": True})
+        self.assertEqual(len({choice.text for choice in answer.choices}), 3)
+
+    def test_responses(self):
+        asked = dict(model=MODEL, input="Say hi.", instructions="Be brief.", max_output_tokens=8, temperature=0)
+        whole = self.client.responses.create(**asked)
+        self.assertEqual((whole.status, whole.incomplete_details.reason), ("incomplete", "max_output_tokens"))
+        self.assertEqual(whole.usage.output_tokens, 8)
+        text, last = "", None
+        for event in self.client.responses.create(stream=True, **asked):
+            text += event.delta if event.type == "response.output_text.delta" else ""
+            last = event
+        self.assertEqual((text, last.type, last.response.output_text), (whole.output_text, "response.completed", whole.output_text))
+
+    def test_responses_are_kept_and_gone_on_from(self):
+        first = self.client.responses.create(model=MODEL, input="My name is Bo.", max_output_tokens=4, temperature=0)
+        self.assertEqual(self.client.responses.retrieve(first.id).output_text, first.output_text)
+        second = self.client.responses.create(model=MODEL, input="Who am I?", previous_response_id=first.id, max_output_tokens=4)
+        self.assertGreater(second.usage.input_tokens, first.usage.input_tokens + first.usage.output_tokens)
+        with self.assertRaises(openai.NotFoundError):
+            self.client.responses.create(model=MODEL, input="a", previous_response_id="resp_none")
+        with self.assertRaises(openai.BadRequestError):
+            self.client.responses.cancel(first.id)
+
+    def test_a_response_calls_a_tool_and_has_a_form(self):
+        tool = {"type": "function", "name": "f", "parameters": TOOL["function"]["parameters"], "strict": True}
+        answer = self.client.responses.create(model=MODEL, input="Call f.", tools=[tool], tool_choice={"type": "function", "name": "f"}, max_output_tokens=40)
+        call = [item for item in answer.output if item.type == "function_call"][0]
+        self.assertIn(json.loads(call.arguments)["a"], (1, 2))
+        form = {"format": {"type": "json_schema", "name": "x", "schema": SCHEMA}}
+        answer = self.client.responses.create(model=MODEL, input="Where?", text=form, max_output_tokens=60, temperature=0)
+        self.assertIn(json.loads(answer.output_text)["city"], ("Oslo", "Rome"))
 
     def test_unknown_fields_are_named_in_a_warning(self):
         answer = self.client.completions.with_raw_response.create(model=MODEL, prompt="a", max_tokens=1, extra_body={"nonsense": 1})
@@ -127,6 +205,47 @@ class Client(unittest.TestCase):
     def test_both_prefixes(self):
         with openai.OpenAI(base_url="http://%s/openai/v1" % self.service.address, api_key="none", max_retries=0) as client:
             self.assertIn(MODEL, [model.id for model in client.models.list().data])
+
+
+@unittest.skipUnless(openai, "the package openai is not installed")
+class Embeddings(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        if os.environ.get("PADDOCK_TEST_ADDRESS"):
+            raise unittest.SkipTest("PADDOCK_TEST_ADDRESS serves a model that generates")
+        import harness
+        mean = '--pooler-config={"pooling_type": "MEAN"}'
+        cls.daemon = harness.Daemon("openai-embeddings", services=[harness.service("e", harness.fixture("models/bert"), args=[mean])])
+        cls.client = openai.OpenAI(base_url="http://%s/v1" % cls.daemon.address, api_key="none", max_retries=0, timeout=120)
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.client.close()
+        cls.daemon.stop()
+
+    def test_base64_and_numbers_are_the_same_vectors(self):
+        ids = [[5, 6, 7], [8, 9], [5, 6, 7]]  # the model is small and has no words
+        packed = self.client.embeddings.create(model="e", input=ids)  # asks for base64 by itself
+        plain = self.client.embeddings.create(model="e", input=ids, encoding_format="float")
+        for a, b in zip(packed.data, plain.data):
+            self.assertTrue(all(abs(x - y) < 1e-6 for x, y in zip(a.embedding, b.embedding, strict=True)))
+        self.assertEqual([item.index for item in plain.data], [0, 1, 2])
+        self.assertEqual(plain.data[0].embedding, plain.data[2].embedding)
+        self.assertAlmostEqual(sum(x * x for x in plain.data[0].embedding), 1, places=4)
+        self.assertEqual(plain.usage.total_tokens, plain.usage.prompt_tokens)
+
+    def test_many_inputs_go_through_a_window(self):
+        answer = self.client.embeddings.create(model="e", input=[[3 + i % 50, 3 + i // 50] for i in range(1500)])
+        self.assertEqual([item.index for item in answer.data], list(range(1500)))
+
+    def test_dimensions_and_chats_are_refused_by_name(self):
+        with self.assertRaises(openai.BadRequestError) as caught:
+            self.client.embeddings.create(model="e", input=[5], dimensions=4)
+        self.assertIn("does not support Matryoshka embeddings", str(caught.exception))
+        with self.assertRaises(openai.APIStatusError) as caught:
+            self.client.chat.completions.create(model="e", messages=MESSAGES)
+        self.assertEqual(caught.exception.status_code, 501)
+        self.assertIn("The model does not support Chat Completions API", str(caught.exception))
 
 
 if __name__ == "__main__":

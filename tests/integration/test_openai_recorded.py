@@ -4,6 +4,7 @@
 PADDOCK_TEST_ADDRESS=HOST:PORT of a daemon that serves a model of 2,048 tokens as `m`; without it, one of the test's own in
 PADDOCK_BUILD_TREE. PADDOCK_FIXTURES: the folder with api/vllm-0.32.json. PADDOCK_TEST_SAME_MODEL=1: the model is the recorded one
 (SmolLM2-135M-Instruct), so counts of prompt tokens and tokenize's answers must be the same too.
+The second run, api/vllm-0.32-tools.json, was recorded with a parser of tool calls; PADDOCK_TEST_TOOLS_ADDRESS names its daemon.
 The model's words, times, ids and numbers of chunks are not compared.
 """
 import http.client
@@ -12,28 +13,21 @@ import os
 import re
 import unittest
 
-from openai_daemon import Service
+from openai_daemon import TOOL_ARGS, Service
 
-FIXTURE = os.path.join(os.environ.get("PADDOCK_FIXTURES", "."), "api", "vllm-0.32.json")
+FOLDER = os.path.join(os.environ.get("PADDOCK_FIXTURES", "."), "api")
 
-# What differs on purpose: (status that Paddock answers, what its error's param must be, why).
+# What differs on purpose: (status that Paddock answers, why).
 ALLOWED = {
-    "unknown-path": (404, None, "the framework's own form in vLLM; Paddock may use the error object"),
-    "wrong-method": (405, None, "the framework's own form in vLLM; Paddock may use the error object"),
-    "embeddings-unsupported": (404, None, "no embedding model is served; the form of an unknown path"),
-    "score-unsupported": (404, None, "no scoring model is served; the form of an unknown path"),
-    "version": (200, None, "the version is Paddock's, and kubectl reads more keys at the same path"),
-    "metrics": (200, None, "metrics have names and tests of their own"),
-    "chat-json": (400, "response_format", "structured output is known and not built yet"),
-    "chat-json-schema": (400, "response_format", "structured output is known and not built yet"),
-    "chat-choice": (400, "structured_outputs", "structured output is known and not built yet"),
-    "chat-regex": (400, "structured_outputs", "structured output is known and not built yet"),
-    "error-schema": (400, "response_format", "structured output is known and not built yet"),
-    "responses": (501, None, "the Responses API is known and not built yet"),
-    "responses-stream": (501, None, "the Responses API is known and not built yet"),
-    "messages": (501, None, "the Messages API is known and not built yet"),
-    "messages-stream": (501, None, "the Messages API is known and not built yet"),
+    "unknown-path": (404, "the framework's own form in vLLM; Paddock may use the error object"),
+    "wrong-method": (405, "the framework's own form in vLLM; Paddock may use the error object"),
+    "embeddings-unsupported": (404, "vLLM has no such path then; Paddock says which API the model lacks"),
+    "score-unsupported": (404, "vLLM has no such path then; Paddock says which API the model lacks"),
+    "version": (200, "the version is Paddock's, and kubectl reads more keys at the same path"),
+    "metrics": (200, "metrics have names and tests of their own"),
 }
+# Rows whose words decide their shape: whether a small model called, or how far it came before the length ended it.
+BY_MODEL = {"chat-tools-named", "chat-tools-named-stream", "chat-tools-required"}
 # Values that must be the same, by key; of all others only the type.
 EXACT = {"object", "model", "index", "role", "param", "code", "type", "parent", "group", "is_blocking"}
 # What the model's words decide: null or not.
@@ -42,8 +36,11 @@ BY_WORDS = {"stop_reason", "text", "content"}
 BY_TOKEN = {"top_logprobs", "prompt_logprobs"}
 
 
-def load():
-    with open(FIXTURE, encoding="utf-8") as file:
+def load(name):
+    path = os.path.join(FOLDER, name)
+    if not os.path.exists(path):
+        raise unittest.SkipTest("no " + path)
+    with open(path, encoding="utf-8") as file:
         return json.load(file)
 
 
@@ -87,39 +84,35 @@ def shape(value, key=""):
 
 
 def events(text):
-    return [line[6:] for line in text.split("\n\n") if line.startswith("data: ")]
+    """What each event says: its data, with its name where it has one."""
+    got = []
+    for block in text.strip("\n").split("\n\n"):
+        lines = block.split("\n")
+        names = [line[7:] for line in lines if line.startswith("event: ")]
+        got += [(names[0] if names else None, line[6:]) for line in lines if line.startswith("data: ")]
+    return got
 
 
 def stream_shapes(text):
     """The different events of each choice, in the order of their first coming; choices may interleave."""
     choices = {}
-    for event in events(text):
+    for name, event in events(text):
         value = event if event == "[DONE]" else json.loads(event)
         index = value["choices"][0]["index"] if event != "[DONE]" and value.get("choices") else None
         seen = choices.setdefault(index, [])
-        if shape(value) not in seen:
-            seen.append(shape(value))
+        if (name, shape(value)) not in seen:
+            seen.append((name, shape(value)))
     return choices
 
 
-class Recorded(unittest.TestCase):
+class Recorded:
     maxDiff = None
-
-    @classmethod
-    def setUpClass(cls):
-        if not os.path.exists(FIXTURE):
-            raise unittest.SkipTest("no " + FIXTURE)
-        cls.service = Service("openai-recorded")
+    file = None
+    service = None
 
     @classmethod
     def tearDownClass(cls):
         cls.service.stop()
-
-    def check_allowed(self, row, status, text):
-        want_status, param, why = ALLOWED[row["name"]]
-        self.assertEqual(status, want_status, why + ": " + text[:300])
-        if param is not None:
-            self.assertEqual(json.loads(text)["error"]["param"], param, why)
 
     def check_error(self, got, want):
         self.assertEqual(list(got), list(want))
@@ -135,20 +128,46 @@ class Recorded(unittest.TestCase):
     def check_answer(self, row, got, want):
         self.assertEqual(shape(got), shape(want))
         if self.service.same_model and "usage" in want:
-            self.assertEqual(got["usage"]["prompt_tokens"], want["usage"]["prompt_tokens"])
+            for key in ("prompt_tokens", "input_tokens"):
+                self.assertEqual(got["usage"].get(key), want["usage"].get(key))
         if self.service.same_model and "tokenize" in row["name"]:
             self.assertEqual(got, want)
+
+    def check_called(self, row, status, text):
+        """A forced call: either a call of `f`, or what was there when the length ended it."""
+        self.assertEqual(status, 200, text[:500])
+        if row["name"].endswith("stream"):
+            chunks = [json.loads(event) for _, event in events(text)[:-1]]
+            deltas = [chunk["choices"][0]["delta"] for chunk in chunks]
+            calls = [call for delta in deltas for call in delta.get("tool_calls") or []]
+            if calls:
+                self.assertEqual(list(calls[0]), ["id", "type", "index", "function"])
+                self.assertTrue(calls[0]["id"].startswith("chatcmpl-tool-"))
+                self.assertTrue(all(list(call) == ["index", "function"] for call in calls[1:]))
+            return
+        choice = json.loads(text)["choices"][0]
+        for call in choice["message"].get("tool_calls", []):
+            self.assertEqual(list(call), ["id", "type", "function"])
+            self.assertEqual(call["function"]["name"], "f")
+        if choice["finish_reason"] != "length":
+            self.assertIn("tool_calls", choice["message"])
+            self.assertEqual(choice["message"]["content"], "")
+            self.assertEqual(choice["finish_reason"], "stop" if "named" in row["name"] else "tool_calls")
 
     def check(self, row):
         status, kind, text = send(self.service.address, row)
         if row["name"] in ALLOWED:
-            self.check_allowed(row, status, text)
+            want, why = ALLOWED[row["name"]]
+            self.assertEqual(status, want, why + ": " + text[:300])
+            return
+        if row["name"] in BY_MODEL and row["status"] == 200:
+            self.check_called(row, status, text)
             return
         self.assertEqual(status, row["status"], text[:500])
         self.assertEqual(kind, row["type"])
         if kind is not None and kind.startswith("text/event-stream"):
             self.assertEqual(stream_shapes(text), stream_shapes(row["answer"]))
-            self.assertEqual(events(text)[-1], "[DONE]")
+            self.assertEqual(shape(events(text)[-1][1]), shape(events(row["answer"])[-1][1]))
         elif row["answer"] == "":
             self.assertEqual(text, "")
         elif "error" in json.loads(row["answer"]):
@@ -157,9 +176,32 @@ class Recorded(unittest.TestCase):
             self.check_answer(row, json.loads(text), json.loads(row["answer"]))
 
     def test_recorded(self):
-        for row in load():
+        for row in load(self.file):
             with self.subTest(row["name"]):
                 self.check(row)
+
+
+class Plain(Recorded, unittest.TestCase):
+    file = "vllm-0.32.json"
+
+    @classmethod
+    def setUpClass(cls):
+        load(cls.file)
+        cls.service = Service("openai-recorded")
+
+
+class Tools(Recorded, unittest.TestCase):
+    file = "vllm-0.32-tools.json"
+
+    @classmethod
+    def setUpClass(cls):
+        load(cls.file)
+        cls.service = Service("openai-recorded-tools", variable="PADDOCK_TEST_TOOLS_ADDRESS", args=TOOL_ARGS)
+
+    def test_tokenizer_info(self):
+        status, _, text = send(self.service.address, {"method": "GET", "path": "/tokenizer_info", "headers": {}, "body": None})
+        self.assertEqual(status, 200, text[:300])
+        self.assertIn("tokenizer_class", json.loads(text))
 
 
 if __name__ == "__main__":

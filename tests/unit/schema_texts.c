@@ -1,6 +1,6 @@
 /* Texts of JSON schemas, for test_json_schema.py: each line of input is a schema; each line of output what became of
- * it: {"texts":[…],"ms":…,"kib":…} or {"status":…,"error":…}. A text is a random walk, byte by byte, through what the grammar
- * allows, which gets more and more eager to end. */
+ * it: {"texts":[…],"ms":…,"kib":…} or {"status":…,"error":…}. A text is a random walk, byte by byte, through what the
+ * grammar allows, which gets more and more eager to end. */
 #include "config.h"
 
 #include "core/base/cleanup.h"

@@ -174,6 +174,59 @@ START_TEST(values_are_the_references)
 }
 END_TEST
 
+/* tests/fixtures/encoders: what differs within the families, by the task that shows the most of it. */
+static const struct {
+    const char *name, *what;
+    int32_t task;
+} variants[] = {
+    {"bert-older", "hidden", PDK_POOL_TOKEN_EMBED},
+    {"bert-masked-lm", "hidden", PDK_POOL_TOKEN_EMBED},
+    {"bert-one-class", "scores", PDK_POOL_SCORE},
+    {"bert-tokens", "scores", PDK_POOL_DEFAULT},
+    {"distilbert-classes", "scores", PDK_POOL_CLASSIFY},
+    {"distilbert-masked-lm", "hidden", PDK_POOL_TOKEN_EMBED},
+    {"roberta-pad", "hidden", PDK_POOL_TOKEN_EMBED},
+    {"roberta-tokens", "scores", PDK_POOL_TOKEN_CLASSIFY},
+    {"camembert", "hidden", PDK_POOL_TOKEN_EMBED},
+    {"modernbert-older", "hidden", PDK_POOL_TOKEN_EMBED},
+    {"modernbert-biased", "hidden", PDK_POOL_TOKEN_EMBED},
+    {"modernbert-mean", "scores", PDK_POOL_CLASSIFY},
+    {"modernbert-cls", "scores", PDK_POOL_SCORE},
+    {"llama-model", "hidden", PDK_POOL_TOKEN_EMBED},
+    {"llama-score", "scores", PDK_POOL_SCORE},
+    {"qwen2-classes", "scores", PDK_POOL_CLASSIFY},
+    {"gpt2-model", "hidden", PDK_POOL_TOKEN_EMBED},
+    {"opt-narrow", "hidden", PDK_POOL_TOKEN_EMBED},
+};
+enum { VARIANTS = sizeof variants / sizeof variants[0] };
+
+START_TEST(variants_are_the_references)
+{
+    char folder[4096], path[4200];
+    const char *top = getenv("top_srcdir");
+    struct safetensors *file = NULL;
+    pdk_error err = {0};
+    ck_assert_msg(top != NULL, "top_srcdir is not set");
+    snprintf(folder, sizeof folder, "%s/tests/fixtures/encoders/%s", top, variants[_i].name);
+    snprintf(path, sizeof path, "%s/golden.safetensors", folder);
+    ck_assert_int_eq(safetensors_open(path, &file, NULL), PDK_OK);
+    desk_open(&desk);
+    ck_assert_msg(desk_load(&desk, folder, NULL, NULL, &err) == PDK_OK, "%s", err.message);
+    for (int k = 0; k < 3; k++) {
+        uint32_t ids[ROOM];
+        struct desk_answer answer;
+        size_t count = golden_prompt(file, k, ids);
+        pdk_request request = pool_ids((uint64_t)k + 1, variants[_i].task, 0, ids, count);
+        ask(&request, &answer);
+        ck_assert_msg(answer.error.status == PDK_OK, "%s", answer.error.message);
+        check_golden(file, variants[_i].what, k, &answer);
+        desk_answer_done(&answer);
+    }
+    safetensors_close(file);
+    desk_close(&desk);
+}
+END_TEST
+
 START_TEST(activations_are_as_asked)
 {
     static const uint32_t ids[] = {5, 6, 7, 8};
@@ -544,6 +597,7 @@ int main(void)
     TCase *tests = tcase_create("pooling");
     tcase_set_timeout(tests, 120);
     tcase_add_loop_test(tests, values_are_the_references, 0, GOLDENS);
+    tcase_add_loop_test(tests, variants_are_the_references, 0, VARIANTS);
     tcase_add_test(tests, activations_are_as_asked);
     tcase_add_test(tests, a_model_tells_what_it_gives);
     tcase_add_test(tests, shorter_embeddings_are_whole_ones_cut);

@@ -71,7 +71,7 @@ static struct layer layer_new(struct rig *rig, const pdk_matrix *qkv, const pdk_
     layer.projected = rig_rows(rig, PROMPT, QKV, NULL);
     layer.attended = rig_rows(rig, PROMPT, HEADS * DIM, NULL);
     ck_assert_int_eq(
-        rig->ops->kv_new(rig->self, &(pdk_kv_shape){1, KV_HEADS, DIM, kv_type, 0}, TABLE, &layer.kv, NULL), PDK_OK);
+        rig->ops->kv_new(rig->self, &(pdk_kv_shape){1, KV_HEADS, DIM, kv_type, 0, 0}, TABLE, &layer.kv, NULL), PDK_OK);
     return layer;
 }
 

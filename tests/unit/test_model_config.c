@@ -146,6 +146,15 @@ START_TEST(rope_is_read_old_and_new)
     ck_assert(config.rope.type == ROPE_YARN && config.rope.theta == 5000 && config.context == 256);
     ck_assert_int_eq(read_config(base, "{\"rope_theta\":123}", &config, NULL), PDK_OK);
     ck_assert(config.rope.theta == 123);
+    /* An override says how to scale; the file's own base and share stay. */
+    char file[sizeof base + 128];
+    snprintf(
+        file, sizeof file, "{\"rope_parameters\":{\"rope_theta\":7000,\"partial_rotary_factor\":0.5},%s", base + 1);
+    char *old = strstr(file, "\"rope_theta\":10000.0,");
+    memmove(old, old + 21, strlen(old + 21) + 1);
+    ck_assert_int_eq(
+        read_config(file, "{\"rope_scaling\":{\"type\":\"linear\",\"factor\":4.0}}", &config, NULL), PDK_OK);
+    ck_assert(config.rope.type == ROPE_LINEAR && config.rope.theta == 7000 && config.rope.dims == 4);
 }
 END_TEST
 

@@ -390,7 +390,7 @@ static void fill_with_nan(struct attention_run *run, struct random *random)
 static void check_attention(struct rig *rig, const struct attention_case *shape, struct random *random)
 {
     struct attention_run run = {.rig = rig, .shape = shape};
-    pdk_kv_shape kv_shape = {2, shape->kv_heads, shape->head_dim, shape->bfloat ? PDK_TYPE_BF16 : PDK_TYPE_F32, 0};
+    pdk_kv_shape kv_shape = {2, shape->kv_heads, shape->head_dim, shape->bfloat ? PDK_TYPE_BF16 : PDK_TYPE_F32, 0, 0};
     ck_assert_int_eq(rig->ops->kv_new(rig->self, &kv_shape, BLOCKS, &run.kv, NULL), PDK_OK);
     size_t side = (size_t)BLOCKS * 16 * shape->kv_heads * shape->head_dim;
     run.cache = (struct reference_cache){
@@ -444,7 +444,7 @@ START_TEST(copied_blocks_answer_the_same)
     struct random random = {300};
     struct plain_batch plain;
     pdk_kv *kv = NULL;
-    ck_assert_int_eq(rig.ops->kv_new(rig.self, &(pdk_kv_shape){3, 1, DIM, PDK_TYPE_BF16, 0}, 4, &kv, NULL), PDK_OK);
+    ck_assert_int_eq(rig.ops->kv_new(rig.self, &(pdk_kv_shape){3, 1, DIM, PDK_TYPE_BF16, 0, 0}, 4, &kv, NULL), PDK_OK);
     float *qkv = random_floats(&random, 10 * COLUMNS, 1), found[2][10 * DIM];
     uint32_t tables[2] = {2, 3};
     plain_batch_set(&plain, &rig.batch, 10);
@@ -597,7 +597,7 @@ START_TEST(memory_has_a_limit)
     ck_assert_int_eq(pdk_compute_entry.init(&config, &self, &err), PDK_OK);
     const pdk_ops *ops = pdk_compute_entry.get_extension(self, PDK_EXT_OPS);
     pdk_kv *kv = NULL;
-    pdk_kv_shape shape = {2, 2, 64, PDK_TYPE_BF16, 0};
+    pdk_kv_shape shape = {2, 2, 64, PDK_TYPE_BF16, 0, 0};
     ck_assert_uint_eq(ops->kv_block_bytes(self, &shape), 2 * 2 * 64 * 16 * 2 * 2);
     ck_assert_int_eq(ops->kv_new(self, &shape, 1000, &kv, &err), PDK_NO_MEMORY);
     ck_assert_str_eq(

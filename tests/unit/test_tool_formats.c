@@ -281,8 +281,36 @@ START_TEST(special_tokens_are_left_out)
     ck_assert_str_eq(
         reader_run_all(&run, "<tool_call>{\"name\": \"f\", \"arguments\": {\"a\": \"x\xFF<pad>\xFEy\"}}</tool_call>"),
         "0 f:{\"a\": \"xy\"}");
-    /* Text that spells a special mark is text. */
     reader_run_close(&run);
+}
+END_TEST
+
+/* Where the vocabulary has a mark as a special token, words that spell it are words. */
+START_TEST(special_marks_are_tokens)
+{
+    static const char json[] =
+        "{\"added_tokens\":[{\"id\":2,\"content\":\"<tool_call>\",\"special\":true},{\"id\":3,\"content\":"
+        "\"</tool_call>\",\"special\":true},{\"id\":4,\"content\":\"<think>\",\"special\":false}],\"model\":{\"type\":"
+        "\"BPE\",\"vocab\":{\"a\":0,\"b\":1,\"<tool_call>\":2,\"</tool_call>\":3,\"<think>\":4},\"merges\":[]}}";
+    struct tokenizer *tokenizer = NULL;
+    struct reader_run run = {0};
+    pdk_error err = {0};
+    pdk_status status = tokenizer_from_json(json, sizeof json - 1, NULL, 0, &tokenizer, &err);
+    ck_assert_msg(status == PDK_OK, "%s", err.message);
+    run.parsers.tool_format = tool_format_find("hermes");
+    ck_assert_int_eq(parsers_init(&run.parsers, tokenizer, NULL), PDK_OK);
+    run.spec = (struct reader_spec){.parsers = &run.parsers, .tools = PDK_TOOLS_AUTO};
+    ck_assert_str_eq(reader_run_all(&run, "say <tool_call>{\"name\": \"f\", \"arguments\": {}}</tool_call>"),
+        "c:say <tool_call>{\"name\": \"f\", \"arguments\": {}}</tool_call>");
+    ck_assert_str_eq(reader_run_all(&run, "so \xFF<tool_call>\xFE{\"name\": \"f\", \"arguments\": "
+                                          "{\"a\": \"</tool_call>\"}}\xFF</tool_call>\xFE"),
+        "c:so |0 f:{\"a\": \"</tool_call>\"}");
+    struct buffer mark = {0};
+    marker_put(&mark, tokenizer, "<think><tool_call>x");
+    ck_assert_str_eq(mark.data, "<think>\xFF<tool_call>\xFEx");
+    buffer_done(&mark);
+    reader_run_close(&run);
+    tokenizer_free(tokenizer);
 }
 END_TEST
 
@@ -334,6 +362,7 @@ int main(void)
     tcase_add_test(tcase, one_call_may_be_asked_for);
     tcase_add_test(tcase, forced_calls_are_a_list_or_the_arguments);
     tcase_add_test(tcase, special_tokens_are_left_out);
+    tcase_add_test(tcase, special_marks_are_tokens);
     tcase_add_test(tcase, hostile_texts_end);
     suite_add_tcase(suite, tcase);
     return check_main(suite);

@@ -25,8 +25,8 @@ static void write_text(struct json_writer *writer, const char *key, const char *
 static const char *stop_reason(const struct answer *answer, const struct choice_answer *choice)
 {
     const char *finish = encode_finish_name(answer, choice);
-    if (choice->called && choice->finish == PDK_FINISH_STOP)
-        return "tool_use";
+    if (choice->call_count != 0 && choice->finish == PDK_FINISH_STOP)
+        return "tool_use"; /* also of a named tool, whose end is a plain stop in a chat */
     if (choice->stop_kind == PDK_STOP_STRING)
         return "stop_sequence";
     return finish != NULL && strcmp(finish, "length") == 0 ? "max_tokens" : "end_turn";

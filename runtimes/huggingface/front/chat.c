@@ -94,11 +94,14 @@ static pdk_status put_parts(struct json_writer *out, const struct json *content,
     return PDK_OK;
 }
 
+/* No content, as beside calls, is empty content: few templates ask whether there is any. */
 static pdk_status put_content(
     const struct served *served, struct json_writer *out, const struct json *content, pdk_error *err)
 {
     json_write_key(out, "content");
-    if (content->type == JSON_STRING && !served->wants_parts)
+    if (content == NULL || content->type == JSON_NULL)
+        json_write_raw(out, served->wants_parts ? "[]" : "\"\"", 2);
+    else if (content->type == JSON_STRING && !served->wants_parts)
         json_write_text(out, content->text, content->length);
     else if ((content->type == JSON_STRING || content->type == JSON_ARRAY) && served->wants_parts)
         return put_parts(out, content, err);
@@ -205,6 +208,8 @@ static pdk_status put_message(
         else if (strcmp(key, "reasoning") != 0 && strcmp(key, "reasoning_content") != 0)
             put_json(out, key, member);
     }
+    if (status == PDK_OK && json_get(root, "content") == NULL)
+        status = put_content(served, out, NULL, err);
     put_reasoning(out, root);
     json_write_end_object(out);
     json_document_free(document);
@@ -225,15 +230,26 @@ static pdk_status put_messages(
     return PDK_OK;
 }
 
+/* A template may know efforts by other names than clients do. */
+static void put_effort(const struct json *map, struct json_writer *out, const struct json *effort)
+{
+    const char *name = NULL;
+    const struct json *other = map != NULL && json_string(effort, &name) ? json_get(map, name) : NULL;
+    put_json(out, effort->key, other != NULL ? other : effort);
+}
+
 /* The service's variables, then the request's over them. */
-static pdk_status put_variables(
-    struct json_writer *out, const struct json *service, const struct json *request, pdk_error *err)
+static pdk_status put_variables(struct json_writer *out, const struct json *map, const struct json *service,
+    const struct json *request, pdk_error *err)
 {
     for (const struct json *member = request != NULL ? request->child : NULL; member != NULL; member = member->next) {
         for (size_t i = 0; i < sizeof own_names / sizeof own_names[0]; i++)
             if (strcmp(member->key, own_names[i]) == 0)
                 return pdk_error_set(err, PDK_INVALID, NULL, "chat_template_kwargs cannot set '%s'", own_names[i]);
-        put_json(out, member->key, member);
+        if (strcmp(member->key, "reasoning_effort") == 0)
+            put_effort(map, out, member);
+        else
+            put_json(out, member->key, member);
     }
     for (const struct json *member = service != NULL ? service->child : NULL; member != NULL; member = member->next)
         if (request == NULL || json_get(request, member->key) == NULL)
@@ -258,8 +274,8 @@ static void put_raw(struct json_writer *out, const char *key, pdk_string json)
 
 static bool hides_tools(const struct served *served, const pdk_request *request)
 {
-    return (request->flags & PDK_FLAG_TOOLS_UNSEEN) != 0 ||
-           (served->parsers.hide_tools && request->tools == PDK_TOOLS_NONE);
+    bool none = request->kind == PDK_KIND_GENERATE && request->tools == PDK_TOOLS_NONE;
+    return (request->flags & PDK_FLAG_TOOLS_UNSEEN) != 0 || (served->parsers.hide_tools && none);
 }
 
 static pdk_status read_object(pdk_string text, struct json_document **ret_document, pdk_error *err)
@@ -270,6 +286,16 @@ static pdk_status read_object(pdk_string text, struct json_document **ret_docume
     if (status == PDK_OK && json_root(*ret_document)->type != JSON_OBJECT)
         return pdk_error_set(err, PDK_INVALID, "chat_template_kwargs", "chat_template_kwargs must be an object");
     return status;
+}
+
+static const struct json *root_of(const struct json_document *document)
+{
+    return document != NULL ? json_root(document) : NULL;
+}
+
+static pdk_string string_of(const char *text)
+{
+    return (pdk_string){text, text != NULL ? strlen(text) : 0};
 }
 
 static pdk_status write_variables(
@@ -292,13 +318,14 @@ static pdk_status write_variables(
     put_special(served, &out, "bos_token", tokenizer_bos(served->tokenizer));
     put_special(served, &out, "eos_token", tokenizer_eos(served->tokenizer));
 
-    PDK_CLEANUP(json_document_freep) struct json_document *own = NULL, *given = NULL;
-    pdk_string defaults = {served->template_vars, served->template_vars != NULL ? strlen(served->template_vars) : 0};
-    status = read_object(defaults, &own, err);
+    PDK_CLEANUP(json_document_freep) struct json_document *own = NULL, *given = NULL, *efforts = NULL;
+    status = read_object(string_of(served->template_vars), &own, err);
     if (status == PDK_OK)
         status = read_object(request->template_vars_json, &given, err);
     if (status == PDK_OK)
-        status = put_variables(&out, own != NULL ? json_root(own) : NULL, given != NULL ? json_root(given) : NULL, err);
+        status = read_object(string_of(served->effort_map), &efforts, err);
+    if (status == PDK_OK)
+        status = put_variables(&out, root_of(efforts), root_of(own), root_of(given), err);
     json_write_end_object(&out);
     return status == PDK_OK && text->failed ? pdk_error_set(err, PDK_NO_MEMORY, NULL, "no memory for the messages")
                                             : status;
@@ -410,8 +437,7 @@ pdk_status chat_switches_read(
     const struct served *served, const pdk_request *request, struct chat_switches *ret_switches, pdk_error *err)
 {
     PDK_CLEANUP(json_document_freep) struct json_document *own = NULL, *given = NULL;
-    pdk_string defaults = {served->template_vars, served->template_vars != NULL ? strlen(served->template_vars) : 0};
-    pdk_status status = read_object(defaults, &own, err);
+    pdk_status status = read_object(string_of(served->template_vars), &own, err);
     if (status == PDK_OK)
         status = read_object(request->template_vars_json, &given, err);
     if (status != PDK_OK)

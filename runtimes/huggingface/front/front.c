@@ -134,7 +134,7 @@ static uint64_t next_seed(struct front *front) PDK_REQUIRES(front->lock)
 static void count_waiting(struct front *front, struct job *job) PDK_REQUIRES(front->lock)
 {
     bool waits = job_waits(job);
-    uint64_t tokens = waits ? job->prompt.tokens.count : 0;
+    uint64_t tokens = waits ? job->generation.prompt_count : 0;
     front->queued_requests += (uint64_t)waits - (uint64_t)job->counted;
     front->queued_tokens += tokens - job->counted_tokens;
     job->counted = waits;

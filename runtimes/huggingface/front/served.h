@@ -22,6 +22,7 @@ struct served {
     pdk_string tokenizer_info;         /* JSON; empty: not offered */
     struct parsers parsers;            /* of reasoning and calls in answers */
     bool harmony_prompts;              /* messages are written as gpt-oss wants them, not by the template */
+    const char *effort_map;            /* JSON object: what values of reasoning_effort become */
     const char *template_vars;         /* JSON object of default template variables */
     const struct guide_vocabulary *guide_vocabulary; /* NULL: no structured output */
     struct sampling_model sampling;

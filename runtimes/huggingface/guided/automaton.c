@@ -6,6 +6,7 @@
 
 #include "core/base/array.h"
 #include "core/base/cleanup.h"
+#include "core/base/clock.h"
 #include "core/base/error.h"
 
 #include <assert.h>
@@ -14,8 +15,9 @@
 
 enum {
     STATES_MAX = 1 << 20,
-    LOOK_AHEAD = 600, /* no token has so many characters */
+    LOOK_AHEAD = 600, /* no token has so many bytes */
     SMALL_SORT = 16,
+    CLOCK_EVERY = 2048, /* items */
 };
 
 static bool fail(struct automaton *automaton, pdk_status status)
@@ -29,6 +31,17 @@ bool automaton_charge(struct automaton *automaton, size_t bytes)
 {
     automaton->bytes += bytes;
     return automaton->bytes <= automaton->bytes_max || fail(automaton, PDK_TOO_LARGE);
+}
+
+bool automaton_tick(struct automaton *automaton, uint32_t work)
+{
+    automaton->work += work;
+    if (automaton->work < CLOCK_EVERY)
+        return automaton->status == PDK_OK;
+    automaton->work = 0;
+    if (clock_ns(CLOCK_THREAD_CPUTIME_ID) / 1000 > automaton->deadline_us)
+        fail(automaton, PDK_TIMEOUT);
+    return automaton->status == PDK_OK;
 }
 
 pdk_status automaton_error(const struct automaton *automaton, pdk_error *err)
@@ -225,21 +238,23 @@ state_id automaton_step(struct automaton *automaton, state_id from, uint8_t byte
         if (state->row == NULL || !automaton_charge(automaton, bytes))
             return STATE_UNKNOWN;
     }
+    if (!automaton_tick(automaton, 1 + state->step_count / 16))
+        return STATE_UNKNOWN;
     state_id to = find_step(automaton, from, byte);
     state->row[class] = to;
     return to;
 }
 
 /* Counts far from their borders are alike: no token gets there. */
-static uint32_t likely_count(const struct position *position, uint32_t count)
+static uint32_t likely_count(const struct position *position, uint32_t count, uint32_t look_ahead)
 {
     if (position->operation != OP_REPEAT || position->b == GRAMMAR_UNBOUNDED)
         return count;
     if (count < position->a)
-        return position->a - count > LOOK_AHEAD ? position->a - LOOK_AHEAD - 1 : count;
-    uint32_t far = position->b > LOOK_AHEAD ? position->b - LOOK_AHEAD - 1 : 0;
+        return position->a - count > look_ahead ? position->a - look_ahead - 1 : count;
+    uint32_t far = position->b > look_ahead ? position->b - look_ahead - 1 : 0;
     far = far < position->a ? position->a : far;
-    return position->b - count > LOOK_AHEAD ? far : count;
+    return position->b - count > look_ahead ? far : count;
 }
 
 /* Items that others called, with blanks in place of where they were called, numbered as they come. */
@@ -250,7 +265,7 @@ static uint32_t blank_out(const struct automaton *automaton, const struct state 
         struct item item = state->items[i];
         if (item.origin == ORIGIN_SELF)
             continue;
-        item.count = likely_count(&automaton->program->positions[item.position], item.count);
+        item.count = likely_count(&automaton->program->positions[item.position], item.count, automaton->look_ahead);
         kernel[count++] = item;
     }
     count = settle(kernel, count);
@@ -368,6 +383,7 @@ pdk_status automaton_new(const struct program *program, size_t bytes_max, int64_
     automaton->program = program;
     automaton->bytes_max = bytes_max;
     automaton->deadline_us = deadline_us;
+    automaton->look_ahead = LOOK_AHEAD;
     automaton->free_state = STATE_DEAD + 1;
     automaton->closure = closure_new(program);
     if (automaton->closure == NULL)

@@ -41,6 +41,7 @@ struct automaton {
     uint32_t *index;                              /* open addressing by hash; STATE_UNKNOWN: empty */
     uint32_t index_room, live_count;
     state_id start;
+    uint32_t look_ahead;     /* so many bytes are looked at from a state, at most: 600 */
     size_t bytes, bytes_max; /* of memory */
     int64_t deadline_us;     /* CLOCK_THREAD_CPUTIME_ID, of the work at hand; set by whoever calls */
     uint32_t work;           /* since the clock was read */
@@ -70,6 +71,8 @@ void automaton_sweep(struct automaton *automaton, const state_id *keep, size_t c
     void (*drop_mask)(void *context, void *mask), void *context);
 /* Counts memory; false, and the automaton has failed, when it is too much. */
 bool automaton_charge(struct automaton *automaton, size_t bytes);
+/* So much work was done: looks at the clock now and then. False: the time is over, and the automaton has failed. */
+bool automaton_tick(struct automaton *automaton, uint32_t work);
 /* The failure in words. */
 pdk_status automaton_error(const struct automaton *automaton, pdk_error *err);
 

@@ -4,13 +4,10 @@
 #include "config.h"
 
 #include "core/base/array.h"
-#include "core/base/clock.h"
 #include "runtimes/huggingface/guided/automaton.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-enum { CLOCK_EVERY = 2048 };
 
 struct place {
     uint32_t slot;         /* in the table */
@@ -114,17 +111,14 @@ static bool push(struct automaton *automaton, struct item item)
     closure->table[at] = (uint32_t)closure->work_count;
     if (closure->work_count * 2 > closure->table_room && !grow_table(automaton, closure))
         return false;
-    if (++automaton->work >= CLOCK_EVERY) {
-        automaton->work = 0;
-        size_t held =
-            closure->work_room * (sizeof item + sizeof(struct place)) + closure->table_room * sizeof(uint32_t);
-        if (held > closure->counted && !automaton_charge(automaton, held - closure->counted))
+    size_t held = closure->work_room * (sizeof item + sizeof(struct place)) + closure->table_room * sizeof(uint32_t);
+    if (held > closure->counted) {
+        size_t more = held - closure->counted;
+        closure->counted = held;
+        if (!automaton_charge(automaton, more))
             return false;
-        closure->counted = held > closure->counted ? held : closure->counted;
-        if (clock_ns(CLOCK_THREAD_CPUTIME_ID) / 1000 > automaton->deadline_us && automaton->status == PDK_OK)
-            automaton->status = PDK_TIMEOUT;
     }
-    return automaton->status == PDK_OK;
+    return automaton_tick(automaton, 1);
 }
 
 static bool note_called(struct automaton *automaton, uint32_t rule)
@@ -304,6 +298,8 @@ bool closure_run(struct automaton *automaton, struct state *state)
         state->items = done ? calloc(count, sizeof *state->items) : NULL;
         if (done && state->items == NULL)
             done = out_of_memory(automaton);
+        if (!done)
+            automaton->bytes -= count * sizeof *state->items;
     }
     if (done) {
         if (closure->wait_count > 1)

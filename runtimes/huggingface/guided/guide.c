@@ -52,7 +52,7 @@ static guide_reader *const readers[] = {
 
 /* What a failure begins with. */
 static const char *const prefixes[] = {
-    [PDK_GUIDE_JSON_SCHEMA] = "Failed to transform json schema into a grammar",
+    [PDK_GUIDE_JSON_SCHEMA] = "Grammar error", /* the words of the last reader of schemas that vLLM tries */
     [PDK_GUIDE_JSON_OBJECT] = "Failed to transform json schema into a grammar",
     [PDK_GUIDE_REGEX] = "Failed to transform regex into a grammar",
     [PDK_GUIDE_CHOICE] = "Failed to transform choices into a grammar",
@@ -65,9 +65,9 @@ static int64_t thread_us(void)
     return clock_ns(CLOCK_THREAD_CPUTIME_ID) / 1000;
 }
 
-static pdk_status read_program(const pdk_guide *what, struct program **ret_program, pdk_error *err)
+static pdk_status read_program(const pdk_guide *what, int64_t deadline_ms, struct program **ret_program, pdk_error *err)
 {
-    struct grammar_budget budget = {.memory_bytes = MEMORY_BYTES, .deadline_ms = monotonic_ms() + BANK_US / 1000};
+    struct grammar_budget budget = {.memory_bytes = MEMORY_BYTES, .deadline_ms = deadline_ms};
     struct grammar *grammar = NULL;
     pdk_status status = grammar_new(&budget, &grammar, err);
     if (status != PDK_OK)
@@ -84,9 +84,11 @@ static pdk_status read_program(const pdk_guide *what, struct program **ret_progr
 
 static pdk_status make(struct guide *guide, const pdk_guide *what, pdk_error *err)
 {
-    pdk_status status = read_program(what, &guide->program, err);
+    int64_t deadline_ms = monotonic_ms() + BANK_US / 1000;
+    pdk_status status = read_program(what, deadline_ms, &guide->program, err);
+    int64_t left_us = (deadline_ms - monotonic_ms()) * 1000;
     if (status == PDK_OK)
-        status = automaton_new(guide->program, MEMORY_BYTES, thread_us() + BANK_US, &guide->automaton, err);
+        status = automaton_new(guide->program, MEMORY_BYTES, thread_us() + left_us, &guide->automaton, err);
     if (status == PDK_OK)
         status = masks_init(&guide->masks, guide->vocabulary, guide->automaton, err);
     if (status == PDK_OK && what->kind == PDK_GUIDE_STRUCTURAL_TAG) /* tags are often single tokens of their own */
@@ -215,6 +217,10 @@ pdk_status guide_walker_mask(struct guide_walker *walker, const uint64_t **ret_m
     tidy(guide);
     int64_t started_us = start_work(guide);
     const uint64_t *mask = walker->ended ? NULL : masks_of(&guide->masks, walker->state);
+    if (guide->automaton->status == PDK_TOO_LARGE) { /* with what was kept for others: once more without */
+        tidy(guide);
+        mask = masks_of(&guide->masks, walker->state);
+    }
     end_work(guide, started_us);
     if (mask != NULL)
         memcpy(walker->mask, mask, bytes);

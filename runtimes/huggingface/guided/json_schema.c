@@ -11,7 +11,7 @@
 
 #include <string.h>
 
-enum { DEPTH_MAX = 64, TIME_MAX_MS = 800, STATES_MAX = 20000 };
+enum { DEPTH_MAX = 64, TIME_MAX_MS = 800, STATES_MAX = 20000, LOOK_DEPTH = 6 };
 
 static bool deeper_than(const struct json *json, unsigned most)
 {
@@ -47,9 +47,14 @@ static pdk_status begin(struct schema *schema)
 static pdk_status compile(struct schema *schema, grammar_node *ret_node)
 {
     term_id root;
+    bool empty = false;
     pdk_status status = schema_index(schema);
     if (status == PDK_OK)
         status = term_schema(schema, schema->root, &root);
+    if (status == PDK_OK)
+        status = schema_is_empty(schema, root, LOOK_DEPTH, &empty);
+    if (status == PDK_OK && empty)
+        return schema_fail(schema, PDK_INVALID, schema->root, "", "no value can satisfy it");
     return status != PDK_OK ? status : schema_emit(schema, root, ret_node);
 }
 
@@ -63,8 +68,8 @@ pdk_status json_schema_node(struct grammar *grammar, const struct json *json, co
         .budget = {.states = STATES_MAX, .deadline_ms = deadline < theirs ? deadline : theirs},
         .err = err};
     if (json->type != JSON_OBJECT && json->type != JSON_TRUE && json->type != JSON_FALSE)
-        return pdk_error_set(err, PDK_INVALID, "schema", "a JSON schema must be an object or a boolean, not %s",
-            json_type_name(json));
+        return pdk_error_set(err, PDK_INVALID, "schema",
+            "a JSON schema must be an object or a boolean, and this is of type %s", json_type_name(json));
     if (deeper_than(json, DEPTH_MAX))
         return pdk_error_set(err, PDK_INVALID, "schema",
             "The JSON schema is nested too deeply: objects and arrays may nest at most %d levels", DEPTH_MAX);

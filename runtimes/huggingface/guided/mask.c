@@ -29,6 +29,7 @@ pdk_status masks_init(
     struct masks *masks, const struct guide_vocabulary *vocabulary, struct automaton *automaton, pdk_error *err)
 {
     *masks = (struct masks){.vocabulary = vocabulary, .automaton = automaton};
+    automaton->look_ahead = vocabulary->longest + 1;
     masks->states = calloc(TOKEN_BYTES_MAX + 1, sizeof *masks->states);
     return masks->states != NULL ? PDK_OK : pdk_error_set(err, PDK_NO_MEMORY, NULL, "no memory for token masks");
 }
@@ -105,16 +106,19 @@ void masks_tidy(struct masks *masks, const state_id *keep, size_t count)
 {
     struct automaton *automaton = masks->automaton;
     size_t full = automaton->bytes_max / 4 * 3;
-    if (automaton->bytes <= full || automaton->status != PDK_OK)
+    bool failed = automaton->status == PDK_TOO_LARGE;
+    if ((automaton->bytes <= full && !failed) || (automaton->status != PDK_OK && !failed))
         return;
     drop_masks(masks, false);
-    if (automaton->bytes <= full / 2)
+    if (automaton->bytes <= full / 2 && !failed)
         return;
-    automaton_sweep(automaton, keep, count, true, drop_mask, masks);
-    if (automaton->bytes <= full)
-        return;
-    drop_masks(masks, true);
-    automaton_sweep(automaton, keep, count, false, drop_mask, masks);
+    automaton_sweep(automaton, keep, count, !failed, drop_mask, masks);
+    if (automaton->bytes > full) {
+        drop_masks(masks, true);
+        automaton_sweep(automaton, keep, count, false, drop_mask, masks);
+    }
+    if (failed && automaton->bytes <= full)
+        automaton->status = PDK_OK;
 }
 
 static void allow(uint64_t *bits, uint32_t token)

@@ -32,5 +32,6 @@ pdk_string masks_token_text(const struct masks *masks, uint32_t token);
 const uint64_t *masks_of(struct masks *masks, state_id state);
 /* The same if it is known already, else NULL. */
 const uint64_t *masks_known(const struct masks *masks, state_id state);
-/* Makes room when more than three quarters of the memory are taken; keeps what the states `keep` need. */
+/* Makes room when more than three quarters of the memory are taken, or when too much was: then it may be tried once
+ * more. Keeps what the states `keep` need. */
 void masks_tidy(struct masks *masks, const state_id *keep, size_t count);

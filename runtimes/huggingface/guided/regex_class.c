@@ -53,7 +53,7 @@ void range_list_sort(struct range_list *list)
         }
         /* One range at most crosses the surrogates; it becomes two at most, and only it can need the extra room. */
         struct code_range below = {range.first, SURROGATE_FIRST - 1}, above = {SURROGATE_LAST + 1, range.last};
-        bool has_below = range.first < SURROGATE_FIRST, has_above = range.last > SURROGATE_LAST;
+        bool has_below = range.first<SURROGATE_FIRST, has_above = range.last> SURROGATE_LAST;
         if (has_below && has_above) {
             if (!array_grow(&list->ranges, &list->room, sorted + 1)) {
                 list->failed = true;
@@ -92,11 +92,15 @@ void range_list_invert(struct range_list *list)
 
 typedef bool category_filter(utf8proc_category_t category, const void *context);
 
+enum { UNASSIGNED_FIRST = 0x40000, UNASSIGNED_LAST = 0xDFFFF };
+
 static void add_where(struct range_list *list, category_filter *wanted, const void *context)
 {
     uint32_t first = 0;
     bool inside = false;
     for (uint32_t code = 0; code <= CODE_LAST + 1; code++) {
+        if (code == UNASSIGNED_FIRST + 1)
+            code = UNASSIGNED_LAST; /* whole planes of which the first is like all others */
         bool now = code <= CODE_LAST && (code < SURROGATE_FIRST || code > SURROGATE_LAST) &&
                    wanted(utf8proc_category((utf8proc_int32_t)code), context);
         if (now && !inside)
@@ -112,8 +116,8 @@ static bool any_word(utf8proc_category_t category, const void *context)
 {
     (void)context;
     return (category >= UTF8PROC_CATEGORY_LU && category <= UTF8PROC_CATEGORY_LO) ||
-           (category >= UTF8PROC_CATEGORY_ND && category <= UTF8PROC_CATEGORY_NO) ||
-           category == UTF8PROC_CATEGORY_SO || category == UTF8PROC_CATEGORY_CN;
+           (category >= UTF8PROC_CATEGORY_ND && category <= UTF8PROC_CATEGORY_NO) || category == UTF8PROC_CATEGORY_SO ||
+           category == UTF8PROC_CATEGORY_CN;
 }
 
 static bool any_digit(utf8proc_category_t category, const void *context)

@@ -21,7 +21,8 @@ struct compiler {
 static pdk_status add_op(struct compiler *compiler, struct regex_op op, uint32_t *ret_at)
 {
     struct regex_program *program = compiler->program;
-    if (program->count >= REGEX_OPS_MAX || (program->count % 1024 == 1023 && monotonic_ms() > compiler->budget->deadline_ms))
+    if (program->count >= REGEX_OPS_MAX ||
+        (program->count % 1024 == 1023 && monotonic_ms() > compiler->budget->deadline_ms))
         return pdk_error_set(compiler->err, PDK_TOO_LARGE, "pattern",
             "the pattern is too large: its repeats come to more than %d steps", REGEX_OPS_MAX);
     if (!array_grow(&program->ops, &program->op_room, (size_t)program->count + 1))
@@ -109,10 +110,8 @@ static pdk_status look_set(struct compiler *compiler, const struct regex_node *n
 {
     PDK_CLEANUP(regular_freep) struct regular *set = NULL;
     PDK_CLEANUP(regular_freep) struct regular *inverse = NULL;
-    struct regex_scope scope = {.any_before = node->behind,
-        .any_after = !node->behind,
-        .no_behind = !node->behind,
-        .no_ahead = node->behind};
+    struct regex_scope scope = {
+        .any_before = node->behind, .any_after = !node->behind, .no_behind = !node->behind, .no_ahead = node->behind};
     pdk_status status = regex_compile(compiler->tree, node->first, scope, compiler->budget, &set, compiler->err);
     if (status == PDK_OK && node->negative) {
         status = regular_not(set, &inverse, compiler->err);
@@ -132,30 +131,30 @@ static pdk_status look_set(struct compiler *compiler, const struct regex_node *n
     return status;
 }
 
-static pdk_status copy_ready(const struct regular *set, struct regular **ret_set, pdk_error *err)
-{
-    struct regular_budget budget = {.states = REGULAR_EDGES_MAX, .deadline_ms = INT64_MAX};
-    return regular_either(set, set, &budget, ret_set, err);
-}
-
 static pdk_status build_look(struct compiler *compiler, const struct regex_node *node, uint32_t out, uint32_t *ret_at)
 {
     struct regex_program *program = compiler->program;
+    struct regular *own = NULL;
+    uint32_t number = 0;
     if (node->behind ? compiler->scope.no_behind : compiler->scope.no_ahead)
-        return pdk_error_set(compiler->err, PDK_UNSUPPORTED, "pattern",
-            "an assertion inside a lookaround cannot be enforced");
-    if (program->look_count == REGEX_LOOKS_MAX)
+        return pdk_error_set(
+            compiler->err, PDK_UNSUPPORTED, "pattern", "an assertion inside a lookaround cannot be enforced");
+    while (number < program->look_count && (node->ready == NULL || program->looks[number] != node->ready ||
+                                               program->look_behind[number] != node->behind))
+        number++;
+    if (number == REGEX_LOOKS_MAX)
         return pdk_error_set(compiler->err, PDK_TOO_LARGE, "pattern",
-            "the pattern has more than %d anchors and lookarounds, repeats counted", REGEX_LOOKS_MAX);
-    struct regular *set = NULL;
-    pdk_status status =
-        node->ready != NULL ? copy_ready(node->ready, &set, compiler->err) : look_set(compiler, node, &set);
-    if (status != PDK_OK)
-        return status;
-    program->looks[program->look_count] = set;
-    program->look_behind[program->look_count] = node->behind;
-    struct regex_op op = {
-        .kind = node->behind ? REGEX_OP_BEHIND : REGEX_OP_AHEAD, .out = out, .what = program->look_count++};
+            "the pattern has more than %d lookarounds, repeats counted", REGEX_LOOKS_MAX);
+    if (number == program->look_count) {
+        pdk_status status = node->ready == NULL ? look_set(compiler, node, &own) : PDK_OK;
+        if (status != PDK_OK)
+            return status;
+        program->looks[number] = own != NULL ? own : node->ready;
+        program->own_looks[number] = own;
+        program->look_behind[number] = node->behind;
+        program->look_count++;
+    }
+    struct regex_op op = {.kind = node->behind ? REGEX_OP_BEHIND : REGEX_OP_AHEAD, .out = out, .what = number};
     return add_op(compiler, op, ret_at);
 }
 
@@ -183,7 +182,8 @@ static pdk_status build_any(struct compiler *compiler, uint32_t out, uint32_t *r
     pdk_status status = add_op(compiler, (struct regex_op){.kind = REGEX_OP_SPLIT, .out = out, .other = out}, ret_at);
     if (status == PDK_OK)
         status = add_op(compiler,
-            (struct regex_op){.kind = REGEX_OP_CLASS, .out = *ret_at, .what = compiler->program->class_count - 1}, &body);
+            (struct regex_op){.kind = REGEX_OP_CLASS, .out = *ret_at, .what = compiler->program->class_count - 1},
+            &body);
     if (status == PDK_OK)
         compiler->program->ops[*ret_at].other = body;
     return status;
@@ -219,13 +219,12 @@ pdk_status regex_compile(const struct regex_tree *tree, uint32_t node, struct re
         memcpy(classes, tree->classes, tree->class_count * sizeof *classes);
     classes[tree->class_count] = (struct regex_class){everything, 2};
     program.classes = classes;
-    struct compiler compiler = {
-        .tree = tree, .program = &program, .scope = scope, .budget = budget, .err = err};
+    struct compiler compiler = {.tree = tree, .program = &program, .scope = scope, .budget = budget, .err = err};
     pdk_status status = build_program(&compiler, node);
     if (status == PDK_OK)
         status = regex_determine(&program, budget, ret_set, err);
     for (uint32_t i = 0; i < program.look_count; i++)
-        regular_free(program.looks[i]);
+        regular_free(program.own_looks[i]);
     free(program.ops);
     return status;
 }
@@ -237,8 +236,7 @@ static pdk_status of_regex(const char *pattern, size_t length, enum regex_anchor
     pdk_status status = regex_read(pattern, length, loose, budget, &tree, err);
     if (status != PDK_OK)
         return status;
-    struct regex_scope scope = {
-        .any_before = anchoring == REGEX_SEARCH, .any_after = anchoring == REGEX_SEARCH};
+    struct regex_scope scope = {.any_before = anchoring == REGEX_SEARCH, .any_after = anchoring == REGEX_SEARCH};
     status = regex_compile(&tree, tree.root, scope, budget, ret_set, err);
     regex_tree_done(&tree);
     return status;

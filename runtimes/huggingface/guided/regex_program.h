@@ -1,8 +1,8 @@
 /* runtimes/huggingface/guided/regex_program.h: a regular expression as a nondeterministic automaton (Thompson's), and
  * the deterministic one out of it.
  *
- * Assertions stay assertions in the first and are gone in the second. What must have come (a lookbehind) is an automaton
- * that runs along from the start of the text: its state is part of the deterministic state. What must come (a
+ * Assertions stay assertions in the first and are gone in the second. What must have come (a lookbehind) is an
+ * automaton that runs along from the start of the text: its state is part of the deterministic state. What must come (a
  * lookahead) is a duty that a thread takes on and carries: the state of an automaton which has to accept at the end. */
 #pragma once
 
@@ -22,18 +22,19 @@ struct regex_program {
     size_t op_room;
     uint32_t count;
     uint32_t start, match;
-    uint32_t rest; /* the loop behind the match that takes any text; REGULAR_NONE without one */
+    uint32_t rest;               /* the loop behind the match that takes any text; REGULAR_NONE without one */
     struct regex_class *classes; /* borrowed of the tree, and one more of everything */
     uint32_t class_count;
-    struct regular *looks[REGEX_LOOKS_MAX]; /* owned; with states */
+    const struct regular *looks[REGEX_LOOKS_MAX]; /* with states */
+    struct regular *own_looks[REGEX_LOOKS_MAX];   /* of those, the program's; the others are the tree's */
     bool look_behind[REGEX_LOOKS_MAX];
     uint32_t look_count;
 };
 
 /* Where the program runs: lookbehinds need to see the whole text before, lookaheads all that comes. */
 struct regex_scope {
-    bool any_before, any_after;  /* text around the match is fine */
-    bool no_behind, no_ahead;    /* refuse these */
+    bool any_before, any_after; /* text around the match is fine */
+    bool no_behind, no_ahead;   /* refuse these */
 };
 
 /* The set that `node` of the tree matches. */

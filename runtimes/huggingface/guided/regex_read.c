@@ -8,6 +8,7 @@
 #include "core/base/cleanup.h"
 #include "core/base/error.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -15,8 +16,8 @@ pdk_status regex_fail(struct regex_reader *reader, pdk_status status, const char
 {
     size_t position = (size_t)(at - reader->begin);
     if (status == PDK_UNSUPPORTED)
-        return pdk_error_set(reader->err, status, "pattern", "%s at byte %zu of the pattern cannot be enforced", what,
-            position);
+        return pdk_error_set(
+            reader->err, status, "pattern", "%s at byte %zu of the pattern cannot be enforced", what, position);
     return pdk_error_set(reader->err, status, "pattern", "%s at byte %zu of the pattern", what, position);
 }
 
@@ -46,8 +47,8 @@ pdk_status regex_new_node(struct regex_reader *reader, enum regex_kind kind, uin
 
 void regex_tree_done(struct regex_tree *tree)
 {
-    for (uint32_t i = 0; i < tree->count; i++)
-        regular_free(tree->nodes[i].ready);
+    for (uint32_t i = 0; i < tree->ready_count; i++)
+        regular_free(tree->ready[i].set);
     for (uint32_t i = 0; i < tree->class_count; i++)
         free(tree->classes[i].ranges);
     free(tree->nodes);
@@ -72,54 +73,98 @@ static void add_child(struct regex_reader *reader, struct children *children, ui
 
 static pdk_status read_alternatives(struct regex_reader *reader, uint32_t *ret_node);
 
-/* A lookaround for the texts of `pattern`, one of ours, or for all others. What is surely no text of it is what none of
+/* The set of `pattern`, one of ours, or of all other texts, with states. What is surely no text of it is what none of
  * the dialects matches. */
-static pdk_status ready_look(
-    struct regex_reader *reader, bool behind, bool negative, const char *pattern, uint32_t *ret_node)
+static pdk_status make_ready(struct regex_reader *reader, struct regex_ready *ready)
 {
     const struct regular *with_states = NULL;
     PDK_CLEANUP(regular_freep) struct regular *set = NULL;
     PDK_CLEANUP(regular_freep) struct regular *inverse = NULL;
     PDK_CLEANUP(regular_freep) struct regular *states = NULL;
-    bool loose = reader->loose != negative;
+    bool loose = ready->loose != ready->negative;
     pdk_status status = (loose ? regular_of_regex_loosely : regular_of_regex)(
-        pattern, strlen(pattern), REGEX_WHOLE, reader->budget, &set, reader->err);
-    if (status == PDK_OK && negative)
+        ready->pattern, strlen(ready->pattern), REGEX_WHOLE, reader->budget, &set, reader->err);
+    if (status == PDK_OK && ready->negative)
         status = regular_not(set, &inverse, reader->err);
     if (status == PDK_OK)
-        status = regular_with_states(
-            negative ? inverse : set, reader->budget, &with_states, &states, reader->err);
+        status =
+            regular_with_states(ready->negative ? inverse : set, reader->budget, &with_states, &states, reader->err);
     if (status == PDK_OK)
-        status = regex_new_node(reader, REGEX_LOOK, ret_node);
+        ready->set = states != NULL ? PDK_STEAL(states) : ready->negative ? PDK_STEAL(inverse) : PDK_STEAL(set);
+    return status;
+}
+
+/* A lookaround for the texts of `pattern`, which is static, or for all others. */
+static pdk_status ready_look(
+    struct regex_reader *reader, bool behind, bool negative, const char *pattern, uint32_t *ret_node)
+{
+    struct regex_tree *tree = reader->tree;
+    uint32_t i = 0;
+    while (i < tree->ready_count && (tree->ready[i].pattern != pattern || tree->ready[i].loose != reader->loose ||
+                                        tree->ready[i].negative != negative))
+        i++;
+    if (i == tree->ready_count) {
+        struct regex_ready ready = {.pattern = pattern, .loose = reader->loose, .negative = negative};
+        assert(tree->ready_count < REGEX_READY_MAX);
+        pdk_status status = make_ready(reader, &ready);
+        if (status != PDK_OK)
+            return status;
+        tree->ready[tree->ready_count++] = ready;
+    }
+    pdk_status status = regex_new_node(reader, REGEX_LOOK, ret_node);
     if (status != PDK_OK)
         return status;
-    struct regex_node *node = &reader->tree->nodes[*ret_node];
-    node->ready = states != NULL ? PDK_STEAL(states) : negative ? PDK_STEAL(inverse) : PDK_STEAL(set);
+    struct regex_node *node = &tree->nodes[*ret_node];
+    node->ready = tree->ready[i].set;
     node->behind = behind;
     return PDK_OK;
 }
 
-/* A word's edge, or its opposite: two ways to be one, each with what is before and what comes. */
+static const char no_text[] = "", perhaps_line[] = "\n?", lines_before[] = "((?s:.)*\n)?",
+                  lines_behind[] = "(\n(?s:.)*)?";
+static const char word_last[] = "(?s:.)*\\w", word_first[] = "\\w(?s:.)*";
+static const char other_last[] = "(?s:.)*[^\\w]", other_first[] = "[^\\w](?s:.)*";
+
+/* One way to be at a word's edge or not: what is before and what comes, each in a set or not in it. */
+struct boundary_way {
+    const char *before;
+    bool not_before;
+    const char *ahead;
+    bool not_ahead;
+};
+
+static pdk_status add_boundary_way(struct regex_reader *reader, const struct boundary_way *way, struct children *ways)
+{
+    uint32_t sequence = 0, before = 0, ahead = 0;
+    pdk_status status = regex_new_node(reader, REGEX_SEQUENCE, &sequence);
+    if (status == PDK_OK)
+        status = ready_look(reader, true, way->not_before, way->before, &before);
+    if (status == PDK_OK)
+        status = ready_look(reader, false, way->not_ahead, way->ahead, &ahead);
+    if (status != PDK_OK)
+        return status;
+    struct children looks = {.parent = sequence};
+    add_child(reader, &looks, before);
+    add_child(reader, &looks, ahead);
+    add_child(reader, ways, sequence);
+    return PDK_OK;
+}
+
 static pdk_status read_boundary(struct regex_reader *reader, bool edge, uint32_t *ret_node)
 {
-    struct children ways = {0};
+    static const struct boundary_way at_edge[] = {
+        {word_last, false, word_first, true}, {word_last, true, word_first, false}};
+    static const struct boundary_way inside[] = {
+        {word_last, false, word_first, false}, {word_last, true, word_first, true}};
+    /* Whether the empty text is away from any edge is a question on which dialects differ. */
+    static const struct boundary_way surely_inside[] = {{word_last, false, word_first, false},
+        {other_last, false, word_first, true}, {word_last, true, other_first, false}};
+    const struct boundary_way *ways = edge ? at_edge : reader->loose ? inside : surely_inside;
+    size_t count = edge || reader->loose ? 2 : 3;
     pdk_status status = regex_new_node(reader, REGEX_EITHER, ret_node);
-    ways.parent = *ret_node;
-    for (int word_before = 0; word_before < 2 && status == PDK_OK; word_before++) {
-        uint32_t way = 0, before = 0, ahead = 0;
-        bool word_ahead = edge ? !word_before : word_before;
-        status = regex_new_node(reader, REGEX_SEQUENCE, &way);
-        if (status == PDK_OK)
-            status = ready_look(reader, true, !word_before, "(?s:.)*\\w", &before);
-        if (status == PDK_OK)
-            status = ready_look(reader, false, !word_ahead, "\\w(?s:.)*", &ahead);
-        if (status == PDK_OK) {
-            struct children looks = {.parent = way};
-            add_child(reader, &looks, before);
-            add_child(reader, &looks, ahead);
-            add_child(reader, &ways, way);
-        }
-    }
+    struct children children = {.parent = *ret_node};
+    for (size_t i = 0; i < count && status == PDK_OK; i++)
+        status = add_boundary_way(reader, &ways[i], &children);
     return status;
 }
 
@@ -128,17 +173,17 @@ static pdk_status read_anchor(struct regex_reader *reader, bool *ret_found, uint
 {
     *ret_found = true;
     if (regex_take(reader, "^"))
-        return ready_look(reader, true, false, reader->flags.multiline ? "((?s:.)*\n)?" : "", ret_node);
+        return ready_look(reader, true, false, reader->flags.multiline ? lines_before : no_text, ret_node);
     if (regex_take(reader, "$"))
         return ready_look(reader, false, false,
-            reader->flags.multiline ? "(\n(?s:.)*)?"
-            : reader->loose         ? "\n?"
-                                    : "",
+            reader->flags.multiline ? lines_behind
+            : reader->loose         ? perhaps_line
+                                    : no_text,
             ret_node);
     if (regex_take(reader, "\\A"))
-        return ready_look(reader, true, false, "", ret_node);
+        return ready_look(reader, true, false, no_text, ret_node);
     if (regex_take(reader, "\\Z") || regex_take(reader, "\\z"))
-        return ready_look(reader, false, false, "", ret_node);
+        return ready_look(reader, false, false, no_text, ret_node);
     if (regex_take(reader, "\\b"))
         return read_boundary(reader, true, ret_node);
     if (regex_take(reader, "\\B"))
@@ -182,8 +227,8 @@ static pdk_status skip_name(struct regex_reader *reader, const char *start)
 static pdk_status read_inside(struct regex_reader *reader, const char *start, uint32_t *ret_node)
 {
     if (++reader->depth > REGEX_NESTING_MAX)
-        return pdk_error_set(reader->err, PDK_TOO_LARGE, "pattern",
-            "the pattern nests groups more than %d deep", REGEX_NESTING_MAX);
+        return pdk_error_set(
+            reader->err, PDK_TOO_LARGE, "pattern", "the pattern nests groups more than %d deep", REGEX_NESTING_MAX);
     pdk_status status = read_alternatives(reader, ret_node);
     reader->depth--;
     if (status == PDK_OK && !regex_take(reader, ")"))
@@ -406,6 +451,10 @@ pdk_status regex_read(const char *pattern, size_t length, bool loose, const stru
         status = read_alternatives(&reader, &tree.root);
     if (status == PDK_OK && reader.at != reader.end)
         status = regex_fail(&reader, PDK_INVALID, reader.at, "a closing parenthesis without its opening one");
+    for (size_t i = 0; i < 3; i++) {
+        free(reader.escapes.lists[i][false].ranges);
+        free(reader.escapes.lists[i][true].ranges);
+    }
     if (status != PDK_OK) {
         regex_tree_done(&tree);
         return status;

@@ -8,11 +8,17 @@ struct regex_flags {
     bool ignore_case, multiline, dot_all;
 };
 
+/* \d, \w and \s, strictly and loosely, once they were asked for: looking through all of Unicode takes a while. */
+struct regex_escapes {
+    struct range_list lists[3][2];
+};
+
 struct regex_reader {
     const char *begin, *at, *end;
     struct regex_tree *tree;
     const struct regular_budget *budget;
     struct regex_flags flags;
+    struct regex_escapes escapes;
     bool loose;
     uint32_t depth;
     pdk_error *err;

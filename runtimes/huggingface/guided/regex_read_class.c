@@ -4,6 +4,7 @@
 #include "runtimes/huggingface/guided/regex_read.h"
 
 #include "core/base/array.h"
+#include "core/base/clock.h"
 #include "core/base/utf8.h"
 
 #include <stdlib.h>
@@ -13,6 +14,10 @@ pdk_status regex_class_node(struct regex_reader *reader, struct range_list *rang
 {
     struct regex_tree *tree = reader->tree;
     range_list_sort(ranges);
+    if (monotonic_ms() > reader->budget->deadline_ms) {
+        free(ranges->ranges);
+        return regular_too_large(reader->budget, reader->err);
+    }
     if (ranges->failed || !array_grow(&tree->classes, &tree->class_room, (size_t)tree->class_count + 1)) {
         free(ranges->ranges);
         return regex_no_memory(reader);
@@ -74,6 +79,13 @@ static bool take_unicode(struct regex_reader *reader, uint32_t *ret_code)
     return true;
 }
 
+static void add_ranges(struct range_list *to, const struct range_list *from)
+{
+    for (size_t i = 0; i < from->count; i++)
+        range_list_add(to, from->ranges[i].first, from->ranges[i].last);
+    to->failed = to->failed || from->failed;
+}
+
 /* \p{…} and \P{…}: the reader stands behind the letter. */
 static pdk_status read_property(struct regex_reader *reader, bool negative, struct range_list *list)
 {
@@ -108,26 +120,30 @@ static pdk_status read_property(struct regex_reader *reader, bool negative, stru
     }
     if (negative != inverse)
         range_list_invert(&own);
-    for (size_t i = 0; i < own.count; i++)
-        range_list_add(list, own.ranges[i].first, own.ranges[i].last);
-    list->failed = list->failed || own.failed;
+    add_ranges(list, &own);
     free(own.ranges);
     return PDK_OK;
 }
 
-/* \d and its like, or their opposites, for which strict and loose change places. */
+/* \d or its like, or their opposites, for which strict and loose change places. */
 static void add_escape(struct regex_reader *reader, char letter, struct range_list *list)
 {
-    bool negative = letter >= 'A' && letter <= 'Z';
-    struct range_list own = {0};
-    range_list_add_escape(&own, negative ? (char)(letter + ('a' - 'A')) : letter, reader->loose != negative);
-    range_list_sort(&own);
-    if (negative)
-        range_list_invert(&own);
-    for (size_t i = 0; i < own.count; i++)
-        range_list_add(list, own.ranges[i].first, own.ranges[i].last);
-    list->failed = list->failed || own.failed;
-    free(own.ranges);
+    bool negative = letter >= 'A' && letter <= 'Z', loose = reader->loose != negative;
+    char lower = negative ? (char)(letter + ('a' - 'A')) : letter;
+    struct range_list *known = &reader->escapes.lists[lower == 'd' ? 0 : lower == 'w' ? 1 : 2][loose];
+    if (known->count == 0) {
+        range_list_add_escape(known, lower, loose);
+        range_list_sort(known);
+    }
+    if (!negative) {
+        add_ranges(list, known);
+        return;
+    }
+    struct range_list inverse = {0};
+    add_ranges(&inverse, known);
+    range_list_invert(&inverse);
+    add_ranges(list, &inverse);
+    free(inverse.ranges);
 }
 
 /* The code of an escape for one character; false: `letter` is none. */

@@ -63,13 +63,13 @@ struct subset {
     struct thread *seen;
     size_t seen_room, seen_count;
     uint32_t behind[REGEX_LOOKS_MAX]; /* where each lookbehind stands */
-    bool all; /* whatever comes now matches */
+    bool all;                         /* whatever comes now matches */
 
     /* What the threads of one state lead to, before it is sorted by symbol. */
     struct step {
         uint32_t symbol;
         struct thread thread;
-    } *steps;
+    } * steps;
     size_t step_room, step_count;
     uint32_t *targets; /* of each symbol */
 
@@ -288,8 +288,8 @@ static void close_threads(struct subset *subset)
         qsort(subset->kept, subset->kept_count, sizeof *subset->kept, compare_threads);
     size_t count = 0;
     for (size_t i = 0; i < subset->kept_count; i++) {
-        bool covered = count > 0 && subset->kept[count - 1].op == subset->kept[i].op &&
-                       subset->kept[count - 1].duties == 0;
+        bool covered =
+            count > 0 && subset->kept[count - 1].op == subset->kept[i].op && subset->kept[count - 1].duties == 0;
         if (!covered)
             subset->kept[count++] = subset->kept[i];
     }
@@ -497,7 +497,7 @@ pdk_status regex_determine(
     for (uint32_t s = 0; s < subset.key_count && subset.status == PDK_OK && builder.status == PDK_OK; s++) {
         build_state(&subset, &builder, s);
         if (subset.word_count > WORDS_MAX || subset.key_count > budget->states + 1 ||
-            (s % 16 == 15 && monotonic_ms() > budget->deadline_ms))
+            monotonic_ms() > budget->deadline_ms)
             subset.status = PDK_TOO_LARGE;
     }
     pdk_status status = subset.status;

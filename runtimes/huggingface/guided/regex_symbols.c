@@ -1,5 +1,5 @@
-/* Symbols by refining: cut the code points wherever a range begins or ends, then split the pieces by each class and each
- * edge in turn. */
+/* Symbols by refining: cut the code points wherever a range begins or ends, then split the pieces by each class and
+ * each edge in turn. */
 #include "config.h"
 
 #include "runtimes/huggingface/guided/regex_symbols.h"
@@ -69,8 +69,7 @@ static bool make_intervals(struct regex_symbols *symbols, const struct cuts *cut
             continue;
         if (!array_grow(&symbols->intervals, &symbols->interval_room, (size_t)symbols->interval_count + 1))
             return false;
-        symbols->intervals[symbols->interval_count++] =
-            (struct regex_interval){cuts->at[i], cuts->at[i + 1] - 1, 0};
+        symbols->intervals[symbols->interval_count++] = (struct regex_interval){cuts->at[i], cuts->at[i + 1] - 1, 0};
     }
     return true;
 }

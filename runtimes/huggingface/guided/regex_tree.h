@@ -21,8 +21,17 @@ struct regex_node {
     uint32_t next;         /* the next child of the same parent, or 0 */
     uint32_t least, most;  /* of a REPEAT */
     uint32_t class_number;
-    struct regular *ready; /* a LOOK without a child: what must come, or have come, as a set of whole texts */
+    /* A LOOK without a child: what must come, or have come, as a set of whole texts. The tree's. */
+    const struct regular *ready;
 };
+
+/* A set made for anchors and boundaries, each once a tree. */
+struct regex_ready {
+    const char *pattern;
+    bool loose, negative;
+    struct regular *set;
+};
+enum { REGEX_READY_MAX = 16 };
 
 struct regex_tree {
     struct regex_node *nodes;
@@ -31,6 +40,8 @@ struct regex_tree {
     struct regex_class *classes;
     size_t class_room;
     uint32_t class_count;
+    struct regex_ready ready[REGEX_READY_MAX];
+    uint32_t ready_count;
     uint32_t root;
 };
 

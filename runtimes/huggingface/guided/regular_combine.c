@@ -134,7 +134,8 @@ static void product_state(struct regular_builder *builder, struct pairs *pairs, 
     for (uint64_t code = 0; code <= CODE_LAST && builder->status == PDK_OK;) {
         uint32_t last = CODE_LAST;
         uint32_t to_a = sweep_at(&over_a, (uint32_t)code, &last), to_b = sweep_at(&over_b, (uint32_t)code, &last);
-        bool dead = either ? to_a == REGULAR_NONE && to_b == REGULAR_NONE : to_a == REGULAR_NONE || to_b == REGULAR_NONE;
+        bool dead =
+            either ? to_a == REGULAR_NONE && to_b == REGULAR_NONE : to_a == REGULAR_NONE || to_b == REGULAR_NONE;
         if (!dead) {
             uint32_t target = pairs_number(pairs, to_a, to_b);
             if (target == REGULAR_NONE)

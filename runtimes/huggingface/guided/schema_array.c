@@ -1,5 +1,5 @@
-/* Arrays: some first elements with facts of their own, then any number that are alike; and, where so many of the elements
- * have to satisfy something, a count of those that do. */
+/* Arrays: some first elements with facts of their own, then any number that are alike; and, where so many of the
+ * elements have to satisfy something, a count of those that do. */
 #include "config.h"
 
 #include "runtimes/huggingface/guided/schema_emit.h"
@@ -73,8 +73,8 @@ static pdk_status emit_elements(struct emitter *emitter, const struct array *arr
     if (status != PDK_OK)
         return status;
     uint32_t most = array->most >= TERM_UNBOUNDED ? TERM_UNBOUNDED : array->most - differ;
-    after = emit_more(emitter, node, array->least > differ ? array->least - differ : 0,
-        term == TERM_FALSE ? 0 : most, differ, "]");
+    after = emit_more(
+        emitter, node, array->least > differ ? array->least - differ : 0, term == TERM_FALSE ? 0 : most, differ, "]");
     for (uint32_t i = differ; i-- > 0;) {
         status = element_term(schema, array->facts, i, &term);
         if (status == PDK_OK)
@@ -125,8 +125,8 @@ static uint32_t write_counts(const struct array *array, const uint32_t *counts)
 }
 
 /* One element which, by the bits of `choice`, is counted for each of the holds or not. *ret_fits: that is possible. */
-static pdk_status choose_element(struct emitter *emitter, const struct array *array, uint32_t position,
-    uint32_t choice, uint32_t *counts, term_id *term, bool *ret_fits)
+static pdk_status choose_element(struct emitter *emitter, const struct array *array, uint32_t position, uint32_t choice,
+    uint32_t *counts, term_id *term, bool *ret_fits)
 {
     struct schema *schema = emitter->schema;
     *ret_fits = false;
@@ -183,8 +183,8 @@ static pdk_status define_counts(
         ways[way_count++] = grammar_sequence(grammar, here, 3);
     }
     if (status == PDK_OK)
-        grammar_define(grammar, counting->rules[position * counting->states + state],
-            grammar_either(grammar, ways, way_count));
+        grammar_define(
+            grammar, counting->rules[position * counting->states + state], grammar_either(grammar, ways, way_count));
     return status;
 }
 
@@ -205,8 +205,9 @@ static pdk_status emit_counted(struct emitter *emitter, struct array *array, gra
     counting.positions = array->differ > array->least ? array->differ : array->least;
     if (array->most < TERM_UNBOUNDED)
         counting.positions = array->most;
-    counting.positions = counting.positions == 0 ? 2 : counting.positions < COUNT_STATES_MAX ? counting.positions + 1
-                                                                                            : COUNT_STATES_MAX;
+    counting.positions = counting.positions == 0                 ? 2
+                         : counting.positions < COUNT_STATES_MAX ? counting.positions + 1
+                                                                 : COUNT_STATES_MAX;
     states *= counting.positions;
     if (states > COUNT_STATES_MAX)
         return schema_fail(emitter->schema, PDK_TOO_LARGE, emitter->schema->root, "contains",

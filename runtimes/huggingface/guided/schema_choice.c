@@ -12,8 +12,7 @@
 enum { COMPARE_DEPTH = 4, BRANCHES_MAX = 1000 };
 
 /* branches[i] and none of those that it may share a value with. */
-static pdk_status only_branch(
-    struct schema *schema, const term_id *branches, size_t count, size_t i, term_id *ret_term)
+static pdk_status only_branch(struct schema *schema, const term_id *branches, size_t count, size_t i, term_id *ret_term)
 {
     term_id only = branches[i];
     for (size_t k = 0; k < count; k++) {

@@ -8,8 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static pdk_status add_fact(
-    struct schema *schema, enum term_kind kind, const uint32_t values[5], struct term_list *list)
+static pdk_status add_fact(struct schema *schema, enum term_kind kind, const uint32_t values[5], struct term_list *list)
 {
     term_id term;
     pdk_status status = term_fact(schema, kind, values, &term);
@@ -65,8 +64,8 @@ static pdk_status read_contains(struct schema *schema, const struct json *json, 
     return add_fact(schema, KIND_HOLDS, (uint32_t[5]){0, TERM_UNBOUNDED, term, least, most}, list);
 }
 
-static pdk_status read_window(struct schema *schema, const struct json *json, const char *at_least,
-    const char *at_most, enum term_kind kind, struct term_list *list)
+static pdk_status read_window(struct schema *schema, const struct json *json, const char *at_least, const char *at_most,
+    enum term_kind kind, struct term_list *list)
 {
     uint32_t values[5] = {0, TERM_UNBOUNDED};
     bool found;
@@ -124,8 +123,7 @@ static pdk_status read_properties(
 }
 
 /* Each pattern's rule; *pair becomes all of them together. */
-static pdk_status read_patterns(
-    struct schema *schema, const struct json *json, struct term_list *list, uint32_t *pair)
+static pdk_status read_patterns(struct schema *schema, const struct json *json, struct term_list *list, uint32_t *pair)
 {
     const struct json *patterns = json_get(json, "patternProperties");
     pdk_status status = PDK_OK;
@@ -174,8 +172,8 @@ static pdk_status read_additional(struct schema *schema, const struct json *json
     if (status == PDK_OK && closed) { /* stricter than the schema, so its opposite is not the schema's */
         status = term_opaque(schema, json, "not", "the opposite of an object that is closed by an option", &reason);
         if (status == PDK_OK)
-            status = term_add(schema,
-                (struct term){.kind = KIND_ENOUGH, .a = term, .b = schema->terms[reason].a}, &term);
+            status =
+                term_add(schema, (struct term){.kind = KIND_ENOUGH, .a = term, .b = schema->terms[reason].a}, &term);
     }
     return status != PDK_OK ? status : term_list_add(schema, list, term);
 }

@@ -24,6 +24,17 @@ static bool shortest(double value, char *out, size_t room)
     return false;
 }
 
+/* An exponent, no further than it matters. */
+static long read_exponent(const char *text)
+{
+    enum { FAR = 100000 };
+    bool negative = *text == '-';
+    long exponent = 0;
+    for (text += *text == '-' || *text == '+'; *text >= '0' && *text <= '9'; text++)
+        exponent = exponent < FAR ? exponent * 10 + (*text - '0') : exponent;
+    return negative ? -exponent : exponent;
+}
+
 bool decimal_read(const struct json *number, struct decimal *ret_decimal)
 {
     char text[64], digits[DECIMAL_DIGITS_MAX * 2] = "";
@@ -51,7 +62,7 @@ bool decimal_read(const struct json *number, struct decimal *ret_decimal)
         point += !behind;
     }
     if (*at != '\0')
-        exponent = strtol(at + 1, NULL, 10);
+        exponent = read_exponent(at + 1);
     point += exponent;
     if (point > DECIMAL_DIGITS_MAX || point < -DECIMAL_DIGITS_MAX || count - point > DECIMAL_DIGITS_MAX)
         return false;

@@ -6,9 +6,9 @@
 enum { DECIMAL_DIGITS_MAX = 64 };
 
 struct decimal {
-    bool negative;                        /* not for zero */
-    char whole[DECIMAL_DIGITS_MAX + 1];   /* no leading zeros; "0" */
-    char part[DECIMAL_DIGITS_MAX + 1];    /* behind the point; no zeros at its end; "" */
+    bool negative;                      /* not for zero */
+    char whole[DECIMAL_DIGITS_MAX + 1]; /* no leading zeros; "0" */
+    char part[DECIMAL_DIGITS_MAX + 1];  /* behind the point; no zeros at its end; "" */
 };
 
 /* False: it has more digits than this holds. A number written with a point or an exponent is what a double makes of it,

@@ -10,10 +10,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SEQUENCE_STATES_MAX = 50000 };
+enum { SEQUENCE_STATES_MAX = 50000, ALIASES_MAX = 64 };
 
 pdk_status emit_term(struct emitter *emitter, term_id term, grammar_node *ret_node)
 {
+    /* Schemas that say the same are one rule. */
+    for (unsigned i = 0; i < ALIASES_MAX && emitter->schema->terms[term].kind == KIND_SCHEMA; i++) {
+        pdk_status status = schema_content(emitter->schema, term, &term);
+        if (status != PDK_OK)
+            return status;
+    }
     size_t need = (size_t)term + 1;
     if (need > emitter->rule_count) {
         if (!array_grow(&emitter->rules, &emitter->rule_room, need))
@@ -76,8 +82,8 @@ grammar_node emit_close(const struct emitter *emitter, uint32_t count, const cha
     return grammar_sequence(emitter->grammar, (grammar_node[]){emitter->gap, close}, 2);
 }
 
-grammar_node emit_more(struct emitter *emitter, grammar_node node, uint32_t least, uint32_t most, uint32_t count,
-    const char *bracket)
+grammar_node emit_more(
+    struct emitter *emitter, grammar_node node, uint32_t least, uint32_t most, uint32_t count, const char *bracket)
 {
     struct grammar *grammar = emitter->grammar;
     grammar_node close = emit_close(emitter, 1, bracket);
@@ -89,8 +95,7 @@ grammar_node emit_more(struct emitter *emitter, grammar_node node, uint32_t leas
         uint32_t all = most >= TERM_UNBOUNDED ? GRAMMAR_UNBOUNDED : most;
         return grammar_sequence(grammar, (grammar_node[]){grammar_repeat(grammar, next, least, all), close}, 2);
     }
-    grammar_node some[] = {
-        emitter->gap, node, grammar_repeat(grammar, next, least > 0 ? least - 1 : 0, rest), close};
+    grammar_node some[] = {emitter->gap, node, grammar_repeat(grammar, next, least > 0 ? least - 1 : 0, rest), close};
     grammar_node ways[] = {grammar_sequence(grammar, some, 4), emit_close(emitter, 0, bracket)};
     return least > 0 ? ways[0] : grammar_either(grammar, ways, 2);
 }
@@ -100,8 +105,7 @@ pdk_status emit_sequence(struct emitter *emitter, const struct sequence_part *pa
 {
     struct grammar *grammar = emitter->grammar;
     uint32_t width = cap + 1;
-    if (count > SEQUENCE_STATES_MAX || cap > SEQUENCE_STATES_MAX ||
-        (uint64_t)(count + 1) * width > SEQUENCE_STATES_MAX)
+    if (count > SEQUENCE_STATES_MAX || cap > SEQUENCE_STATES_MAX || (uint64_t)(count + 1) * width > SEQUENCE_STATES_MAX)
         return schema_fail(emitter->schema, PDK_TOO_LARGE, emitter->schema->root, "",
             "counting %u members up to %u takes more than %d states", count, cap, SEQUENCE_STATES_MAX);
     /* after[c]: what follows once the parts from i on are decided and c things are there. */

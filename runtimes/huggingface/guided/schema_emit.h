@@ -45,8 +45,8 @@ grammar_node emit_before(const struct emitter *emitter, uint32_t count);
 /* The bracket after `count` things. */
 grammar_node emit_close(const struct emitter *emitter, uint32_t count, const char *bracket);
 /* Any `least` to `most` more of `node` behind `count` things, and the bracket. */
-grammar_node emit_more(struct emitter *emitter, grammar_node node, uint32_t least, uint32_t most, uint32_t count,
-    const char *bracket);
+grammar_node emit_more(
+    struct emitter *emitter, grammar_node node, uint32_t least, uint32_t most, uint32_t count, const char *bracket);
 
 /* schema_unique.c: arrays whose elements are all different. */
 pdk_status emit_unique(struct emitter *emitter, struct alternative facts, const struct term *unique, uint32_t least,

@@ -6,8 +6,9 @@
 #include <string.h>
 
 /* Days by month, February having 28: a leap day is not worth a state for each year. */
-#define DATE                                                                                                       \
-    "[0-9]{4}-(?:(?:0[13578]|1[02])-(?:0[1-9]|[12][0-9]|3[01])|(?:0[469]|11)-(?:0[1-9]|[12][0-9]|30)|02-(?:0[1-9]|1[0-9]|2[" \
+#define DATE                                                                                                          \
+    "[0-9]{4}-(?:(?:0[13578]|1[02])-(?:0[1-9]|[12][0-9]|3[01])|(?:0[469]|11)-(?:0[1-9]|[12][0-9]|30)|02-(?:0[1-9]|1[" \
+    "0-9]|2["                                                                                                         \
     "0-8]))"
 #define CLOCK  "(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](?:\\.[0-9]{1,9})?"
 #define ZONE   "(?:Z|[+-](?:[01][0-9]|2[0-3]):[0-5][0-9])"
@@ -19,10 +20,11 @@
 #define ESCAPE "%[0-9A-Fa-f]{2}"
 #define PCHAR  "(?:[A-Za-z0-9._~!$&'()*+,;=:@-]|" ESCAPE ")"
 #define TAIL   "(?:\\?(?:" PCHAR "|[/?])*)?(?:#(?:" PCHAR "|[/?])*)?"
-#define AUTHORITY                                                                    \
-    "//(?:(?:[A-Za-z0-9._~!$&'()*+,;=:-]|" ESCAPE ")*@)?(?:[A-Za-z0-9._~-]|" ESCAPE \
-    ")*(?::[0-9]{0,5})?(?:/" PCHAR "*)*"
-#define PATH "(?:/(?:" PCHAR "+(?:/" PCHAR "*)*)?|" PCHAR "+(?:/" PCHAR "*)*)?"
+#define AUTHORITY                                                                                                      \
+    "//(?:(?:[A-Za-z0-9._~!$&'()*+,;=:-]|" ESCAPE ")*@)?(?:[A-Za-z0-9._~-]|" ESCAPE ")*(?::[0-9]{0,5})?(?:/" PCHAR "*" \
+    ")"                                                                                                                \
+    "*"
+#define PATH  "(?:/(?:" PCHAR "+(?:/" PCHAR "*)*)?|" PCHAR "+(?:/" PCHAR "*)*)?"
 #define TIMES "(?:T(?:[0-9]{1,9}H(?:[0-9]{1,9}M)?(?:[0-9]{1,9}S)?|[0-9]{1,9}M(?:[0-9]{1,9}S)?|[0-9]{1,9}S))"
 
 static const struct {
@@ -38,15 +40,14 @@ static const struct {
     {"hostname", HOST},
     {"idn-hostname", HOST},
     {"ipv4", IPV4},
-    {"ipv6",
-        "(?:" GROUP ":){7}" GROUP "|(?:" GROUP ":){1,7}:|(?:" GROUP ":){1,6}:" GROUP "|(?:" GROUP ":){1,5}(?::" GROUP
-        "){1,2}|(?:" GROUP ":){1,4}(?::" GROUP "){1,3}|(?:" GROUP ":){1,3}(?::" GROUP "){1,4}|(?:" GROUP
-        ":){1,2}(?::" GROUP "){1,5}|" GROUP ":(?::" GROUP "){1,6}|:(?:(?::" GROUP "){1,7}|:)"},
+    {"ipv6", "(?:" GROUP ":){7}" GROUP "|(?:" GROUP ":){1,7}:|(?:" GROUP ":){1,6}:" GROUP "|(?:" GROUP
+             ":){1,5}(?::" GROUP "){1,2}|(?:" GROUP ":){1,4}(?::" GROUP "){1,3}|(?:" GROUP ":){1,3}(?::" GROUP
+             "){1,4}|(?:" GROUP ":){1,2}(?::" GROUP "){1,5}|" GROUP ":(?::" GROUP "){1,6}|:(?:(?::" GROUP "){1,7}|:)"},
     {"uuid", "[0-9A-Fa-f]{8}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{12}"},
     {"uri", "[A-Za-z][A-Za-z0-9+.-]*:(?:" AUTHORITY "|" PATH ")" TAIL},
     {"iri", "[A-Za-z][A-Za-z0-9+.-]*:(?:" AUTHORITY "|" PATH ")" TAIL},
-    {"uri-reference", "(?:[A-Za-z][A-Za-z0-9+.-]*:(?:" AUTHORITY "|" PATH ")|" AUTHORITY
-                      "|/(?:" PCHAR "+(?:/" PCHAR "*)*)?|)" TAIL},
+    {"uri-reference",
+        "(?:[A-Za-z][A-Za-z0-9+.-]*:(?:" AUTHORITY "|" PATH ")|" AUTHORITY "|/(?:" PCHAR "+(?:/" PCHAR "*)*)?|)" TAIL},
     {"json-pointer", "(?:/(?:[^~/]|~[01])*)*"},
     {"relative-json-pointer", "(?:0|[1-9][0-9]{0,8})(?:#|(?:/(?:[^~/]|~[01])*)*)"},
 };

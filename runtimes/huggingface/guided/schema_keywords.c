@@ -14,8 +14,8 @@
 pdk_status schema_content(struct schema *schema, term_id term, term_id *ret_content)
 {
     if (schema->expanded[term] == TERM_BEING_READ)
-        return schema_fail(schema, PDK_CONFLICT, schema->terms[term].schema, "$ref",
-            "a schema refers to itself without end");
+        return schema_fail(
+            schema, PDK_CONFLICT, schema->terms[term].schema, "$ref", "a schema refers to itself without end");
     if (schema->expanded[term] == TERM_NOT_READ) {
         term_id content = TERM_FALSE;
         schema->expanded[term] = TERM_BEING_READ;
@@ -64,7 +64,7 @@ static pdk_status read_type_name(
             return PDK_OK;
         }
     }
-    return schema_fail(schema, PDK_INVALID, json, "type", "\"%.40s\" is no type of JSON", text);
+    return pdk_error_set(schema->err, PDK_INVALID, "schema", "Invalid type: %.40s", text);
 }
 
 static pdk_status read_type(struct schema *schema, const struct json *json, struct term_list *list)
@@ -237,8 +237,8 @@ pdk_status schema_expand(struct schema *schema, const struct json *json, term_id
     if (json->type == JSON_TRUE || json->type == JSON_FALSE)
         return term_schema(schema, json, ret_term);
     if (json->type != JSON_OBJECT)
-        return schema_fail(
-            schema, PDK_INVALID, json, "", "a schema must be an object or a boolean, not %s", json_type_name(json));
+        return schema_fail(schema, PDK_INVALID, json, "",
+            "a schema must be an object or a boolean, and this is of type %s", json_type_name(json));
     if (json_get(json, "unevaluatedProperties") != NULL || json_get(json, "unevaluatedItems") != NULL)
         return schema_unevaluated(schema, json, ret_term);
     struct term_list list = {0};

@@ -18,6 +18,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Texts whose quotients a double may round to an integer. */
+static const char long_numbers[] = "-?[1-9][0-9]{8,}(?:\\.[0-9]+)?|-?(?:0|[1-9][0-9]*)(?:\\.[0-9]+)?[eE][+-]?[0-9]+";
+
 enum { STEP_STATES_MAX = 15000, TRIED_MAX = 5000, TEXT_MAX = 40 };
 
 struct step {
@@ -75,8 +78,8 @@ static void whole_state(struct regular_builder *builder, const struct machine *m
 }
 
 /* Behind the point, `places` - 1 digits there and (not `fresh`) one at least. */
-static void part_state(struct regular_builder *builder, const struct machine *machine, uint32_t places,
-    uint64_t remainder, bool fresh)
+static void part_state(
+    struct regular_builder *builder, const struct machine *machine, uint32_t places, uint64_t remainder, bool fresh)
 {
     uint32_t had = places - 1;
     uint64_t scale = machine->step.digits;
@@ -86,8 +89,8 @@ static void part_state(struct regular_builder *builder, const struct machine *ma
         return;
     }
     for (uint32_t digit = 0; digit < 10; digit++)
-        regular_builder_edge(builder, '0' + digit, '0' + digit,
-            state_of(machine, places + 1, (remainder * 10 + digit) % scale, false));
+        regular_builder_edge(
+            builder, '0' + digit, '0' + digit, state_of(machine, places + 1, (remainder * 10 + digit) % scale, false));
 }
 
 static void first_state(struct regular_builder *builder, const struct machine *machine, bool sign)
@@ -97,8 +100,8 @@ static void first_state(struct regular_builder *builder, const struct machine *m
         regular_builder_edge(builder, '-', '-', 1);
     regular_builder_edge(builder, '0', '0', state_of(machine, 0, 0, true));
     for (uint32_t digit = 1; digit < 10; digit++)
-        regular_builder_edge(builder, '0' + digit, '0' + digit,
-            state_of(machine, 0, digit % machine->step.digits, false));
+        regular_builder_edge(
+            builder, '0' + digit, '0' + digit, state_of(machine, 0, digit % machine->step.digits, false));
 }
 
 static pdk_status exact_multiples(
@@ -107,8 +110,7 @@ static pdk_status exact_multiples(
     uint64_t states = machine.step.digits * 2;
     if (machine.step.digits > STEP_STATES_MAX || states * (machine.step.places + 2) > STEP_STATES_MAX * 2)
         return schema_fail(schema, PDK_UNSUPPORTED, where, "multipleOf",
-            "a step of %" PRIu64 " at %u places is too large to be enforced", machine.step.digits,
-            machine.step.places);
+            "a step of %" PRIu64 " at %u places is too large to be enforced", machine.step.digits, machine.step.places);
     struct regular_builder builder = {.states_max = STEP_STATES_MAX * 2 + 2};
     struct regular *set = NULL;
     first_state(&builder, &machine, true);
@@ -162,9 +164,12 @@ static pdk_status tried_multiples(
     PDK_AUTO_FREE char *bytes = calloc(TRIED_MAX, 2 * TEXT_MAX);
     PDK_AUTO_FREE struct regular_text *texts = calloc(TRIED_MAX, 2 * sizeof *texts);
     size_t count = 0;
+    /* As many as fit in the states of a set, if no two shared one. */
+    uint64_t tries = STEP_STATES_MAX / (2 * (step->places + 4)), k_most = TRIED_MAX;
+    tries = tries < k_most ? tries : k_most;
     if (bytes == NULL || texts == NULL)
         return schema_no_memory(schema);
-    for (uint64_t k = 0; k < TRIED_MAX && step->places < 16 && k * step->digits < 1000000000000000u; k++) {
+    for (uint64_t k = 0; k < tries && step->places < 16 && k * step->digits < 1000000000000000u; k++) {
         char *text = bytes + 2 * TEXT_MAX * k;
         text[0] = '-';
         size_t length = put_multiple(step, k, text + 1);
@@ -182,8 +187,8 @@ static pdk_status tried_multiples(
 }
 
 /* Integers, few enough digits that quotients stay exact. */
-static pdk_status integer_multiples(
-    struct schema *schema, const struct json *where, const struct step *step, double value, const struct regular **ret_set)
+static pdk_status integer_multiples(struct schema *schema, const struct json *where, const struct step *step,
+    double value, const struct regular **ret_set)
 {
     const struct regular *short_ones;
     char regex[64];
@@ -194,7 +199,7 @@ static pdk_status integer_multiples(
     pdk_status status = exact_multiples(schema, where, (struct machine){.step = *step}, ret_set);
     snprintf(regex, sizeof regex, "0|-?[1-9][0-9]{0,%d}", (digits > 15 ? 15 : digits) - 1);
     if (status == PDK_OK)
-        status = schema_regex(schema, regex, false, &short_ones);
+        status = schema_regex(schema, regex, &short_ones);
     return status != PDK_OK ? status : schema_both(schema, *ret_set, short_ones, ret_set);
 }
 
@@ -213,16 +218,15 @@ pdk_status number_multiples(
     struct step step;
     const struct regular *exact, *more, *long_ones;
     if (!read_step(number, &step))
-        return schema_fail(schema, number->text[0] == '-' || strtod(number->text, NULL) == 0 ? PDK_INVALID : PDK_UNSUPPORTED,
-            where, "multipleOf", "%.60s is no step that can be enforced; it must be above 0 and of few digits",
-            number->text);
+        return schema_fail(schema,
+            number->text[0] == '-' || strtod(number->text, NULL) == 0 ? PDK_INVALID : PDK_UNSUPPORTED, where,
+            "multipleOf", "%.60s is no step that can be enforced; it must be above 0 and of few digits", number->text);
     double value = strtod(number->text, NULL);
     pdk_status status;
     if (is_exact(number, &step)) {
         status = exact_multiples(schema, where, (struct machine){.step = step, .points = true}, &exact);
         if (status == PDK_OK) /* quotients of large numbers are rounded to integers */
-            status = schema_regex(schema, "-?[1-9][0-9]{8,}(?:\\.[0-9]+)?|" "-?(?:0|[1-9][0-9]*)(?:\\.[0-9]+)?[eE][+-]?[0-9]+",
-                false, &long_ones);
+            status = schema_fixed(schema, long_numbers, &long_ones);
         if (status == PDK_OK)
             status = schema_either(schema, exact, long_ones, &more);
         return status != PDK_OK ? status : schema_pair(schema, exact, more, ret_pair);

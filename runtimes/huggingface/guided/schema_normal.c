@@ -3,6 +3,7 @@
  * stands before a fact, whose opposite is another fact. */
 #include "config.h"
 
+#include "runtimes/huggingface/guided/regular_set.h"
 #include "runtimes/huggingface/guided/schema_normal.h"
 
 #include "core/base/array.h"
@@ -12,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { NORMAL_DEPTH_MAX = 400 };
+enum { NORMAL_DEPTH_MAX = 400, LOOK_FROM = 12 };
 
 struct normal_store {
     struct normal **of; /* [2 * term + loose] */
@@ -178,11 +179,17 @@ static pdk_status merge_lists(
     return schema_put_list(schema, merged, count, &ret_item->list);
 }
 
+static pdk_status alternative_is_empty(
+    struct schema *schema, struct alternative item, bool objects, unsigned depth, bool *ret_empty);
+
 static pdk_status meet_alternatives(
     struct schema *schema, struct alternatives *a, const struct alternatives *b, bool objects, bool loose)
 {
     struct alternatives met = {0};
     pdk_status status = PDK_OK;
+    /* Where alternatives multiply, those that cannot be are worth a second look: chains of if and then are apart by the
+     * values of one property. */
+    bool look = (uint64_t)a->count * b->count > LOOK_FROM;
     if (b->count == 1 && b->items[0].count == 0)
         return PDK_OK;
     for (uint32_t i = 0; i < a->count && status == PDK_OK; i++) {
@@ -190,9 +197,12 @@ static pdk_status meet_alternatives(
             struct alternative item;
             uint32_t before = schema->list_count;
             status = merge_lists(schema, a->items[i], b->items[k], &item);
-            if (status == PDK_OK && contradict(schema, item, objects, loose))
+            bool empty = status == PDK_OK && contradict(schema, item, objects, loose);
+            if (empty)
                 schema->list_count = before;
-            else if (status == PDK_OK)
+            if (status == PDK_OK && look && !empty)
+                status = alternative_is_empty(schema, item, objects, 1, &empty);
+            if (status == PDK_OK && !empty)
                 status = add_alternative(schema, &met, item);
         }
         if (status == PDK_OK)
@@ -208,12 +218,41 @@ static pdk_status meet_alternatives(
     return PDK_OK;
 }
 
+/* Texts in both sets. A large count of characters beside a pattern has a state for each pair of count and place in the
+ * pattern; where those are too many, shorter strings are offered only, which is less than the schema allows. Of what is
+ * perhaps allowed, one of the sets alone says enough. */
+static pdk_status meet_sets(struct schema *schema, const struct regular **set, const struct regular *other, bool loose)
+{
+    enum { SHORT = 200 };
+    pdk_error *err = schema->err;
+    pdk_error why = {0};
+    schema->err = &why;
+    pdk_status status = schema_both(schema, *set, other, set);
+    const struct regular *lengths = (*set)->lengths ? *set : other;
+    if (status == PDK_TOO_LARGE && schema_check_time(schema) == PDK_OK) {
+        struct regular *shorter = NULL;
+        const struct regular *kept = NULL;
+        if (loose) {
+            schema->err = err;
+            return PDK_OK;
+        }
+        if (lengths->lengths && lengths->most > SHORT && lengths->least < SHORT)
+            status = regular_of_length(lengths->least, SHORT, &shorter, &why);
+        if (shorter != NULL)
+            status = schema_keep(schema, shorter, &kept);
+        if (kept != NULL)
+            status = schema_both(schema, kept, lengths == *set ? other : *set, set);
+    }
+    schema->err = err;
+    return status != PDK_OK ? pdk_error_set(err, status, "schema", "%s", why.message) : PDK_OK;
+}
+
 static pdk_status meet(struct schema *schema, struct normal *a, const struct normal *b, bool loose)
 {
     a->types &= b->types;
-    pdk_status status = schema_both(schema, a->numbers, b->numbers, &a->numbers);
+    pdk_status status = meet_sets(schema, &a->numbers, b->numbers, loose);
     if (status == PDK_OK)
-        status = schema_both(schema, a->strings, b->strings, &a->strings);
+        status = meet_sets(schema, &a->strings, b->strings, loose);
     if (status == PDK_OK)
         status = meet_alternatives(schema, &a->arrays, &b->arrays, false, loose);
     if (status == PDK_OK)
@@ -297,8 +336,8 @@ static pdk_status meet_scalar_fact(struct schema *schema, const struct term *ter
     const struct pair *pair = &schema->pairs[term->a];
     const struct regular *set = loose ? pair->perhaps : pair->sure;
     if (term->kind == KIND_NUMBER)
-        return schema_both(schema, normal->numbers, set, &normal->numbers);
-    return schema_both(schema, normal->strings, set, &normal->strings);
+        return meet_sets(schema, &normal->numbers, set, loose);
+    return meet_sets(schema, &normal->strings, set, loose);
 }
 
 /* `terms`, in order, hold together. */
@@ -353,8 +392,8 @@ static pdk_status normal_of_any(
 }
 
 /* Less than `least` or more than `most`: two facts of the kind, joined. */
-static pdk_status outside(struct schema *schema, enum term_kind kind, const uint32_t values[5], int least, int most,
-    term_id *ret_term)
+static pdk_status outside(
+    struct schema *schema, enum term_kind kind, const uint32_t values[5], int least, int most, term_id *ret_term)
 {
     term_id below = TERM_FALSE, above = TERM_FALSE;
     pdk_status status = PDK_OK;
@@ -596,8 +635,8 @@ pdk_status schema_normalise(struct schema *schema, term_id term, bool loose, con
 }
 
 /* Whether the facts about one element (or property) can hold together of no value. */
-static pdk_status facts_are_empty(struct schema *schema, struct alternative item, bool objects, uint32_t which,
-    unsigned depth, bool *ret_empty)
+static pdk_status facts_are_empty(
+    struct schema *schema, struct alternative item, bool objects, uint32_t which, unsigned depth, bool *ret_empty)
 {
     struct term_list facts = {0};
     pdk_status status = PDK_OK;
@@ -661,13 +700,15 @@ pdk_status schema_is_empty(struct schema *schema, term_id term, unsigned depth, 
     if (term == TERM_TRUE)
         return PDK_OK;
     pdk_error *err = schema->err;
-    schema->err = NULL;
+    pdk_error why = {0};
+    schema->err = &why;
     pdk_status status = schema_normalise(schema, term, true, &normal);
     schema->err = err;
-    if (status == PDK_CONFLICT)
-        return PDK_OK; /* it is being read: nothing is known of it yet */
+    /* It is being read, or is too much to work out: then nothing is known of it. */
+    if (status == PDK_CONFLICT || (status == PDK_TOO_LARGE && schema_check_time(schema) == PDK_OK))
+        return PDK_OK;
     if (status != PDK_OK)
-        return pdk_error_set(schema->err, status, "schema", "the JSON schema's choices are too many to compare");
+        return pdk_error_set(err, status, "schema", "%s", why.message);
     if (normal->types != 0 || normal->strings != schema->none)
         return PDK_OK;
     status = number_possible(schema, normal->numbers, &numbers);

@@ -5,7 +5,8 @@
 #include "runtimes/huggingface/guided/schema_terms.h"
 
 struct alternative {
-    uint32_t list, count; /* terms in schema->lists, in order: RULE SOME PRESENT COUNT, ITEMS HOLDS LENGTH UNIQUE, OPAQUE */
+    uint32_t list,
+        count; /* terms in schema->lists, in order: RULE SOME PRESENT COUNT, ITEMS HOLDS LENGTH UNIQUE, OPAQUE */
 };
 
 struct alternatives {
@@ -24,10 +25,10 @@ struct normal {
 struct normal_store;
 struct normal_store *normal_store_free(struct normal_store *store);
 
-enum { ALTERNATIVES_MAX = 512 };
+enum { ALTERNATIVES_MAX = 2000 };
 
-/* PDK_CONFLICT: the term is defined by itself. `loose`: what the term perhaps allows, for proofs that it allows nothing;
- * else what it surely allows. Borrowed until the schema is done. */
+/* PDK_CONFLICT: the term is defined by itself. `loose`: what the term perhaps allows, for proofs that it allows
+ * nothing; else what it surely allows. Borrowed until the schema is done. */
 pdk_status schema_normalise(struct schema *schema, term_id term, bool loose, const struct normal **ret_normal);
 /* Whether nothing can satisfy the term, as far as a short look shows. *ret_empty is false where that is not known. */
 pdk_status schema_is_empty(struct schema *schema, term_id term, unsigned depth, bool *ret_empty);

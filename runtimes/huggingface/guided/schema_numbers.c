@@ -14,14 +14,22 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define WITH_EXPONENT "-?(?:0|[1-9][0-9]*)(?:\\.[0-9]+)?[eE][+-]?[0-9]+"
 #define WITHOUT_SIGN  "(?:0|[1-9][0-9]*)(?:\\.[0-9]+)?"
+#define WITH_EXPONENT "-?" WITHOUT_SIGN "[eE][+-]?[0-9]+"
+
+static const char with_exponent[] = WITH_EXPONENT;
+/* 1.0 is an integer too, but not to everyone who will read it: plain ones are offered. */
+static const char integer[] = "-?(?:0|[1-9][0-9]*)";
+static const char any_integer[] = "-?(?:0|[1-9][0-9]*)(?:\\.0+)?";
+static const char any_number[] = "-?" WITHOUT_SIGN "|" WITH_EXPONENT;
+static const char offered[] = "0|-?[1-9][0-9]{0,18}|-?[1-9][0-9]{0,8}\\.[0-9]{1,6}|0\\.[0-9]{1,15}"
+                              "|-0\\.0{0,6}[1-9][0-9]{0,8}|-?[1-9](?:\\.[0-9]{1,6})?[eE][+-]?[0-9]{1,2}";
 
 static pdk_status with_exponents(
     struct schema *schema, const struct regular *sure, const struct regular *plain, uint32_t *ret_pair)
 {
     const struct regular *exponents, *perhaps;
-    pdk_status status = schema_regex(schema, WITH_EXPONENT, false, &exponents);
+    pdk_status status = schema_fixed(schema, with_exponent, &exponents);
     if (status == PDK_OK)
         status = schema_either(schema, plain, exponents, &perhaps);
     return status != PDK_OK ? status : schema_pair(schema, sure, perhaps, ret_pair);
@@ -29,9 +37,11 @@ static pdk_status with_exponents(
 
 pdk_status number_integers(struct schema *schema, uint32_t *ret_pair)
 {
-    const struct regular *set;
-    pdk_status status = schema_regex(schema, "-?(?:0|[1-9][0-9]*)(?:\\.0+)?", false, &set);
-    return status != PDK_OK ? status : with_exponents(schema, set, set, ret_pair);
+    const struct regular *plain, *any;
+    pdk_status status = schema_fixed(schema, integer, &plain);
+    if (status == PDK_OK)
+        status = schema_fixed(schema, any_integer, &any);
+    return status != PDK_OK ? status : with_exponents(schema, plain, any, ret_pair);
 }
 
 /* Digits from `first` to `last`, as a class; false: there are none. */
@@ -97,13 +107,13 @@ static void put_beyond(struct buffer *out, const struct decimal *bound, bool gre
     buffer_puts(out, ")");
 }
 
-pdk_status number_bound(struct schema *schema, const struct json *where, const char *keyword,
-    const struct json *bound, bool greater, bool equal, uint32_t *ret_pair)
+pdk_status number_bound(struct schema *schema, const struct json *where, const char *keyword, const struct json *bound,
+    bool greater, bool equal, uint32_t *ret_pair)
 {
     struct decimal decimal;
     if (!decimal_read(bound, &decimal))
-        return schema_fail(schema, PDK_UNSUPPORTED, where, keyword, "%.60s has too many digits to be enforced",
-            bound->text);
+        return schema_fail(
+            schema, PDK_UNSUPPORTED, where, keyword, "%.60s has too many digits to be enforced", bound->text);
     struct buffer regex = {0};
     /* On the other side of zero it is the sign that decides; on the same side, with a sign the order turns round. */
     bool zero = strcmp(decimal.whole, "0") == 0 && decimal.part[0] == '\0';
@@ -123,7 +133,7 @@ pdk_status number_bound(struct schema *schema, const struct json *where, const c
             buffer_puts(&regex, "|" WITHOUT_SIGN);
     }
     const struct regular *set;
-    pdk_status status = regex.failed ? schema_no_memory(schema) : schema_regex(schema, regex.data, false, &set);
+    pdk_status status = regex.failed ? schema_no_memory(schema) : schema_regex(schema, regex.data, &set);
     buffer_done(&regex);
     return status != PDK_OK ? status : with_exponents(schema, set, set, ret_pair);
 }
@@ -180,32 +190,30 @@ pdk_status number_values(struct schema *schema, const struct json *const *values
     if (status == PDK_OK)
         status = schema_keep(schema, sure, &kept);
     if (status == PDK_OK && known)
-        status = schema_regex(schema, regex.data, false, &perhaps);
+        status = schema_regex(schema, regex.data, &perhaps);
     return status != PDK_OK ? status : schema_pair(schema, kept, perhaps, ret_pair);
 }
 
 pdk_status number_possible(struct schema *schema, const struct regular *set, const struct regular **ret_set)
 {
     const struct regular *numbers;
-    pdk_status status = schema_regex(schema, "-?" WITHOUT_SIGN "|" WITH_EXPONENT, false, &numbers);
+    pdk_status status = schema_fixed(schema, any_number, &numbers);
     return status != PDK_OK ? status : schema_both(schema, set, numbers, ret_set);
 }
 
 pdk_status number_offered(struct schema *schema, const struct regular *set, const struct regular **ret_set)
 {
-    static const char offered[] = "0|-?[1-9][0-9]{0,18}|-?(?:0|[1-9][0-9]{0,8})\\.[0-9]{1,6}|-?0\\.[0-9]{7,15}"
-                                  "|-?[1-9](?:\\.[0-9]{1,6})?[eE][+-]?[0-9]{1,2}";
     enum { WRITTEN_MAX = 100000 };
     const struct regular *numbers;
-    pdk_status status = schema_regex(schema, offered, false, &numbers);
+    pdk_status status = schema_fixed(schema, offered, &numbers);
     if (status == PDK_OK)
         status = schema_both(schema, set, numbers, &numbers);
     if (status == PDK_OK && numbers == schema->none) {
         /* Values of enum or const that are written otherwise. */
         status = number_possible(schema, set, &numbers);
         if (status == PDK_OK && regular_count(numbers, WRITTEN_MAX) > WRITTEN_MAX)
-            return schema_fail(schema, PDK_UNSUPPORTED, schema->root, "",
-                "its numbers have more digits than doubles tell apart");
+            return schema_fail(
+                schema, PDK_UNSUPPORTED, schema->root, "", "its numbers have more digits than doubles tell apart");
     }
     if (status == PDK_OK)
         *ret_set = numbers;

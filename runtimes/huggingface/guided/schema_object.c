@@ -213,8 +213,8 @@ static grammar_node any_entry(struct emitter *emitter, const struct object *obje
 }
 
 /* An entry whose name is, by its length, in class `which` of `classes`: so entries of two classes differ. */
-static pdk_status distinct_entry(struct emitter *emitter, const struct object *object, uint32_t which,
-    uint32_t classes, grammar_node *ret_node)
+static pdk_status distinct_entry(
+    struct emitter *emitter, const struct object *object, uint32_t which, uint32_t classes, grammar_node *ret_node)
 {
     struct schema *schema = emitter->schema;
     struct buffer regex = {0};
@@ -222,7 +222,7 @@ static pdk_status distinct_entry(struct emitter *emitter, const struct object *o
     grammar_node entries[REGIONS_MAX];
     size_t count = 0;
     buffer_printf(&regex, "(?s:.{%u}(?:.{%u})*)", which, classes);
-    pdk_status status = regex.failed ? schema_no_memory(schema) : schema_regex(schema, regex.data, false, &lengths);
+    pdk_status status = regex.failed ? schema_no_memory(schema) : schema_regex(schema, regex.data, &lengths);
     buffer_done(&regex);
     for (uint32_t i = 0; i < object->region_count && status == PDK_OK; i++) {
         const struct regular *names;
@@ -281,8 +281,7 @@ static pdk_status object_tail(struct emitter *emitter, void *context, uint32_t c
     }
     if (left < TERM_UNBOUNDED)
         left -= classes;
-    pieces[piece_count++] = emit_more(
-        emitter, any_entry(emitter, object, 0), classes > 0 ? 0 : need, left, count, "}");
+    pieces[piece_count++] = emit_more(emitter, any_entry(emitter, object, 0), classes > 0 ? 0 : need, left, count, "}");
     *ret_node = grammar_sequence(grammar, pieces, piece_count);
     return PDK_OK;
 }
@@ -309,8 +308,7 @@ static pdk_status emit_members(struct emitter *emitter, struct object *object, g
         if (key.failed)
             return schema_no_memory(schema);
         grammar_node entry[] = {grammar_literal(emitter->grammar, key.data, key.length), emitter->colon, value};
-        parts[count++] =
-            (struct sequence_part){grammar_sequence(emitter->grammar, entry, 3), member->required};
+        parts[count++] = (struct sequence_part){grammar_sequence(emitter->grammar, entry, 3), member->required};
         required += member->required;
     }
     if (object->least <= required)
@@ -364,8 +362,8 @@ static pdk_status demand_member(
     if (status == PDK_OK)
         status = term_fact(schema, KIND_PRESENT, (uint32_t[5]){name}, &list[count++]);
     if (status == PDK_OK)
-        status = term_add(schema,
-            (struct term){.kind = KIND_RULE, .a = single, .b = schema->terms[demand].b}, &list[count++]);
+        status = term_add(
+            schema, (struct term){.kind = KIND_RULE, .a = single, .b = schema->terms[demand].b}, &list[count++]);
     if (status != PDK_OK)
         return status;
     qsort(list, count, sizeof *list, compare_numbers);

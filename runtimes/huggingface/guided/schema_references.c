@@ -14,8 +14,8 @@
 
 /* Keywords that hold a schema, a list of them, or a map; of `items` and `dependencies` what is there decides. */
 static const char *const schema_holders[] = {"additionalItems", "additionalProperties", "allOf", "anyOf", "contains",
-    "contentSchema", "else", "if", "items", "not", "oneOf", "prefixItems", "propertyNames", "then",
-    "unevaluatedItems", "unevaluatedProperties"};
+    "contentSchema", "else", "if", "items", "not", "oneOf", "prefixItems", "propertyNames", "then", "unevaluatedItems",
+    "unevaluatedProperties"};
 static const char *const map_holders[] = {
     "$defs", "definitions", "dependencies", "dependentSchemas", "patternProperties", "properties"};
 
@@ -363,8 +363,7 @@ static bool is_dynamic_choice(const struct schema *schema, const struct anchor *
     return false;
 }
 
-static const struct anchor *find_anchor(
-    const struct schema *schema, uint32_t resource, const char *name, size_t length)
+static const struct anchor *find_anchor(const struct schema *schema, uint32_t resource, const char *name, size_t length)
 {
     const struct anchor *found = NULL;
     for (uint32_t i = 0; i < schema->anchor_count; i++) {
@@ -423,8 +422,7 @@ pdk_status schema_follow(struct schema *schema, const struct json *from, const s
                 "several schemas have the dynamic anchor \"%.100s\"", anchor->name);
     }
     if (target == NULL)
-        return schema_fail(
-            schema, PDK_INVALID, from, keyword, "\"%.200s\" leads to nothing in this document", text);
+        return schema_fail(schema, PDK_INVALID, from, keyword, "\"%.200s\" leads to nothing in this document", text);
     /* What lies under keywords that are not known is no subschema until a reference makes it one. */
     if (target->type == JSON_OBJECT && find_place(schema, target) == NULL)
         status = index_schema(schema, target, resource);

@@ -3,14 +3,14 @@
 
 #include "runtimes/huggingface/guided/schema_terms.h"
 
+#include "core/base/array.h"
 #include "core/base/cleanup.h"
 #include "core/base/error.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-static pdk_status add_set(
-    struct schema *schema, enum term_kind kind, uint32_t pair, struct term_list *list)
+static pdk_status add_set(struct schema *schema, enum term_kind kind, uint32_t pair, struct term_list *list)
 {
     term_id term;
     pdk_status status = term_fact(schema, kind, (uint32_t[5]){pair}, &term);
@@ -54,13 +54,35 @@ static pdk_status read_numbers(struct schema *schema, const struct json *json, s
     return status != PDK_OK ? status : add_set(schema, KIND_NUMBER, pair, list);
 }
 
-pdk_status schema_pattern(
-    struct schema *schema, const struct json *where, const char *keyword, const char *text, size_t length,
-    uint32_t *ret_pair)
+/* \p{…}, which not all dialects that validators use have: to some the whole schema is then an error. */
+static bool has_property(const char *text, size_t length)
+{
+    for (size_t i = 0; i + 1 < length; i++) {
+        if (text[i] != '\\')
+            continue;
+        i++;
+        if (text[i] == 'p' || text[i] == 'P')
+            return true;
+    }
+    return false;
+}
+
+pdk_status schema_pattern(struct schema *schema, const struct json *where, const char *keyword, const char *text,
+    size_t length, uint32_t *ret_pair)
 {
     struct regular *sure = NULL, *perhaps = NULL;
     const struct regular *kept_sure, *kept_perhaps;
     pdk_error why = {0};
+    for (uint32_t i = 0; i < schema->pattern_count; i++) {
+        const struct known_pattern *known = &schema->patterns[i];
+        if (known->text.length == length && memcmp(known->text.bytes, text, length) == 0) {
+            *ret_pair = known->pair;
+            return PDK_OK;
+        }
+    }
+    if (has_property(text, length))
+        return schema_fail(schema, PDK_UNSUPPORTED, where, keyword,
+            "Unicode properties cannot be enforced, as validators do not agree on them; list the ranges");
     pdk_status status = regular_of_regex(text, length, REGEX_SEARCH, &schema->budget, &sure, &why);
     if (status == PDK_OK)
         status = schema_keep(schema, sure, &kept_sure);
@@ -70,7 +92,12 @@ pdk_status schema_pattern(
         status = schema_keep(schema, perhaps, &kept_perhaps);
     if (status != PDK_OK)
         return schema_fail(schema, status, where, keyword, "%s", why.message);
-    return schema_pair(schema, kept_sure, kept_perhaps, ret_pair);
+    if (!array_grow(&schema->patterns, &schema->pattern_room, (size_t)schema->pattern_count + 1))
+        return schema_no_memory(schema);
+    status = schema_pair(schema, kept_sure, kept_perhaps, ret_pair);
+    if (status == PDK_OK)
+        schema->patterns[schema->pattern_count++] = (struct known_pattern){{text, length}, *ret_pair};
+    return status;
 }
 
 static pdk_status read_lengths(struct schema *schema, const struct json *json, struct term_list *list)
@@ -110,7 +137,7 @@ static pdk_status read_strings(struct schema *schema, const struct json *json, s
         return status;
     /* To the standard a format only describes: strings that do not have it are perhaps valid. */
     const struct regular *set;
-    status = schema_regex(schema, known, false, &set);
+    status = schema_fixed(schema, known, &set);
     if (status == PDK_OK)
         status = schema_pair(schema, set, schema->all, &pair);
     return status != PDK_OK ? status : add_set(schema, KIND_STRING, pair, list);
@@ -192,9 +219,7 @@ static pdk_status scalar_values(
             types |= TYPE_NUMBER;
             numbers[number_count++] = values[i];
             break;
-        default:
-            types |= TYPE_STRING;
-            texts[text_count++] = (struct regular_text){values[i]->text, values[i]->length};
+        default: types |= TYPE_STRING; texts[text_count++] = (struct regular_text){values[i]->text, values[i]->length};
         }
     }
     pdk_status status = term_types(schema, types, &term);

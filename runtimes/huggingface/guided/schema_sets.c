@@ -44,51 +44,113 @@ pdk_status schema_pair(
     return PDK_OK;
 }
 
+enum { OPERATION_BOTH = 1, OPERATION_EITHER, OPERATION_NOT };
+
+static struct set_operation *find_operation(
+    const struct schema *schema, int operation, const struct regular *a, const struct regular *b)
+{
+    uint64_t hash = ((uintptr_t)a * 0x9E3779B97F4A7C15u ^ (uintptr_t)b) * 0xBF58476D1CE4E5B9u + (unsigned)operation;
+    size_t at = (hash ^ hash >> 31) & (schema->operation_slots - 1);
+    for (;; at = (at + 1) & (schema->operation_slots - 1)) {
+        struct set_operation *slot = &schema->operations[at];
+        if (slot->operation == 0 || (slot->operation == operation && slot->a == a && slot->b == b))
+            return slot;
+    }
+}
+
+/* Notes a result; sets live as long as the schema, so pointers name them. */
+static pdk_status note_operation(struct schema *schema, int operation, const struct regular *a, const struct regular *b,
+    const struct regular *result)
+{
+    if ((schema->operation_count + 1) * 2 > schema->operation_slots) {
+        struct set_operation *old = schema->operations;
+        size_t slots = schema->operation_slots;
+        struct set_operation *fresh = calloc(slots == 0 ? 256 : slots * 2, sizeof *fresh);
+        if (fresh == NULL)
+            return schema_no_memory(schema);
+        schema->operations = fresh;
+        schema->operation_slots = slots == 0 ? 256 : slots * 2;
+        for (size_t i = 0; i < slots; i++) {
+            if (old[i].operation != 0)
+                *find_operation(schema, old[i].operation, old[i].a, old[i].b) = old[i];
+        }
+        free(old);
+    }
+    *find_operation(schema, operation, a, b) = (struct set_operation){a, b, result, operation};
+    schema->operation_count++;
+    return PDK_OK;
+}
+
+static pdk_status combine(struct schema *schema, int operation, const struct regular *a, const struct regular *b,
+    const struct regular **ret_set)
+{
+    struct regular *set = NULL;
+    const struct regular *kept;
+    const struct set_operation *known = schema->operation_slots > 0 ? find_operation(schema, operation, a, b) : NULL;
+    if (known != NULL && known->operation != 0) {
+        *ret_set = known->result;
+        return PDK_OK;
+    }
+    pdk_status status = operation == OPERATION_BOTH     ? regular_both(a, b, &schema->budget, &set, schema->err)
+                        : operation == OPERATION_EITHER ? regular_either(a, b, &schema->budget, &set, schema->err)
+                                                        : regular_not(a, &set, schema->err);
+    if (status == PDK_OK)
+        status = schema_keep(schema, set, &kept);
+    if (status == PDK_OK)
+        status = note_operation(schema, operation, a, b, kept);
+    if (status == PDK_OK)
+        *ret_set = kept;
+    return status;
+}
+
 pdk_status schema_both(
     struct schema *schema, const struct regular *a, const struct regular *b, const struct regular **ret_set)
 {
-    struct regular *set = NULL;
-    if (a == b || a == schema->none || b == schema->all) {
-        *ret_set = a;
+    bool first = a == b || a == schema->none || b == schema->all;
+    if (first || b == schema->none || a == schema->all) {
+        *ret_set = first ? a : b;
         return PDK_OK;
     }
-    if (b == schema->none || a == schema->all) {
-        *ret_set = b;
-        return PDK_OK;
-    }
-    pdk_status status = regular_both(a, b, &schema->budget, &set, schema->err);
-    return status != PDK_OK ? status : schema_keep(schema, set, ret_set);
+    return combine(schema, OPERATION_BOTH, a, b, ret_set);
 }
 
 pdk_status schema_either(
     struct schema *schema, const struct regular *a, const struct regular *b, const struct regular **ret_set)
 {
-    struct regular *set = NULL;
-    if (a == b || a == schema->all || b == schema->none) {
-        *ret_set = a;
+    bool first = a == b || a == schema->all || b == schema->none;
+    if (first || b == schema->all || a == schema->none) {
+        *ret_set = first ? a : b;
         return PDK_OK;
     }
-    if (b == schema->all || a == schema->none) {
-        *ret_set = b;
-        return PDK_OK;
-    }
-    pdk_status status = regular_either(a, b, &schema->budget, &set, schema->err);
-    return status != PDK_OK ? status : schema_keep(schema, set, ret_set);
+    return combine(schema, OPERATION_EITHER, a, b, ret_set);
 }
 
 pdk_status schema_not(struct schema *schema, const struct regular *a, const struct regular **ret_set)
 {
+    return combine(schema, OPERATION_NOT, a, NULL, ret_set);
+}
+
+pdk_status schema_regex(struct schema *schema, const char *pattern, const struct regular **ret_set)
+{
     struct regular *set = NULL;
-    pdk_status status = regular_not(a, &set, schema->err);
+    pdk_status status = regular_of_regex(pattern, strlen(pattern), REGEX_WHOLE, &schema->budget, &set, schema->err);
     return status != PDK_OK ? status : schema_keep(schema, set, ret_set);
 }
 
-pdk_status schema_regex(struct schema *schema, const char *pattern, bool loose, const struct regular **ret_set)
+pdk_status schema_fixed(struct schema *schema, const char *pattern, const struct regular **ret_set)
 {
-    struct regular *set = NULL;
-    pdk_status status = (loose ? regular_of_regex_loosely : regular_of_regex)(
-        pattern, strlen(pattern), REGEX_WHOLE, &schema->budget, &set, schema->err);
-    return status != PDK_OK ? status : schema_keep(schema, set, ret_set);
+    for (uint32_t i = 0; i < schema->fixed_count; i++) {
+        if (schema->fixed[i].pattern == pattern) {
+            *ret_set = schema->fixed[i].set;
+            return PDK_OK;
+        }
+    }
+    if (!array_grow(&schema->fixed, &schema->fixed_room, (size_t)schema->fixed_count + 1))
+        return schema_no_memory(schema);
+    pdk_status status = schema_regex(schema, pattern, ret_set);
+    if (status == PDK_OK)
+        schema->fixed[schema->fixed_count++] = (struct fixed_set){pattern, *ret_set};
+    return status;
 }
 
 static uint64_t bytes_hash(const char *bytes, size_t length)

@@ -13,6 +13,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { PATH_TEXT_MAX = 200 };
+
 static uint64_t mix(uint64_t hash, uint64_t value)
 {
     hash = (hash ^ value) * 0x9E3779B97F4A7C15u;
@@ -33,6 +35,9 @@ void schema_done(struct schema *schema)
     free(schema->sets);
     free(schema->pairs);
     free(schema->key_sets);
+    free(schema->operations);
+    free(schema->fixed);
+    free(schema->patterns);
     free(schema->names);
     free(schema->name_slots);
     free(schema->reasons);
@@ -52,7 +57,8 @@ pdk_status schema_check_time(struct schema *schema)
 {
     if (monotonic_ms() <= schema->budget.deadline_ms)
         return PDK_OK;
-    return pdk_error_set(schema->err, PDK_TOO_LARGE, "schema", "the JSON schema takes too long to compile; simplify it");
+    return pdk_error_set(
+        schema->err, PDK_TOO_LARGE, "schema", "the JSON schema takes too long to compile; simplify it");
 }
 
 static pdk_status too_many(struct schema *schema, const char *what, int most)
@@ -249,16 +255,16 @@ pdk_status term_opaque(
 /* Facts that say nothing, or that nothing can be, are known as such at once. */
 pdk_status term_fact(struct schema *schema, enum term_kind kind, const uint32_t values[5], term_id *ret_term)
 {
-    bool nothing_said = (kind == KIND_RULE && values[1] == TERM_TRUE) ||
-                        (kind == KIND_ITEMS && (values[2] == TERM_TRUE || values[0] > values[1])) ||
-                        ((kind == KIND_COUNT || kind == KIND_LENGTH) && values[0] == 0 && values[1] >= TERM_UNBOUNDED) ||
-                        (kind == KIND_HOLDS && values[3] == 0 && values[4] >= TERM_UNBOUNDED);
+    bool nothing_said =
+        (kind == KIND_RULE && values[1] == TERM_TRUE) ||
+        (kind == KIND_ITEMS && (values[2] == TERM_TRUE || values[0] > values[1])) ||
+        ((kind == KIND_COUNT || kind == KIND_LENGTH) && values[0] == 0 && values[1] >= TERM_UNBOUNDED) ||
+        (kind == KIND_HOLDS && values[3] == 0 && values[4] >= TERM_UNBOUNDED);
     if (nothing_said) {
         *ret_term = TERM_TRUE;
         return PDK_OK;
     }
-    struct term term = {
-        .kind = kind, .a = values[0], .b = values[1], .c = values[2], .d = values[3], .e = values[4]};
+    struct term term = {.kind = kind, .a = values[0], .b = values[1], .c = values[2], .d = values[3], .e = values[4]};
     if (kind == KIND_HOLDS && term.d == 0 && term.e == 0) { /* none may: all are something else */
         pdk_status status = term_not(schema, term.c, &term.c);
         if (status != PDK_OK)
@@ -322,15 +328,17 @@ void schema_path(const struct schema *schema, const struct json *where, char *ou
         out[0] = '\0';
 }
 
-pdk_status schema_fail(struct schema *schema, pdk_status status, const struct json *where, const char *keyword,
-    const char *format, ...)
+pdk_status schema_fail(
+    struct schema *schema, pdk_status status, const struct json *where, const char *keyword, const char *format, ...)
 {
-    char path[PDK_ERROR_FIELD_MAX * 2], field[PDK_ERROR_FIELD_MAX * 3], message[PDK_ERROR_MESSAGE_MAX];
+    char path[PATH_TEXT_MAX], message[PDK_ERROR_MESSAGE_MAX];
     va_list arguments;
     va_start(arguments, format);
     vsnprintf(message, sizeof message, format, arguments);
     va_end(arguments);
     schema_path(schema, where, path, sizeof path);
-    snprintf(field, sizeof field, "%s/%s", path, keyword);
-    return pdk_error_set(schema->err, status, "schema", "%s of the JSON schema: %s", field, message);
+    if (path[0] == '\0' && keyword[0] == '\0')
+        return pdk_error_set(schema->err, status, "schema", "the JSON schema: %s", message);
+    return pdk_error_set(schema->err, status, "schema", "the JSON schema at %s%s%s: %s", path,
+        keyword[0] != '\0' ? "/" : "", keyword, message);
 }

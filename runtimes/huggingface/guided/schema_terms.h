@@ -1,6 +1,6 @@
-/* runtimes/huggingface/guided/schema_terms.h: what a JSON schema says, as terms: small facts about a value ("if it is an
- * object, its property a is there"), joined by and, or, not. Equal terms are one number, so that recursion through $ref
- * meets its own beginning again.
+/* runtimes/huggingface/guided/schema_terms.h: what a JSON schema says, as terms: small facts about a value ("if it is
+ * an object, its property a is there"), joined by and, or, not. Equal terms are one number, so that recursion through
+ * $ref meets its own beginning again.
  *
  * A fact about one type holds for every value of another type, as JSON Schema's keywords do. */
 #pragma once
@@ -92,6 +92,17 @@ struct anchor {
 
 enum { SCHEMA_TERMS_MAX = 400000, SCHEMA_LISTS_MAX = 4000000 };
 
+/* a and b (or a alone) were combined before. */
+struct set_operation {
+    const struct regular *a, *b, *result;
+    int operation;
+};
+
+struct fixed_set {
+    const char *pattern;
+    const struct regular *set;
+};
+
 struct schema {
     struct grammar *grammar;
     const struct json *root;
@@ -141,6 +152,17 @@ struct schema {
     size_t anchor_room;
     uint32_t anchor_count;
 
+    struct set_operation *operations; /* what sets were combined to, open addressing */
+    size_t operation_slots, operation_count;
+    struct fixed_set *fixed; /* sets of regular expressions of ours */
+    size_t fixed_room;
+    uint32_t fixed_count;
+    struct known_pattern {
+        struct regular_text text;
+        uint32_t pair;
+    } * patterns;
+    size_t pattern_room;
+    uint32_t pattern_count;
     struct normal_store *normals; /* schema_normal.c */
     const struct regular *all, *none;
 };
@@ -163,8 +185,8 @@ static inline pdk_status term_both(struct schema *schema, term_id a, term_id b, 
     return term_all(schema, (term_id[]){a, b}, 2, ret_term);
 }
 pdk_status term_types(struct schema *schema, uint32_t types, term_id *ret_term);
-pdk_status term_opaque(struct schema *schema, const struct json *where, const char *keyword, const char *why,
-    term_id *ret_term);
+pdk_status term_opaque(
+    struct schema *schema, const struct json *where, const char *keyword, const char *why, term_id *ret_term);
 /* A fact of numbers: kind with a to e. */
 pdk_status term_fact(struct schema *schema, enum term_kind kind, const uint32_t values[5], term_id *ret_term);
 
@@ -174,22 +196,23 @@ pdk_status schema_pair(
     struct schema *schema, const struct regular *sure, const struct regular *perhaps, uint32_t *ret_pair);
 pdk_status schema_name(struct schema *schema, const char *bytes, size_t length, uint32_t *ret_name);
 /* `names` are put in order. */
-pdk_status schema_key_set(struct schema *schema, uint32_t *names, uint32_t count, uint32_t pair, bool inverse,
-    uint32_t *ret_key_set);
+pdk_status schema_key_set(
+    struct schema *schema, uint32_t *names, uint32_t count, uint32_t pair, bool inverse, uint32_t *ret_key_set);
 bool key_set_has(const struct schema *schema, uint32_t key_set, uint32_t name, bool perhaps);
 /* The set's only name, or REGULAR's none. */
 bool key_set_single(const struct schema *schema, uint32_t key_set, uint32_t *ret_name);
 /* Those surely or perhaps in it, as a set of strings. */
-pdk_status key_set_regular(
-    struct schema *schema, uint32_t key_set, bool perhaps, const struct regular **ret_set);
+pdk_status key_set_regular(struct schema *schema, uint32_t key_set, bool perhaps, const struct regular **ret_set);
 
 /* Combining kept sets. */
-pdk_status schema_both(struct schema *schema, const struct regular *a, const struct regular *b,
-    const struct regular **ret_set);
-pdk_status schema_either(struct schema *schema, const struct regular *a, const struct regular *b,
-    const struct regular **ret_set);
+pdk_status schema_both(
+    struct schema *schema, const struct regular *a, const struct regular *b, const struct regular **ret_set);
+pdk_status schema_either(
+    struct schema *schema, const struct regular *a, const struct regular *b, const struct regular **ret_set);
 pdk_status schema_not(struct schema *schema, const struct regular *a, const struct regular **ret_set);
-pdk_status schema_regex(struct schema *schema, const char *pattern, bool loose, const struct regular **ret_set);
+pdk_status schema_regex(struct schema *schema, const char *pattern, const struct regular **ret_set);
+/* The same for a pattern that is static: it is compiled once. */
+pdk_status schema_fixed(struct schema *schema, const char *pattern, const struct regular **ret_set);
 
 /* An error at `where`: field = the keyword's JSON pointer. */
 pdk_status schema_fail(struct schema *schema, pdk_status status, const struct json *where, const char *keyword,
@@ -234,8 +257,8 @@ pdk_status schema_facts(struct schema *schema, const struct json *json, bool app
 
 /* schema_numbers.c: sets of number texts. */
 pdk_status number_integers(struct schema *schema, uint32_t *ret_pair);
-pdk_status number_bound(struct schema *schema, const struct json *where, const char *keyword,
-    const struct json *bound, bool greater, bool equal, uint32_t *ret_pair);
+pdk_status number_bound(struct schema *schema, const struct json *where, const char *keyword, const struct json *bound,
+    bool greater, bool equal, uint32_t *ret_pair);
 pdk_status number_multiples(
     struct schema *schema, const struct json *where, const struct json *step, uint32_t *ret_pair);
 pdk_status number_values(struct schema *schema, const struct json *const *values, size_t count, uint32_t *ret_pair);

@@ -1,6 +1,6 @@
-/* unevaluatedProperties and unevaluatedItems: what no other keyword of the schema has looked at. Which those are depends
- * on the branches that a value takes, so the schema is written as a choice of ways to satisfy it; for each way it is
- * known what surely was looked at, and all else falls to the keyword. */
+/* unevaluatedProperties and unevaluatedItems: what no other keyword of the schema has looked at. Which those are
+ * depends on the branches that a value takes, so the schema is written as a choice of ways to satisfy it; for each way
+ * it is known what surely was looked at, and all else falls to the keyword. */
 #include "config.h"
 
 #include "runtimes/huggingface/guided/schema_terms.h"
@@ -143,8 +143,7 @@ static pdk_status multiply_list(
     return status;
 }
 
-static pdk_status multiply_one_of(
-    struct schema *schema, const struct json *list, unsigned depth, struct ways *ways)
+static pdk_status multiply_one_of(struct schema *schema, const struct json *list, unsigned depth, struct ways *ways)
 {
     PDK_AUTO_FREE term_id *branches = calloc((size_t)list->count + 1, 2 * sizeof *branches);
     struct ways any = {0};
@@ -196,8 +195,7 @@ static pdk_status multiply_if(struct schema *schema, const struct json *json, un
     return status;
 }
 
-static pdk_status multiply_dependent(
-    struct schema *schema, const struct json *map, unsigned depth, struct ways *ways)
+static pdk_status multiply_dependent(struct schema *schema, const struct json *map, unsigned depth, struct ways *ways)
 {
     pdk_status status = PDK_OK;
     for (const struct json *one = map->child; one != NULL && status == PDK_OK; one = one->next) {
@@ -262,8 +260,7 @@ static pdk_status own_way(struct schema *schema, const struct json *json, struct
     return status;
 }
 
-static pdk_status multiply_references(
-    struct schema *schema, const struct json *json, unsigned depth, struct ways *ways)
+static pdk_status multiply_references(struct schema *schema, const struct json *json, unsigned depth, struct ways *ways)
 {
     static const char *const keywords[] = {"$ref", "$dynamicRef", "$recursiveRef"};
     for (size_t i = 0; i < sizeof keywords / sizeof *keywords; i++) {
@@ -399,8 +396,7 @@ pdk_status schema_unevaluated(struct schema *schema, const struct json *json, te
     if (status == PDK_OK && !exact)
         status = term_opaque(schema, json, "not", "the opposite of unevaluatedProperties or unevaluatedItems", &reason);
     if (status == PDK_OK && !exact)
-        status = term_add(
-            schema, (struct term){.kind = KIND_ENOUGH, .a = any, .b = schema->terms[reason].a}, ret_term);
+        status = term_add(schema, (struct term){.kind = KIND_ENOUGH, .a = any, .b = schema->terms[reason].a}, ret_term);
     free(terms.terms);
     ways_done(&ways);
     return status;

@@ -150,8 +150,8 @@ static pdk_status unique_tail(struct emitter *emitter, void *context, uint32_t c
     return PDK_OK;
 }
 
-static pdk_status emit_ordered(struct emitter *emitter, const struct values *values, uint32_t least, uint32_t most,
-    grammar_node *ret_node)
+static pdk_status emit_ordered(
+    struct emitter *emitter, const struct values *values, uint32_t least, uint32_t most, grammar_node *ret_node)
 {
     struct sequence_part parts[VALUES_MAX];
     struct unique_tail bounds = {least, most};
@@ -172,8 +172,8 @@ struct places {
     uint32_t least;
 };
 
-static grammar_node emit_place(struct emitter *emitter, const struct places *places, grammar_node *rules,
-    uint32_t place, uint32_t taken)
+static grammar_node emit_place(
+    struct emitter *emitter, const struct places *places, grammar_node *rules, uint32_t place, uint32_t taken)
 {
     struct grammar *grammar = emitter->grammar;
     grammar_node ways[PLACED_VALUES_MAX + 1];
@@ -195,8 +195,8 @@ static grammar_node emit_place(struct emitter *emitter, const struct places *pla
     return rules[slot];
 }
 
-static pdk_status emit_placed(struct emitter *emitter, struct places *places, struct alternative facts, bool *ret_fits,
-    grammar_node *ret_node)
+static pdk_status emit_placed(
+    struct emitter *emitter, struct places *places, struct alternative facts, bool *ret_fits, grammar_node *ret_node)
 {
     struct schema *schema = emitter->schema;
     *ret_fits = places->count <= PLACES_MAX;

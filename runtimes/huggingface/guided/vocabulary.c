@@ -89,6 +89,7 @@ static pdk_status add_nodes(
             (struct vocabulary_node){.token = place, .parent = path[d - 1], .depth = (uint16_t)d, .byte = bytes[d - 1]};
     }
     *depth = length;
+    vocabulary->longest = length > vocabulary->longest ? length : vocabulary->longest;
     return PDK_OK;
 }
 

@@ -17,6 +17,7 @@ struct vocabulary_node {
 struct guide_vocabulary {
     const struct tokenizer *tokenizer;
     uint32_t size, words;          /* tokens; of a mask */
+    uint32_t longest;              /* bytes of a token */
     struct vocabulary_node *nodes; /* [node_count + 1]; nodes[0] is the root, the last one ends the tokens' list */
     uint64_t *below;               /* by node: vocabulary_group of all bytes in its subtree, a bit each */
     uint32_t node_count;

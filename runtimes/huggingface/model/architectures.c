@@ -86,6 +86,7 @@ static const struct {
     {"ForSequenceClassification", USE_CLASSIFY},
     {"ForTokenClassification", USE_CLASSIFY_TOKENS},
     {"ForMaskedLM", USE_EMBED},
+    {"ForPreTraining", USE_EMBED},
     {"Model", USE_EMBED},
 };
 

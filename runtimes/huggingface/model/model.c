@@ -287,7 +287,8 @@ static pdk_kv_shape kv_shape(const struct model *model, int32_t type)
         .kv_heads = model->config.kv_heads,
         .head_dim = model->config.head_dim,
         .type = type,
-        .latent = model->config.latent.rank != 0 ? model->config.latent.rank + model->config.latent.rope : 0};
+        .latent = model->config.latent.rank != 0 ? model->config.latent.rank + model->config.latent.rope : 0,
+        .latent_rank = model->config.latent.rank};
 }
 
 uint64_t model_kv_block_bytes(const struct model *model, int32_t kv_type)
@@ -352,6 +353,10 @@ pdk_status model_prepare(
     struct model *model, int32_t kv_type, uint32_t blocks, uint32_t max_rows, uint32_t max_outputs, pdk_error *err)
 {
     struct planned_rows plan[ROWS_COUNT];
+    uint32_t chosen = model->config.experts.chosen;
+    if (chosen != 0 && max_rows > UINT32_MAX / chosen)
+        return pdk_error_set(err, PDK_TOO_LARGE, "max_rows",
+            "steps of %" PRIu32 " rows that go to %" PRIu32 " experts each are too large", max_rows, chosen);
     plan_rows(model, max_rows, max_outputs, &model->rows, plan);
     pdk_status status = PDK_OK;
     for (size_t i = 0; i < ROWS_COUNT && status == PDK_OK; i++)

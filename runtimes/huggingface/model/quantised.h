@@ -3,7 +3,6 @@
  * whoever looks for weights needs to know nothing of them; its rows are put together when it is packed. */
 #pragma once
 
-#include "runtimes/huggingface/model/layout.h"
 #include "runtimes/huggingface/model/quantisation.h"
 #include "runtimes/huggingface/model/tensors.h"
 
@@ -38,6 +37,3 @@ pdk_matrix quantised_shape(const struct tensor *tensor, uint32_t rows);
 /* Rows [first_row, first_row + rows). Gives `ret_buffer`, which the matrix points into. */
 pdk_status quantised_unpack(const struct tensor *tensor, uint32_t first_row, uint32_t rows, pdk_matrix *ret_matrix,
     void **ret_buffer, pdk_error *err);
-/* Puts the rows of a matrix that quantised_unpack gave, with its buffer, in a weight's order. */
-pdk_status quantised_reorder(
-    enum layout layout, const struct model_config *config, pdk_matrix *matrix, void **buffer, pdk_error *err);

@@ -151,26 +151,4 @@ pdk_status quantised_unpack(const struct tensor *tensor, uint32_t first_row, uin
     return PDK_OK;
 }
 
-pdk_status quantised_reorder(
-    enum layout layout, const struct model_config *config, pdk_matrix *matrix, void **buffer, pdk_error *err)
-{
-    size_t codes = matrix->columns / number_block(matrix->type) * (size_t)number_block_bytes(matrix->type);
-    size_t groups = (matrix->columns - 1) / matrix->group + 1, rows = matrix->rows;
-    size_t scales = groups * (matrix->scale_type == PDK_TYPE_F32 ? 4 : 2), zeros = groups * sizeof(int16_t);
-    size_t codes_room = (codes * rows + 15) / 16 * 16, scales_room = (scales * rows + 15) / 16 * 16;
-    size_t total = codes_room + scales_room + zeros * rows;
-    uint8_t *to = malloc(total);
-    if (to == NULL)
-        return pdk_error_set(err, PDK_NO_MEMORY, "model", "no memory to put a weight in order");
-    uint8_t *to_scales = to + codes_room, *to_zeros = to_scales + scales_room;
-    layout_copy(layout, config, matrix->data, matrix->rows, (uint32_t)codes, 1, to);
-    layout_copy(layout, config, matrix->scales, matrix->rows, (uint32_t)scales, 1, to_scales);
-    if (matrix->zeros != NULL)
-        layout_copy(layout, config, matrix->zeros, matrix->rows, (uint32_t)zeros, 1, to_zeros);
-    matrix->data = to;
-    matrix->scales = to_scales;
-    matrix->zeros = matrix->zeros != NULL ? (const int16_t *)(void *)to_zeros : NULL;
-    free(*buffer);
-    *buffer = to;
-    return PDK_OK;
-}
+/* e4m3 is a half with four exponent bits less before it: half of its bits shifted, times 2^8. */

@@ -202,6 +202,18 @@ static pdk_status read_theta(struct config_reader *reader, const struct config_f
     return json_real(object, "rope.", &inside, theta, NULL, err);
 }
 
+/* What an object that was given by an override leaves to the file's own. */
+static pdk_status read_base(const struct config_reader *reader, double *theta, double *partial, pdk_error *err)
+{
+    static const struct config_field fields[] = {
+        {"rope_theta", NULL, 2, 1e12}, {"partial_rotary_factor", NULL, 1e-3, 1}};
+    const struct json *object = json_get(reader->file, "rope_parameters");
+    if (json_get(object, "full_attention") != NULL)
+        object = json_get(object, "full_attention");
+    pdk_status status = json_real(object, "rope.", &fields[0], theta, NULL, err);
+    return status == PDK_OK ? json_real(object, "rope.", &fields[1], partial, NULL, err) : status;
+}
+
 static pdk_status check(const struct rope_config *rope, pdk_error *err)
 {
     if (rope->type == ROPE_LLAMA3 && (rope->original_context == 0 || rope->low_frequency_factor == 0 ||
@@ -237,8 +249,8 @@ static pdk_status read_contexts(struct config_reader *reader, const struct model
     const struct json *object, struct rope_config *rope, pdk_error *err)
 {
     static const struct config_field original = {"original_max_position_embeddings", NULL, 1, 1e9};
-    bool beside = false, inside = json_get(object, "factor") != NULL;
-    pdk_status status = config_real(reader, &original, &rope->original_context, &beside, err);
+    bool inside = json_get(object, "factor") != NULL;
+    pdk_status status = config_real(reader, &original, &rope->original_context, NULL, err);
     if (status != PDK_OK)
         return status;
     if (rope->original_context == 0)
@@ -258,7 +270,9 @@ static pdk_status read_main(struct config_reader *reader, const struct model_con
 {
     const struct architecture_defaults *defaults = &config->row->defaults;
     double partial = reader->gguf == NULL && defaults->rope_share != 0 ? defaults->rope_share : 1;
-    pdk_status status = config_real(reader, &partial_field, &partial, NULL, err);
+    pdk_status status = read_base(reader, &rope->theta, &partial, err);
+    if (status == PDK_OK)
+        status = config_real(reader, &partial_field, &partial, NULL, err);
     if (status == PDK_OK && reader->gguf != NULL)
         status = read_gguf(reader, config, rope, err);
     if (status == PDK_OK && object != NULL)

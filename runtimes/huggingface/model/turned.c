@@ -6,11 +6,8 @@
 
 #include "core/base/cleanup.h"
 #include "core/base/error.h"
-#include "runtimes/huggingface/model/numbers.h"
-#include "runtimes/huggingface/model/quantised.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 /* What the multiplication takes, on the backend. */
 struct turning_ops {
@@ -29,24 +26,19 @@ static void turning_done(const struct model *model, struct turning_ops *t)
 }
 
 /* Rows of the tensor as they are. */
-static pdk_status load_plain(struct model *model, const struct tensor *tensor, uint64_t first, uint32_t rows,
-    uint32_t columns, pdk_weight **ret_weight, pdk_error *err)
+static pdk_status load_plain(
+    struct model *model, const struct weight_part *turned, pdk_weight **ret_weight, pdk_error *err)
 {
+    const struct weight_part plain = {.tensor = turned->tensor,
+        .first_row = turned->gather.first,
+        .rows = turned->columns,
+        .columns = turned->rows,
+        .type = turned->tensor->type};
     PDK_AUTO_FREE void *buffer = NULL;
-    pdk_matrix matrix = {.type = tensor->type, .rows = rows, .columns = columns};
-    if (tensor->quantised != NULL) {
-        pdk_status status = quantised_unpack(tensor, (uint32_t)first, rows, &matrix, &buffer, err);
-        if (status != PDK_OK)
-            return status;
-    } else {
-        size_t row = (size_t)columns / number_block(tensor->type) * number_block_bytes(tensor->type);
-        buffer = malloc(rows * row);
-        if (buffer == NULL)
-            return pdk_error_set(err, PDK_NO_MEMORY, "model", "no memory for %zu bytes of weights", rows * row);
-        memcpy(buffer, tensor->data + first * row, rows * row);
-        matrix.data = buffer;
-    }
-    return model->ops->weight_load(model->compute, &matrix, 1, PDK_WEIGHT_LINEAR, ret_weight, err);
+    pdk_matrix matrix;
+    pdk_status status = weight_part_read(&model->config, &plain, &matrix, &buffer, err);
+    return status == PDK_OK ? model->ops->weight_load(model->compute, &matrix, 1, PDK_WEIGHT_LINEAR, ret_weight, err)
+                            : status;
 }
 
 /* values: [columns][rows] of the plain matrix; `unit` is [columns][columns] zeros. */
@@ -77,14 +69,13 @@ static pdk_status multiply(struct model *model, struct turning_ops *t, uint32_t 
 
 pdk_status turned_load(struct model *model, const struct planned_weight *weight, pdk_error *err)
 {
-    const struct tensor *tensor = weight->parts[0].tensor;
     uint32_t rows = weight->parts[0].columns, columns = weight->parts[0].rows;
     struct turning_ops t = {0};
     PDK_AUTO_FREE float *unit = calloc((size_t)columns * columns, sizeof *unit);
     PDK_AUTO_FREE float *values = calloc((size_t)columns * rows, sizeof *values);
     if (unit == NULL || values == NULL)
         return pdk_error_set(err, PDK_NO_MEMORY, "model", "no memory to turn %u x %u weights", rows, columns);
-    pdk_status status = load_plain(model, tensor, weight->parts[0].gather.first, rows, columns, &t.weight, err);
+    pdk_status status = load_plain(model, &weight->parts[0], &t.weight, err);
     if (status == PDK_OK)
         status = multiply(model, &t, rows, columns, unit, values, err);
     turning_done(model, &t);

@@ -8,17 +8,20 @@
 
 enum { PLAN_PARTS_MAX = 3 };
 
+struct weight_part {
+    const struct tensor *tensor;
+    int32_t type; /* PDK_TYPE_… to pack */
+    uint64_t first_row;
+    uint32_t rows, columns;
+    enum layout layout;
+    struct gather gather; /* of kind GATHER_NONE: rows stand one after the other from first_row on */
+};
+
 struct planned_weight {
     pdk_weight **slot;
-    int32_t use; /* PDK_WEIGHT_…; each part is packed in its own type */
+    int32_t use; /* PDK_WEIGHT_… */
     uint32_t part_count;
-    struct {
-        const struct tensor *tensor;
-        uint64_t first_row;
-        uint32_t rows, columns;
-        enum layout layout;
-        struct gather gather; /* of kind GATHER_NONE: rows stand one after the other from first_row on */
-    } parts[PLAN_PARTS_MAX];
+    struct weight_part parts[PLAN_PARTS_MAX];
 };
 
 struct vector_part {
@@ -59,3 +62,11 @@ pdk_status weight_plan_make(struct model *model, struct weight_plan *ret_plan, p
 void weight_plan_done(struct weight_plan *plan);
 /* experts.c */
 pdk_status experts_bias_load(struct model *model, const struct planned_experts_bias *bias, pdk_error *err);
+
+/* weight_part.c: the bytes of the file that a part is made of. */
+pdk_string weight_part_bytes(const struct weight_part *part);
+/* What the backend will be given; its pointers are not to be read. */
+pdk_matrix weight_part_shape(const struct weight_part *part);
+/* The part itself. Gives `ret_buffer` where it could not stay in the file, which the matrix then points into. */
+pdk_status weight_part_read(const struct model_config *config, const struct weight_part *part, pdk_matrix *ret_matrix,
+    void **ret_buffer, pdk_error *err);

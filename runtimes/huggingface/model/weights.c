@@ -9,7 +9,6 @@
 #include "runtimes/huggingface/model/gguf_tokens.h"
 #include "runtimes/huggingface/model/mapping.h"
 #include "runtimes/huggingface/model/numbers.h"
-#include "runtimes/huggingface/model/quantised.h"
 #include "runtimes/huggingface/model/rope.h"
 #include "runtimes/huggingface/model/turned.h"
 
@@ -19,49 +18,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-static size_t row_bytes(const struct tensor *tensor, uint32_t columns)
+/* The parts as the backend takes them, for counting: data still in the file. */
+static void shape_matrices(const struct planned_weight *weight, pdk_matrix matrices[PLAN_PARTS_MAX])
 {
-    return (size_t)columns / number_block(tensor->type) * number_block_bytes(tensor->type);
-}
-
-/* The bytes of the file that a part is made of. */
-static pdk_string part_bytes(const struct planned_weight *weight, uint32_t i)
-{
-    const struct tensor *tensor = weight->parts[i].tensor;
-    uint64_t first = 0, bytes = tensor->bytes;
-    if (tensor->quantised != NULL) {
-        /* Its codes may lie in any order. */
-    } else if (weight->parts[i].gather.kind != GATHER_NONE) {
-        gather_extent(
-            tensor, &weight->parts[i].gather, weight->parts[i].rows, weight->parts[i].columns, &first, &bytes);
-    } else {
-        uint64_t row = row_bytes(tensor, weight->parts[i].columns);
-        first = weight->parts[i].first_row * row;
-        bytes = weight->parts[i].rows * row;
-    }
-    return (pdk_string){(const char *)tensor->data + first, bytes};
-}
-
-static int32_t part_type(const struct planned_weight *weight, uint32_t i)
-{
-    const struct gather *gather = &weight->parts[i].gather;
-    const struct tensor *tensor = weight->parts[i].tensor;
-    return gather->kind != GATHER_NONE ? gather_type(tensor, gather) : tensor->type;
-}
-
-/* The parts as the backend takes them; data still in the file. */
-static void make_matrices(const struct planned_weight *weight, pdk_matrix matrices[PLAN_PARTS_MAX])
-{
-    for (uint32_t i = 0; i < weight->part_count; i++) {
-        const struct tensor *tensor = weight->parts[i].tensor;
-        if (tensor->quantised != NULL && weight->parts[i].gather.kind == GATHER_NONE)
-            matrices[i] = quantised_shape(tensor, weight->parts[i].rows);
-        else
-            matrices[i] = (pdk_matrix){.type = part_type(weight, i),
-                .rows = weight->parts[i].rows,
-                .columns = weight->parts[i].columns,
-                .data = part_bytes(weight, i).data};
-    }
+    for (uint32_t i = 0; i < weight->part_count; i++)
+        matrices[i] = weight_part_shape(&weight->parts[i]);
 }
 
 static uint64_t count_bytes(const struct model *model, const struct weight_plan *plan)
@@ -69,7 +30,7 @@ static uint64_t count_bytes(const struct model *model, const struct weight_plan 
     uint64_t total = 0;
     for (size_t i = 0; i < plan->weight_count; i++) {
         pdk_matrix matrices[PLAN_PARTS_MAX];
-        make_matrices(&plan->weights[i], matrices);
+        shape_matrices(&plan->weights[i], matrices);
         total += model->ops->weight_bytes(model->compute, matrices, plan->weights[i].part_count, plan->weights[i].use);
     }
     for (size_t i = 0; i < plan->vector_count; i++)
@@ -99,67 +60,18 @@ static pdk_status check_budget(uint64_t bytes, uint64_t limit, pdk_error *err)
     return pdk_error_set(err, PDK_NO_MEMORY, "memory", "the weights need %s, limit %s", needs, has);
 }
 
-/* Whether a part's bytes cannot be handed over where they lie: backends want rows of blocks at even addresses. */
-static bool wants_copy(const struct planned_weight *weight, uint32_t i, const pdk_matrix *matrix)
-{
-    return weight->parts[i].layout != LAYOUT_ROWS || weight->parts[i].gather.kind != GATHER_NONE ||
-           (uintptr_t)matrix->data % 2 != 0;
-}
-
-/* Copies those parts into one buffer, in the order of a weight. */
-static pdk_status convert(const struct model *model, const struct planned_weight *weight,
-    pdk_matrix matrices[PLAN_PARTS_MAX], void **ret_buffer, pdk_error *err)
-{
-    size_t total = 0, bytes[PLAN_PARTS_MAX] = {0};
-    for (uint32_t i = 0; i < weight->part_count; i++) {
-        if (weight->parts[i].tensor->quantised != NULL || !wants_copy(weight, i, &matrices[i]))
-            continue;
-        size_t row =
-            matrices[i].columns / number_block(matrices[i].type) * (size_t)number_block_bytes(matrices[i].type);
-        if (__builtin_mul_overflow(row, matrices[i].rows, &bytes[i]) ||
-            __builtin_add_overflow(bytes[i], bytes[i] % 2, &bytes[i]) ||
-            __builtin_add_overflow(total, bytes[i], &total))
-            return pdk_error_set(err, PDK_NO_MEMORY, "model", "a weight is too large to convert");
-    }
-    if (total == 0)
-        return PDK_OK;
-    uint8_t *buffer = malloc(total), *to = buffer;
-    if (buffer == NULL)
-        return pdk_error_set(err, PDK_NO_MEMORY, "model", "no memory for %zu bytes of converted weights", total);
-    *ret_buffer = buffer;
-    for (uint32_t i = 0; i < weight->part_count; to += bytes[i], i++) {
-        if (bytes[i] == 0)
-            continue;
-        if (weight->parts[i].gather.kind != GATHER_NONE)
-            gather_rows(weight->parts[i].tensor, &weight->parts[i].gather, matrices[i].rows, matrices[i].columns, to);
-        else
-            layout_copy(weight->parts[i].layout, &model->config, matrices[i].data, matrices[i].rows,
-                matrices[i].columns / number_block(matrices[i].type), number_block_bytes(matrices[i].type), to);
-        matrices[i].data = to;
-    }
-    return PDK_OK;
-}
-
 /* Packs the parts. */
 static pdk_status pack(struct model *model, const struct planned_weight *weight, pdk_error *err)
 {
     pdk_matrix matrices[PLAN_PARTS_MAX];
-    void *unpacked[PLAN_PARTS_MAX] = {NULL};
-    make_matrices(weight, matrices);
-    PDK_AUTO_FREE void *buffer = NULL;
-    pdk_status status = convert(model, weight, matrices, &buffer, err);
-    for (uint32_t i = 0; i < weight->part_count && status == PDK_OK; i++) {
-        if (weight->parts[i].tensor->quantised == NULL)
-            continue;
-        status = quantised_unpack(weight->parts[i].tensor, (uint32_t)weight->parts[i].first_row, weight->parts[i].rows,
-            &matrices[i], &unpacked[i], err);
-        if (status == PDK_OK && weight->parts[i].layout == LAYOUT_BY_KEY_HEAD)
-            status = quantised_reorder(weight->parts[i].layout, &model->config, &matrices[i], &unpacked[i], err);
-    }
+    void *buffers[PLAN_PARTS_MAX] = {NULL};
+    pdk_status status = PDK_OK;
+    for (uint32_t i = 0; i < weight->part_count && status == PDK_OK; i++)
+        status = weight_part_read(&model->config, &weight->parts[i], &matrices[i], &buffers[i], err);
     if (status == PDK_OK)
         status = model->ops->weight_load(model->compute, matrices, weight->part_count, weight->use, weight->slot, err);
     for (uint32_t i = 0; i < weight->part_count; i++)
-        free(unpacked[i]);
+        free(buffers[i]);
     return status;
 }
 
@@ -172,7 +84,7 @@ static pdk_status load_weight(struct model *model, const struct planned_weight *
         return pdk_error_wrap(
             err, "%.*s", (int)(first->name.length < 100 ? first->name.length : 100), first->name.data);
     for (uint32_t i = 0; i < weight->part_count; i++)
-        mapping_release(part_bytes(weight, i).data, part_bytes(weight, i).length);
+        mapping_release(weight_part_bytes(&weight->parts[i]).data, weight_part_bytes(&weight->parts[i]).length);
     return PDK_OK;
 }
 
@@ -200,12 +112,11 @@ static pdk_status load_vector(struct model *model, const struct planned_vector *
         return pdk_error_set(err, PDK_NO_MEMORY, "model", "no memory for a vector of %zu numbers", total);
     for (uint32_t i = 0; i < vector->part_count; i++) {
         const struct vector_part *part = &vector->parts[i];
-        const struct tensor *tensor = part->tensor;
-        if (tensor != NULL && !number_is_plain(tensor->type))
+        if (part->tensor != NULL && !number_is_plain(part->tensor->type))
             return pdk_error_set(err, PDK_UNSUPPORTED, "tensors",
-                "%.*s, a vector, is of type %s; known are F32, F16, BF16", (int)tensor->name.length, tensor->name.data,
-                tensor->type_name);
-        if (tensor != NULL && !read_part(model, part, values + at))
+                "%.*s, a vector, is of type %s; known are F32, F16, BF16", (int)part->tensor->name.length,
+                part->tensor->name.data, part->tensor->type_name);
+        if (part->tensor != NULL && !read_part(model, part, values + at))
             return pdk_error_set(err, PDK_NO_MEMORY, "model", "no memory for a vector of %zu numbers", total);
         at += part->count;
     }
@@ -270,7 +181,7 @@ static int32_t main_type(const struct weight_plan *plan)
     int32_t best = PDK_TYPE_F32;
     for (size_t i = 0; i < plan->weight_count; i++)
         for (uint32_t k = 0; k < plan->weights[i].part_count; k++)
-            bytes[plan->weights[i].parts[k].tensor->type] += part_bytes(&plan->weights[i], k).length;
+            bytes[plan->weights[i].parts[k].tensor->type] += weight_part_bytes(&plan->weights[i].parts[k]).length;
     for (int32_t i = 1; i < PDK_TYPE_END; i++)
         if (bytes[i] > bytes[best])
             best = i;
@@ -281,7 +192,7 @@ static uint64_t planned_bytes(const struct planned_weight *weight)
 {
     uint64_t total = 0;
     for (uint32_t i = 0; i < weight->part_count; i++)
-        total += part_bytes(weight, i).length;
+        total += weight_part_bytes(&weight->parts[i]).length;
     return total;
 }
 
@@ -289,7 +200,7 @@ static uint64_t planned_bytes(const struct planned_weight *weight)
 static void prefetch(const struct planned_weight *weight)
 {
     for (uint32_t i = 0; i < weight->part_count; i++)
-        mapping_prefetch(part_bytes(weight, i).data, part_bytes(weight, i).length);
+        mapping_prefetch(weight_part_bytes(&weight->parts[i]).data, weight_part_bytes(&weight->parts[i]).length);
 }
 
 static pdk_status load_all(
@@ -320,7 +231,7 @@ static void tell_growth(const struct model *model, const struct weight_plan *pla
     uint64_t packed[PDK_TYPE_END] = {0}, stored[PDK_TYPE_END] = {0}, numbers[PDK_TYPE_END] = {0};
     for (size_t i = 0; i < plan->weight_count; i++) {
         pdk_matrix matrices[PLAN_PARTS_MAX];
-        make_matrices(&plan->weights[i], matrices);
+        shape_matrices(&plan->weights[i], matrices);
         for (uint32_t k = 0; k < plan->weights[i].part_count; k++) {
             const pdk_matrix *m = &matrices[k];
             uint64_t count = (uint64_t)m->rows * m->columns;

@@ -48,10 +48,10 @@ static enum read_end take_name(struct tool_reader *reader, struct buffer *name, 
     size_t end = count;
     while (end < left && (at[end] == ' ' || at[end] == '\t'))
         end++;
-    if (count > TOOL_NAME_BYTES || (end < left && (count == 0 || at[end] != behind)))
+    if (count > TOOL_NAME_BYTES || end > 2 * TOOL_NAME_BYTES || (end < left && (count == 0 || at[end] != behind)))
         return READ_BAD;
     if (end == left)
-        return end > 2 * TOOL_NAME_BYTES ? READ_BAD : READ_MORE;
+        return READ_MORE;
     buffer_clear(name);
     buffer_put(name, at, count);
     window_skip(window, end + 1);

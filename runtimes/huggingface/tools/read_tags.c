@@ -50,16 +50,17 @@ static bool give_call(struct tool_reader *reader)
 static enum read_end at_call(struct tool_reader *reader)
 {
     struct window *window = &reader->window;
-    if (!has_word(reader, WORD_CALL) || (reader->direct && reader->calls == 0))
-        return go(reader, IN_NAME);
-    if (reader->direct || !has_word(reader, WORD_END))
+    /* The begin was the call's own, or there is none between it and the name. */
+    if (!has_word(reader, WORD_CALL) || !has_word(reader, WORD_END) || reader->direct)
         return go(reader, IN_NAME);
     if (has_word(reader, WORD_NAME_AT)) { /* something stands before each call */
         const pdk_string ends[] = {tool_reader_word(reader, WORD_CALL), tool_reader_word(reader, WORD_END)};
         int which;
         size_t at = window_find(window, ends, 2, &which);
+        if (at > TOOL_NAME_BYTES)
+            return READ_BAD;
         if (which < 0)
-            return at > TOOL_NAME_BYTES ? READ_BAD : READ_MORE;
+            return READ_MORE;
         window_skip(window, at);
     }
     if (!window_blank(window))

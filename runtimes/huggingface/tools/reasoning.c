@@ -152,17 +152,24 @@ static bool read_outside(struct reasoning_reader *reader)
     return true;
 }
 
+/* What was read is read again when more has come. */
+static bool wait(struct window *window)
+{
+    window->cursor = window->at;
+    return false;
+}
+
 /* The model may write the begin itself; blanks before it are no reasoning. */
 static bool read_begin(struct reasoning_reader *reader)
 {
     struct window *window = &reader->window;
     reader->begun = reader->reasoned = offset(window);
     if (!window_blank(window) && !window->final)
-        return window->cursor = window->at, false;
+        return wait(window);
     for (size_t i = 0; i < REASONING_MARKS; i++) {
         enum match match = window_match(window, reader->parser->begins[i]);
         if (match == MATCH_MORE)
-            return window->cursor = window->at, false;
+            return wait(window);
         if (match == MATCH_FULL) {
             window_drop(window);
             begin_reasoning(reader);
@@ -220,14 +227,12 @@ static bool read_behind(struct reasoning_reader *reader)
     struct window *window = &reader->window;
     if (reader->parser->content_begin.length > 0) {
         if (!window_blank(window) && !window->final)
-            return window->cursor = window->at, false;
+            return false;
+        window_drop(window); /* the layout around the content */
         enum match match = window_match(window, reader->parser->content_begin);
-        if (match == MATCH_FULL)
-            window_drop(window);
-        window->cursor = window->at;
-        reader->place = match == MATCH_FULL ? PLACE_BEHIND_TAG : PLACE_CONTENT;
-        if (match == MATCH_MORE)
-            reader->place = PLACE_BEHIND;
+        window_drop(window);
+        if (match != MATCH_MORE)
+            reader->place = match == MATCH_FULL ? PLACE_BEHIND_TAG : PLACE_CONTENT;
         return match != MATCH_MORE;
     }
     if ((reader->parser->format->flags & REASONING_NEWLINE) != 0) {

@@ -93,6 +93,7 @@ typedef struct pdk_kv_shape {
     /* Numbers of the one vector that a token has a layer, for `latent_kv`; kv_heads and head_dim then count for
      * nothing. 0: keys and values of heads. */
     uint32_t latent;
+    uint32_t latent_rank; /* of those, how many come first and make up values */
 } pdk_kv_shape;
 
 /* The flat batch of one step: rows of all its sequences, those of one sequence together and in order. Arrays are
