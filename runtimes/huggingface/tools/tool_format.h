@@ -26,7 +26,6 @@ enum {
     FORMAT_KIMI_NAMES = 1 << 9, /* functions.NAME:INDEX, which is also the id */
     FORMAT_MISTRAL_IDS = 1 << 10,
     FORMAT_FENCED = 1 << 11, /* Named: the arguments stand in a block of code */
-    FORMAT_QUIET = 1 << 12,  /* no content stands before the call: "" */
 };
 
 /* The marks of a format by what they are for; those that it has not are NULL. */

@@ -208,7 +208,7 @@ static const struct tool_format rows[] = {
 };
 
 const struct tool_format tool_format_forced = {
-    .names = {"required"}, .engine = ENGINE_JSON, .flags = FORMAT_LIST | FORMAT_QUIET, .begins = {"["}};
+    .names = {"required"}, .engine = ENGINE_JSON, .flags = FORMAT_LIST, .begins = {"["}};
 
 const struct tool_format *tool_format_find(const char *name)
 {
