@@ -32,7 +32,7 @@ enum {
 enum format_word {
     WORD_CALL,      /* before each call */
     WORD_NAME,      /* behind a name (Tags: the rest of its tag; Named: before the arguments) */
-    WORD_NAME_AT,   /* Named: what stands before the name, in the call */
+    WORD_NAME_AT,   /* Named: what stands before the name, in the call. Tags: there is text around each call */
     WORD_KEY,       /* Tags: before a parameter's name */
     WORD_KEY_END,   /* Tags: behind it */
     WORD_VALUE,     /* Tags: before a value, where keys and values have tags of their own */
