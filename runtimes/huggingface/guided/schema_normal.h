@@ -33,6 +33,12 @@ pdk_status schema_normalise(struct schema *schema, term_id term, bool loose, con
 /* Whether nothing can satisfy the term, as far as a short look shows. *ret_empty is false where that is not known. */
 pdk_status schema_is_empty(struct schema *schema, term_id term, unsigned depth, bool *ret_empty);
 
+/* Whether an alternative needs something that cannot be. */
+pdk_status schema_alternative_is_empty(
+    struct schema *schema, struct alternative item, bool objects, unsigned depth, bool *ret_empty);
+/* What is true of a value when `inner` is not; without a NOT in front. */
+pdk_status schema_opposite(struct schema *schema, term_id inner, bool loose, term_id *ret_term);
+
 int compare_numbers(const void *left, const void *right);
 pdk_status schema_put_list(struct schema *schema, const uint32_t *values, uint32_t count, uint32_t *ret_list);
 pdk_status schema_names_set(
