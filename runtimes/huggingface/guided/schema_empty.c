@@ -31,9 +31,11 @@ static pdk_status facts_are_empty(
 pdk_status schema_alternative_is_empty(
     struct schema *schema, struct alternative item, bool objects, unsigned depth, bool *ret_empty)
 {
-    enum { ELEMENTS_MAX = 8 };
+    enum { ELEMENTS_MAX = 8, WORTH_MAX = 1000 };
     pdk_status status = PDK_OK;
     *ret_empty = false;
+    if (item.count > WORTH_MAX)
+        return PDK_OK;
     for (uint32_t i = 0; i < item.count && status == PDK_OK && !*ret_empty; i++) {
         struct term term = schema->terms[schema->lists[item.list + i]];
         if (term.kind == KIND_PRESENT)

@@ -64,7 +64,7 @@ static pdk_status too_many_alternatives(struct schema *schema)
 
 static pdk_status add_alternative(struct schema *schema, struct alternatives *to, struct alternative item)
 {
-    if (to->count >= ALTERNATIVES_MAX)
+    if (to->count >= ALTERNATIVES_MAX || schema->alternative_count++ > ALTERNATIVES_IN_ALL)
         return too_many_alternatives(schema);
     if (!array_grow(&to->items, &to->room, (size_t)to->count + 1))
         return schema_no_memory(schema);
@@ -84,12 +84,12 @@ static bool objects_contradict(const struct schema *schema, const uint32_t *list
         }
         if (term->kind == KIND_SOME && term->b == TERM_FALSE)
             return true;
-        if (term->kind != KIND_PRESENT)
+        present += term->kind == KIND_PRESENT;
+        if (term->kind != KIND_RULE || term->b != TERM_FALSE)
             continue;
-        present++;
         for (uint32_t k = 0; k < count; k++) {
-            const struct term *rule = &schema->terms[list[k]];
-            if (rule->kind == KIND_RULE && rule->b == TERM_FALSE && key_set_has(schema, rule->a, term->a, !loose))
+            const struct term *there = &schema->terms[list[k]];
+            if (there->kind == KIND_PRESENT && key_set_has(schema, term->a, there->a, !loose))
                 return true;
         }
     }

@@ -25,7 +25,7 @@ struct normal {
 struct normal_store;
 struct normal_store *normal_store_free(struct normal_store *store);
 
-enum { ALTERNATIVES_MAX = 2000 };
+enum { ALTERNATIVES_MAX = 2000, ALTERNATIVES_IN_ALL = 1000000 };
 
 /* PDK_CONFLICT: the term is defined by itself. `loose`: what the term perhaps allows, for proofs that it allows
  * nothing; else what it surely allows. Borrowed until the schema is done. */
