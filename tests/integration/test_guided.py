@@ -48,7 +48,7 @@ ASKED = [
 REFUSED = [
     ({"structured_outputs": {"grammar": "root ::= ("}}, "Invalid grammar specification."),
     ({"structured_outputs": {"regex": "(a)\\1"}}, "Failed to transform regex into a grammar"),
-    ({"structured_outputs": {"json": {"type": "nonsense"}}}, "Failed to transform json schema into a grammar"),
+    ({"structured_outputs": {"json": {"$ref": "https://example.com/x"}}}, "Failed to transform json schema into a grammar"),
     ({"response_format": {"type": "structural_tag", "format": {"type": "tag"}}},
      "Invalid response_format structural_tag specification."),
 ]

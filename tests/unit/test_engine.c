@@ -11,6 +11,7 @@
 #include "check_main.h"
 #include "toy_model.h"
 
+#include <assert.h>
 #include <string.h>
 
 static const uint32_t eos_ids[] = {999, 998};
@@ -56,6 +57,20 @@ struct desk {
     struct engine_figures last;
 };
 
+/* The toy knows no masks: its token says which of the allowed ones it is. */
+static void keep_to_mask(pdk_sample_row *row)
+{
+    uint32_t count = 0;
+    for (uint32_t token = 0; token < TOY_VOCABULARY; token++)
+        count += row->allowed[token / 64] >> token % 64 & 1;
+    assert(count > 0);
+    uint32_t left = row->token % count, token = 0;
+    for (;; token++)
+        if ((row->allowed[token / 64] >> token % 64 & 1) != 0 && left-- == 0)
+            break;
+    row->token = token;
+}
+
 static pdk_status step(void *context, const pdk_batch *batch, const uint32_t (*copies)[2], size_t copy_count,
     pdk_sample_row *samples, uint32_t sample_count, pdk_error *err)
 {
@@ -66,6 +81,9 @@ static pdk_status step(void *context, const pdk_batch *batch, const uint32_t (*c
     }
     if (!toy_step(&desk->toy, batch, copies, copy_count, samples, sample_count))
         return pdk_error_set(err, PDK_INTERNAL, NULL, "a row reads what was not written");
+    for (uint32_t i = 0; i < sample_count; i++)
+        if (samples[i].allowed != NULL)
+            keep_to_mask(&samples[i]);
     return PDK_OK;
 }
 
@@ -151,6 +169,7 @@ struct order {
     uint64_t seed;
     int32_t prompt_logprobs;
     bool ignore_eos;
+    struct guide *guide; /* or NULL */
 };
 
 static void fill_prompt(uint32_t *prompt, const struct order *order)
@@ -176,6 +195,7 @@ static struct generation *order_new(struct desk *desk, const struct order *order
         .choices = order->choices,
         .seed = order->seed,
         .tenant = order->family % 3,
+        .guide = order->guide,
         .salt = engine_salt(desk->engine, order->family % 3, (pdk_string){0}, (pdk_string){0})};
     ck_assert_int_eq(generation_init(generation, &spec, NULL), PDK_OK);
     engine_add(desk->engine, generation);
@@ -438,6 +458,78 @@ START_TEST(produced_tokens_are_gone_on_from)
 }
 END_TEST
 
+/* A vocabulary of letters, pairs of letters and numbers; the last two are ends. */
+static struct tokenizer *letters_tokenizer(void)
+{
+    struct buffer json = {0};
+    struct tokenizer *tokenizer = NULL;
+    pdk_error err = {0};
+    buffer_puts(
+        &json, "{\"decoder\":{\"type\":\"ByteLevel\"},\"model\":{\"type\":\"BPE\",\"merges\":[],\"vocab\":{\"a\":0");
+    for (int i = 1; i < TOY_VOCABULARY; i++)
+        if (i < 26)
+            buffer_printf(&json, ",\"%c\":%d", 'a' + i, i);
+        else if (i < 702)
+            buffer_printf(&json, ",\"%c%c\":%d", 'a' + i / 26 - 1, 'a' + i % 26, i);
+        else
+            buffer_printf(&json, ",\"%d\":%d", i - 702, i);
+    buffer_puts(&json, "}}}");
+    pdk_status status = tokenizer_from_json(json.data, json.length, NULL, 0, &tokenizer, &err);
+    ck_assert_msg(status == PDK_OK, "%s", err.message);
+    buffer_done(&json);
+    return tokenizer;
+}
+
+/* Runs orders with a guide each, all at once or one by one, and gives what came of them. */
+static void run_guided(const struct guide_vocabulary *vocabulary, bool together, struct generation **generations)
+{
+    static const char *const patterns[] = {
+        "([a-m]{3,30}(n|o)+z)+[0-9]{2,7}", "(foo|ba+r)*[0-9]{40}", "[^q]{1,9}(x[0-9])*", "(ab|a|b){70}c"};
+    struct desk desk;
+    desk_open(&desk, 60, 12, 64, true);
+    for (uint32_t i = 0; i < 24; i++) {
+        struct order order = random_order(i);
+        pdk_guide what = {.kind = PDK_GUIDE_REGEX, .text = {patterns[i % 4], strlen(patterns[i % 4])}};
+        order.prompt_logprobs = 0;
+        if (i % 5 != 0)
+            ck_assert_int_eq(guide_new(vocabulary, &what, &order.guide, NULL), PDK_OK);
+        generations[i] = order_new(&desk, &order);
+        guide_release(order.guide);
+        if (!together)
+            wait_released(&desk, i + 1);
+    }
+    wait_released(&desk, 24);
+    desk_close(&desk);
+}
+
+/* Masks are found on another thread, sooner or later; what is drawn does not depend on when. */
+START_TEST(guided_together_equals_alone)
+{
+    struct tokenizer *tokenizer = letters_tokenizer();
+    struct guide_vocabulary *vocabulary = NULL;
+    struct generation *together[24], *alone[24];
+    ck_assert_int_eq(guide_vocabulary_new(tokenizer, TOY_VOCABULARY, eos_ids, 2, &vocabulary, NULL), PDK_OK);
+    run_guided(vocabulary, true, together);
+    run_guided(vocabulary, false, alone);
+    for (uint32_t i = 0; i < 24; i++) {
+        for (uint32_t c = 0; c < alone[i]->choice_count; c++) {
+            const struct choice *a = &together[i]->choices[c], *b = &alone[i]->choices[c];
+            ck_assert(!together[i]->failed && !alone[i]->failed);
+            ck_assert_uint_eq(a->sequence.total, b->sequence.total);
+            ck_assert_mem_eq(a->sequence.tokens, b->sequence.tokens, a->sequence.total * sizeof(uint32_t));
+            ck_assert_int_eq(a->finish, b->finish);
+        }
+        order_free(together[i]);
+        order_free(alone[i]);
+    }
+    guide_vocabulary_free(vocabulary);
+    tokenizer_free(tokenizer);
+#ifndef PADDOCK_SANITIZERS
+    ck_assert_uint_eq(engine_allocations, 0);
+#endif
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("engine");
@@ -451,6 +543,7 @@ int main(void)
     tcase_add_test(tests, a_failed_step_fails_its_requests_only);
     tcase_add_test(tests, an_answer_of_no_tokens_scores_the_prompt);
     tcase_add_test(tests, produced_tokens_are_gone_on_from);
+    tcase_add_test(tests, guided_together_equals_alone);
     suite_add_tcase(suite, tests);
     return check_main(suite);
 }
