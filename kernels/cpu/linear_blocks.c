@@ -87,7 +87,7 @@ LANES_INLINE const uint8_t *cell_of_eight(
 
 LANES_INLINE lanes negative(lanes x)
 {
-    return lanes_of_bits(ints_sub(bits_of_lanes(x), ints_set(INT32_MIN)));
+    return lanes_sub(lanes_set(0), x);
 }
 
 /* q4_K and q5_K: 32 weights have one scale and one minimum. */

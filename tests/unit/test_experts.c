@@ -338,10 +338,8 @@ static void latent_free(struct latent *latent)
 
 static pdk_weight *matrix_weight(struct rig *rig, const struct reference_matrix *plain)
 {
-    const pdk_matrix matrix = {.type = plain->type,
-        .rows = (uint32_t)plain->rows,
-        .columns = (uint32_t)plain->columns,
-        .data = plain->data};
+    const pdk_matrix matrix = {
+        .type = plain->type, .rows = (uint32_t)plain->rows, .columns = (uint32_t)plain->columns, .data = plain->data};
     return rig_weight(rig, &matrix, 1, PDK_WEIGHT_LINEAR);
 }
 
@@ -359,7 +357,7 @@ static void run_latent(struct rig *rig, const struct latent *latent, uint32_t ch
     uint32_t head = latent->nope + latent->rope, width = latent->rank + latent->rope;
     pdk_weight *keys[8], *values[8];
     pdk_kv *kv = NULL;
-    const pdk_kv_shape shape = {.layers = 2, .type = latent->type, .latent = width};
+    const pdk_kv_shape shape = {.layers = 2, .type = latent->type, .latent = width, .latent_rank = latent->rank};
     make_table(table);
     ck_assert_int_eq(rig->ops->kv_new(rig->self, &shape, TABLE, &kv, NULL), PDK_OK);
     for (uint32_t h = 0; h < latent->heads; h++) {
@@ -510,6 +508,11 @@ START_TEST(a_latent_block_holds_one_vector_a_token)
     ck_assert_uint_eq(rig.ops->kv_block_bytes(rig.self, &shape), 3 * 16 * 576 * 2);
     shape.type = PDK_TYPE_F32;
     ck_assert_uint_eq(rig.ops->kv_block_bytes(rig.self, &shape), 3 * 16 * 576 * 4);
+    pdk_kv *kv = NULL;
+    pdk_error err = {0};
+    shape.latent_rank = 513;
+    ck_assert_int_eq(rig.ops->kv_new(rig.self, &shape, 1, &kv, &err), PDK_UNSUPPORTED);
+    ck_assert_str_eq(err.message, "latent vectors of rank 513; the cpu plugin has up to 512");
     rig_close(&rig);
 }
 END_TEST

@@ -160,7 +160,7 @@ static const struct {
     {"false", PDK_INVALID, "the JSON schema: no value can satisfy it"},
     {"{\"enum\":[]}", PDK_INVALID, "the JSON schema: no value can satisfy it"},
     {"{\"type\":\"string\",\"const\":1}", PDK_INVALID, "the JSON schema: no value can satisfy it"},
-    {"{\"type\":\"strnig\"}", PDK_INVALID, "the JSON schema at /type: \"strnig\" is no type of JSON"},
+    {"{\"type\":\"strnig\"}", PDK_INVALID, "Invalid type: strnig"},
     {"{\"properties\":{\"a/b\":{\"minLength\":-1}},\"type\":\"object\"}", PDK_INVALID,
         "the JSON schema at /properties/a~1b/minLength: it must be a whole number that is not negative"},
     {"{\"items\":[1],\"type\":\"array\"}", PDK_INVALID,

@@ -78,6 +78,20 @@ START_TEST(prompts_and_variables_decide_the_start)
 }
 END_TEST
 
+/* Where only the template speaks of reasoning, an answer has it if it begins with it. */
+START_TEST(reasoning_may_be_the_first_thing)
+{
+    struct reader_run run;
+    reader_run_open(&run, NULL, "qwen3");
+    run.spec.start = REASONING_STARTS_EITHER;
+    ck_assert_str_eq(reader_run_all(&run, "\n<think>a</think>b"), "r:a|c:b");
+    ck_assert_str_eq(reader_run_all(&run, "\nThe <think> tag"), "c:\nThe <think> tag");
+    ck_assert_str_eq(reader_run_all(&run, " <thin"), "c: <thin");
+    ck_assert_uint_eq(run.reasoning_tokens, 0);
+    reader_run_close(&run);
+}
+END_TEST
+
 START_TEST(calls_are_read_behind_reasoning)
 {
     struct reader_run run;
@@ -141,6 +155,7 @@ int main(void)
     TCase *tcase = tcase_create("reasoning");
     tcase_add_test(tcase, reasoning_is_split_however_it_arrives);
     tcase_add_test(tcase, prompts_and_variables_decide_the_start);
+    tcase_add_test(tcase, reasoning_may_be_the_first_thing);
     tcase_add_test(tcase, calls_are_read_behind_reasoning);
     tcase_add_test(tcase, unended_reasoning_is_content_in_some_formats);
     tcase_add_test(tcase, tokens_between_the_marks_are_counted);

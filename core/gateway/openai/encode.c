@@ -155,14 +155,25 @@ static void write_fingerprint(struct json_writer *writer, const struct answer *a
     json_write_string(writer, answer->fingerprint[0] == '\0' ? NULL : answer->fingerprint);
 }
 
+static void write_usage_so_far(
+    struct json_writer *writer, const struct answer *answer, size_t choice, uint32_t completion)
+{
+    if (!answer->call->continuous_usage)
+        return;
+    struct answer_counts counts = {
+        .prompt = answer->prompts[choice / answer->call->n].tokens, .completion = completion};
+    write_counts(writer, &counts);
+    json_write_end_object(writer);
+}
+
+void encode_opening_tail(struct json_writer *writer, const struct answer *answer, size_t choice)
+{
+    write_usage_so_far(writer, answer, choice, 0);
+}
+
 void encode_chunk_tail(struct json_writer *writer, const struct answer *answer, size_t choice, bool last)
 {
-    if (answer->call->continuous_usage) {
-        struct answer_counts counts = {.prompt = answer->prompts[choice / answer->call->n].tokens,
-            .completion = answer->choices[choice].completion_tokens};
-        write_counts(writer, &counts);
-        json_write_end_object(writer);
-    }
+    write_usage_so_far(writer, answer, choice, answer->choices[choice].completion_tokens);
     if (last && !answer->call->include_usage)
         write_fingerprint(writer, answer);
 }

@@ -36,3 +36,5 @@ void encode_ids(struct json_writer *writer, const char *key, const struct buffer
 void encode_usage(struct json_writer *writer, const struct answer *answer);
 /* The keys behind `choices` of an event: usage so far by continuous_usage_stats, the fingerprint in a choice's last. */
 void encode_chunk_tail(struct json_writer *writer, const struct answer *answer, size_t choice, bool last);
+/* The same of an event that comes before any token. */
+void encode_opening_tail(struct json_writer *writer, const struct answer *answer, size_t choice);

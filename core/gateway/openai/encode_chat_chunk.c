@@ -43,7 +43,7 @@ void encode_chat_role(struct buffer *out, const struct answer *answer, size_t in
     write_string(&writer, "role", chat_role(answer));
     write_string(&writer, "content", (pdk_string){"", 0});
     write_bare_end(&writer);
-    encode_chunk_tail(&writer, answer, index, false);
+    encode_opening_tail(&writer, answer, index);
     encode_chat_prompt(&writer, answer);
     json_write_end_object(&writer);
 }
@@ -54,7 +54,7 @@ void encode_chat_echo(struct buffer *out, const struct answer *answer, size_t in
     write_chunk_head(&writer, answer, index);
     write_string(&writer, "content", chat_echo_text(answer));
     write_bare_end(&writer);
-    encode_chunk_tail(&writer, answer, index, false);
+    encode_opening_tail(&writer, answer, index);
     json_write_end_object(&writer);
 }
 

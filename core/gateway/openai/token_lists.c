@@ -142,6 +142,45 @@ static bool key_id(const struct json *member, int64_t *ret_id)
     return digits != 0 && digits == member->key_length && json_int64(&number, ret_id);
 }
 
+enum bias_key { BIAS_TOKEN, BIAS_NO_NUMBER, BIAS_NO_TOKEN };
+
+static enum bias_key kind_of_key(const struct json *member, const struct ready_info *ready)
+{
+    int64_t id = 0;
+    if (!key_id(member, &id))
+        return BIAS_NO_NUMBER;
+    return id >= UINT32_MAX || (ready->vocabulary_size != 0 && id >= ready->vocabulary_size) ? BIAS_NO_TOKEN
+                                                                                             : BIAS_TOKEN;
+}
+
+/* "['a', 'b']" or "[70000]": the keys of a kind, as Python shows a list of them, cut after some. False: there are none.
+ */
+static bool list_keys(
+    const struct json *given, enum bias_key kind, const struct ready_info *ready, char *text, size_t room)
+{
+    const char *form = kind == BIAS_NO_NUMBER ? "%s'%.40s'" : "%s%.40s";
+    size_t used = 0;
+    for (const struct json *member = given->child; member != NULL && used + 60 < room; member = member->next)
+        if (kind_of_key(member, ready) == kind)
+            used += (size_t)snprintf(text + used, room - used, form, used == 0 ? "[" : ", ", member->key);
+    if (used != 0)
+        snprintf(text + used, room - used, "]");
+    return used != 0;
+}
+
+static pdk_status check_bias_keys(const struct json *given, const struct ready_info *ready, pdk_error *err)
+{
+    char shown[400];
+    if (list_keys(given, BIAS_NO_NUMBER, ready, shown, sizeof shown))
+        return refuse(err, "logit_bias", shown,
+            "logit_bias contains key(s) that cannot be converted to integer token IDs: %s", shown);
+    if (list_keys(given, BIAS_NO_TOKEN, ready, shown, sizeof shown))
+        return refuse(err, "logit_bias", shown,
+            "token_id(s) %s in logit_bias contain out-of-vocab token ids. Vocabulary size: %" PRIu32, shown,
+            ready->vocabulary_size);
+    return PDK_OK;
+}
+
 static pdk_status check_biases(struct call *call, const struct ready_info *ready, pdk_request *to, pdk_error *err)
 {
     const struct json *given = call->fields.logit_bias;
@@ -151,24 +190,19 @@ static pdk_status check_biases(struct call *call, const struct ready_info *ready
     if (given->count > most)
         return refuse(
             err, "logit_bias", NULL, "logit_bias has %" PRIu32 " entries; the limit is %zu", given->count, most);
+    pdk_status status = check_bias_keys(given, ready, err);
+    if (status != PDK_OK)
+        return status;
     pdk_bias *biases = call_alloc(call, given->count, sizeof *biases);
     if (biases == NULL)
         return pdk_error_set(err, PDK_NO_MEMORY, "logit_bias", "no memory for %" PRIu32 " entries", given->count);
     for (const struct json *member = given->child; member != NULL; member = member->next) {
-        char shown[48];
         int64_t id = 0;
         double value;
-        bool number = key_id(member, &id);
-        snprintf(shown, sizeof shown, number ? "[%.40s]" : "['%.40s']", member->key);
-        if (!number)
-            return refuse(err, "logit_bias", shown,
-                "logit_bias contains key(s) that cannot be converted to integer token IDs: %s", shown);
-        if (id >= UINT32_MAX || (ready->vocabulary_size != 0 && id >= ready->vocabulary_size))
-            return refuse(err, "logit_bias", shown,
-                "token_id(s) %s in logit_bias contain out-of-vocab token ids. Vocabulary size: %" PRIu32, shown,
-                ready->vocabulary_size);
+        key_id(member, &id);
         if (coerce_real(member, "logit_bias", &value, NULL) != PDK_OK || !isfinite(value))
-            return refuse(err, "logit_bias", shown, "logit_bias of token %" PRId64 " must be a finite number", id);
+            return refuse(
+                err, "logit_bias", member->key, "logit_bias of token %" PRId64 " must be a finite number", id);
         biases[to->bias_count++] = (pdk_bias){(uint32_t)id, (float)(value < -100 ? -100 : value > 100 ? 100 : value)};
     }
     to->biases = biases;

@@ -34,8 +34,9 @@ pdk_status parsed_plan_make(const struct served *served, const pdk_request *requ
     enum reasoning_start start = REASONING_STARTS_OFF;
     if (reasoning)
         start = reasoning_start(parsers->reasoning_format, prompt, switches.thinking);
+    /* A template shows that a model can reason, not that every answer begins so. */
     if (start == REASONING_STARTS_INSIDE && parsers->guessed && !reasoning_is_open(parsers->reasoning_format, prompt))
-        start = REASONING_STARTS_OUTSIDE;
+        start = REASONING_STARTS_EITHER;
     if (parsers->is_harmony && reasoning)
         start = REASONING_STARTS_INSIDE; /* until the final channel */
     if (start != REASONING_STARTS_OFF)

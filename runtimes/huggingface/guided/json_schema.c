@@ -4,7 +4,7 @@
 
 #include "runtimes/huggingface/guided/json_schema.h"
 
-#include "core/base/cleanup.h"
+#include "core/base/array.h"
 #include "core/base/clock.h"
 #include "core/base/error.h"
 #include "runtimes/huggingface/guided/schema_emit.h"
@@ -30,6 +30,8 @@ static pdk_status begin(struct schema *schema)
 {
     struct regular *all = NULL, *none = NULL;
     term_id constant;
+    if (!array_grow(&schema->lists, &schema->list_room, 1))
+        return schema_no_memory(schema);
     pdk_status status = regular_of_length(0, GRAMMAR_UNBOUNDED, &all, schema->err);
     if (status == PDK_OK)
         status = schema_keep(schema, all, &schema->all);

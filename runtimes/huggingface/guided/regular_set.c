@@ -165,7 +165,10 @@ static bool drop_dead(struct regular_builder *builder)
 pdk_status regular_builder_finish(struct regular_builder *builder, struct regular **ret_set, pdk_error *err)
 {
     pdk_status status = builder->status;
-    if (status == PDK_OK && !drop_dead(builder))
+    /* Arrays are there even when nothing is in them, so that pointers into them are pointers. */
+    bool ok =
+        array_grow(&builder->edges, &builder->edge_room, 1) && array_grow(&builder->states, &builder->state_room, 1);
+    if (status == PDK_OK && (!ok || !drop_dead(builder)))
         status = PDK_NO_MEMORY;
     PDK_CLEANUP(regular_freep) struct regular *set = status == PDK_OK ? calloc(1, sizeof *set) : NULL;
     if (set == NULL) {

@@ -1,6 +1,5 @@
 /* Working a term out by type. Types do not meet, so each is a small world of its own: sets of strings for numbers and
- * strings, a list of alternatives for arrays and objects. `and` meets, `or` joins, `not` is pushed inwards until it
- * stands before a fact, whose opposite is another fact. */
+ * strings, a list of alternatives for arrays and objects. `and` meets, `or` joins; `not` is schema_opposite.c. */
 #include "config.h"
 
 #include "runtimes/huggingface/guided/regular_set.h"
@@ -65,7 +64,7 @@ static pdk_status too_many_alternatives(struct schema *schema)
 
 static pdk_status add_alternative(struct schema *schema, struct alternatives *to, struct alternative item)
 {
-    if (to->count >= ALTERNATIVES_MAX)
+    if (to->count >= ALTERNATIVES_MAX || schema->alternative_count++ > ALTERNATIVES_IN_ALL)
         return too_many_alternatives(schema);
     if (!array_grow(&to->items, &to->room, (size_t)to->count + 1))
         return schema_no_memory(schema);
@@ -85,12 +84,12 @@ static bool objects_contradict(const struct schema *schema, const uint32_t *list
         }
         if (term->kind == KIND_SOME && term->b == TERM_FALSE)
             return true;
-        if (term->kind != KIND_PRESENT)
+        present += term->kind == KIND_PRESENT;
+        if (term->kind != KIND_RULE || term->b != TERM_FALSE)
             continue;
-        present++;
         for (uint32_t k = 0; k < count; k++) {
-            const struct term *rule = &schema->terms[list[k]];
-            if (rule->kind == KIND_RULE && rule->b == TERM_FALSE && key_set_has(schema, rule->a, term->a, !loose))
+            const struct term *there = &schema->terms[list[k]];
+            if (there->kind == KIND_PRESENT && key_set_has(schema, term->a, there->a, !loose))
                 return true;
         }
     }
@@ -179,9 +178,6 @@ static pdk_status merge_lists(
     return schema_put_list(schema, merged, count, &ret_item->list);
 }
 
-static pdk_status alternative_is_empty(
-    struct schema *schema, struct alternative item, bool objects, unsigned depth, bool *ret_empty);
-
 static pdk_status meet_alternatives(
     struct schema *schema, struct alternatives *a, const struct alternatives *b, bool objects, bool loose)
 {
@@ -201,7 +197,7 @@ static pdk_status meet_alternatives(
             if (empty)
                 schema->list_count = before;
             if (status == PDK_OK && look && !empty)
-                status = alternative_is_empty(schema, item, objects, 1, &empty);
+                status = schema_alternative_is_empty(schema, item, objects, 1, &empty);
             if (status == PDK_OK && !empty)
                 status = add_alternative(schema, &met, item);
         }
@@ -391,165 +387,6 @@ static pdk_status normal_of_any(
     return status;
 }
 
-/* Less than `least` or more than `most`: two facts of the kind, joined. */
-static pdk_status outside(
-    struct schema *schema, enum term_kind kind, const uint32_t values[5], int least, int most, term_id *ret_term)
-{
-    term_id below = TERM_FALSE, above = TERM_FALSE;
-    pdk_status status = PDK_OK;
-    if (values[least] > 0) {
-        uint32_t changed[5];
-        memcpy(changed, values, sizeof changed);
-        changed[least] = 0;
-        changed[most] = values[least] - 1;
-        status = term_fact(schema, kind, changed, &below);
-    }
-    if (status == PDK_OK && values[most] < TERM_UNBOUNDED) {
-        uint32_t changed[5];
-        memcpy(changed, values, sizeof changed);
-        changed[least] = values[most] + 1;
-        changed[most] = TERM_UNBOUNDED;
-        status = term_fact(schema, kind, changed, &above);
-    }
-    return status != PDK_OK ? status : term_any(schema, (term_id[]){below, above}, 2, ret_term);
-}
-
-/* The opposite of a rule: there is a property that breaks it. */
-static pdk_status broken_rule(struct schema *schema, const struct term *term, term_id *ret_term)
-{
-    struct key_set set = schema->key_sets[term->a];
-    term_id opposite;
-    pdk_status status = term_not(schema, term->b, &opposite);
-    if (status != PDK_OK)
-        return status;
-    if (set.pair != 0 || set.inverse)
-        return term_fact(schema, KIND_SOME, (uint32_t[5]){term->a, opposite}, ret_term);
-    struct term_list ways = {0};
-    for (uint32_t i = 0; i < set.count && status == PDK_OK; i++) {
-        uint32_t name = schema->lists[set.list + i], single;
-        term_id present, rule, both;
-        status = schema_key_set(schema, &name, 1, 0, false, &single);
-        if (status == PDK_OK)
-            status = term_fact(schema, KIND_PRESENT, (uint32_t[5]){name}, &present);
-        if (status == PDK_OK)
-            status = term_fact(schema, KIND_RULE, (uint32_t[5]){single, opposite}, &rule);
-        if (status == PDK_OK)
-            status = term_both(schema, present, rule, &both);
-        if (status == PDK_OK)
-            status = term_list_add(schema, &ways, both);
-    }
-    if (status == PDK_OK)
-        status = term_any(schema, ways.terms, ways.count, ret_term);
-    free(ways.terms);
-    return status;
-}
-
-static pdk_status opposite_set(struct schema *schema, uint32_t pair_number, uint32_t *ret_pair)
-{
-    const struct regular *sure, *perhaps;
-    struct pair pair = schema->pairs[pair_number];
-    pdk_status status = schema_not(schema, pair.perhaps, &sure);
-    if (status == PDK_OK)
-        status = schema_not(schema, pair.sure, &perhaps);
-    return status != PDK_OK ? status : schema_pair(schema, sure, perhaps, ret_pair);
-}
-
-/* The opposite of a fact about one type: of that type, and the fact does not hold. */
-static pdk_status opposite_fact(struct schema *schema, struct term term, term_id *ret_term)
-{
-    uint32_t values[5] = {term.a, term.b, term.c, term.d, term.e}, type = TYPE_OBJECT, name, single;
-    term_id fact = TERM_FALSE, of_type;
-    pdk_status status = PDK_OK;
-    switch ((enum term_kind)term.kind) {
-    case KIND_NUMBER:
-    case KIND_STRING:
-        type = term.kind == KIND_NUMBER ? TYPE_NUMBER : TYPE_STRING;
-        status = opposite_set(schema, term.a, &values[0]);
-        if (status == PDK_OK)
-            status = term_fact(schema, (enum term_kind)term.kind, values, &fact);
-        break;
-    case KIND_RULE: status = broken_rule(schema, &term, &fact); break;
-    case KIND_SOME:
-        status = term_not(schema, term.b, &values[1]);
-        if (status == PDK_OK)
-            status = term_fact(schema, KIND_RULE, values, &fact);
-        break;
-    case KIND_PRESENT:
-        name = term.a;
-        status = schema_key_set(schema, &name, 1, 0, false, &single);
-        if (status == PDK_OK)
-            status = term_fact(schema, KIND_RULE, (uint32_t[5]){single, TERM_FALSE}, &fact);
-        break;
-    case KIND_COUNT: status = outside(schema, KIND_COUNT, values, 0, 1, &fact); break;
-    case KIND_ITEMS:
-        type = TYPE_ARRAY;
-        status = term_not(schema, term.c, &values[2]);
-        values[3] = 1;
-        values[4] = TERM_UNBOUNDED;
-        if (status == PDK_OK)
-            status = term_fact(schema, KIND_HOLDS, values, &fact);
-        break;
-    case KIND_HOLDS:
-        type = TYPE_ARRAY;
-        status = outside(schema, KIND_HOLDS, values, 3, 4, &fact);
-        break;
-    case KIND_LENGTH:
-        type = TYPE_ARRAY;
-        status = outside(schema, KIND_LENGTH, values, 0, 1, &fact);
-        break;
-    default:
-        type = TYPE_ARRAY;
-        status = term_opaque(schema, term.schema, "uniqueItems", "its opposite (by not, if or oneOf)", &fact);
-    }
-    if (status == PDK_OK)
-        status = term_types(schema, type, &of_type);
-    return status != PDK_OK ? status : term_both(schema, of_type, fact, ret_term);
-}
-
-/* not (a and b) is not a or not b; and the other way round. */
-static pdk_status opposite_list(struct schema *schema, struct term term, term_id *ret_term)
-{
-    struct term_list opposites = {0};
-    pdk_status status = PDK_OK;
-    for (uint32_t i = 0; i < term.count && status == PDK_OK; i++) {
-        term_id opposite;
-        status = term_not(schema, schema->lists[term.list + i], &opposite);
-        if (status == PDK_OK)
-            status = term_list_add(schema, &opposites, opposite);
-    }
-    if (status == PDK_OK)
-        status = (term.kind == KIND_AND ? term_any : term_all)(schema, opposites.terms, opposites.count, ret_term);
-    free(opposites.terms);
-    return status;
-}
-
-/* The term without a NOT in front. */
-static pdk_status opposite(struct schema *schema, term_id inner, bool loose, term_id *ret_term)
-{
-    struct term term = schema->terms[inner];
-    term_id content, open;
-    pdk_status status;
-    switch ((enum term_kind)term.kind) {
-    case KIND_SCHEMA:
-        status = schema_content(schema, inner, &content);
-        return status != PDK_OK ? status : term_not(schema, content, ret_term);
-    case KIND_AND:
-    case KIND_OR: return opposite_list(schema, term, ret_term);
-    case KIND_TYPES: return term_types(schema, TYPE_ALL & ~term.a, ret_term);
-    case KIND_OPAQUE: *ret_term = inner; return PDK_OK;
-    case KIND_ENOUGH:
-        /* Of arrays and objects more may be allowed than a says, so that less than its opposite is. */
-        status = term_not(schema, term.a, &content);
-        if (status != PDK_OK || loose) {
-            *ret_term = content;
-            return status;
-        }
-        status = term_add(schema, (struct term){.kind = KIND_OPAQUE, .a = term.b}, &open);
-        return status != PDK_OK ? status : term_both(schema, content, open, ret_term);
-    default: return opposite_fact(schema, term, ret_term);
-    }
-}
-
 static pdk_status work_out(struct schema *schema, term_id id, bool loose, struct normal *normal)
 {
     struct term term = schema->terms[id];
@@ -560,7 +397,7 @@ static pdk_status work_out(struct schema *schema, term_id id, bool loose, struct
     case KIND_FALSE: return normal_of_types(schema, 0, normal);
     case KIND_TRUE: return normal_of_types(schema, TYPE_ALL, normal);
     case KIND_SCHEMA: status = schema_content(schema, id, &next); break;
-    case KIND_NOT: status = opposite(schema, term.a, loose, &next); break;
+    case KIND_NOT: status = schema_opposite(schema, term.a, loose, &next); break;
     case KIND_ENOUGH:
         next = term.a;
         if (loose) {
@@ -632,92 +469,6 @@ pdk_status schema_normalise(struct schema *schema, term_id term, bool loose, con
     store->of[slot] = normal;
     *ret_normal = PDK_STEAL(normal);
     return PDK_OK;
-}
-
-/* Whether the facts about one element (or property) can hold together of no value. */
-static pdk_status facts_are_empty(
-    struct schema *schema, struct alternative item, bool objects, uint32_t which, unsigned depth, bool *ret_empty)
-{
-    struct term_list facts = {0};
-    pdk_status status = PDK_OK;
-    for (uint32_t i = 0; i < item.count && status == PDK_OK; i++) {
-        const struct term *term = &schema->terms[schema->lists[item.list + i]];
-        if (objects && term->kind == KIND_RULE && key_set_has(schema, term->a, which, false))
-            status = term_list_add(schema, &facts, term->b);
-        if (!objects && term->kind == KIND_ITEMS && term->a <= which && which <= term->b)
-            status = term_list_add(schema, &facts, term->c);
-    }
-    term_id all = TERM_TRUE;
-    if (status == PDK_OK)
-        status = term_all(schema, facts.terms, facts.count, &all);
-    free(facts.terms);
-    return status != PDK_OK ? status : schema_is_empty(schema, all, depth, ret_empty);
-}
-
-/* Whether an alternative needs something that cannot be. */
-static pdk_status alternative_is_empty(
-    struct schema *schema, struct alternative item, bool objects, unsigned depth, bool *ret_empty)
-{
-    enum { ELEMENTS_MAX = 8 };
-    pdk_status status = PDK_OK;
-    *ret_empty = false;
-    for (uint32_t i = 0; i < item.count && status == PDK_OK && !*ret_empty; i++) {
-        struct term term = schema->terms[schema->lists[item.list + i]];
-        if (term.kind == KIND_PRESENT)
-            status = facts_are_empty(schema, item, objects, term.a, depth, ret_empty);
-        else if (term.kind == KIND_SOME)
-            status = schema_is_empty(schema, term.b, depth, ret_empty);
-        else if (term.kind == KIND_HOLDS && term.d > 0)
-            status = schema_is_empty(schema, term.c, depth, ret_empty);
-        uint32_t elements = term.kind == KIND_LENGTH ? term.a : 0;
-        for (uint32_t e = 0; e < elements && e < ELEMENTS_MAX && status == PDK_OK && !*ret_empty; e++)
-            status = facts_are_empty(schema, item, objects, e, depth, ret_empty);
-    }
-    return status;
-}
-
-static pdk_status alternatives_are_empty(
-    struct schema *schema, const struct alternatives *alternatives, bool objects, unsigned depth, bool *ret_empty)
-{
-    *ret_empty = true;
-    for (uint32_t i = 0; i < alternatives->count && *ret_empty; i++) {
-        if (depth == 0) {
-            *ret_empty = false;
-            return PDK_OK;
-        }
-        pdk_status status = alternative_is_empty(schema, alternatives->items[i], objects, depth - 1, ret_empty);
-        if (status != PDK_OK)
-            return status;
-    }
-    return PDK_OK;
-}
-
-pdk_status schema_is_empty(struct schema *schema, term_id term, unsigned depth, bool *ret_empty)
-{
-    const struct normal *normal;
-    const struct regular *numbers;
-    *ret_empty = false;
-    if (term == TERM_TRUE)
-        return PDK_OK;
-    pdk_error *err = schema->err;
-    pdk_error why = {0};
-    schema->err = &why;
-    pdk_status status = schema_normalise(schema, term, true, &normal);
-    schema->err = err;
-    /* It is being read, or is too much to work out: then nothing is known of it. */
-    if (status == PDK_CONFLICT || (status == PDK_TOO_LARGE && schema_check_time(schema) == PDK_OK))
-        return PDK_OK;
-    if (status != PDK_OK)
-        return pdk_error_set(err, status, "schema", "%s", why.message);
-    if (normal->types != 0 || normal->strings != schema->none)
-        return PDK_OK;
-    status = number_possible(schema, normal->numbers, &numbers);
-    if (status != PDK_OK || numbers != schema->none)
-        return status;
-    status = alternatives_are_empty(schema, &normal->arrays, false, depth, ret_empty);
-    if (status == PDK_OK && *ret_empty)
-        status = alternatives_are_empty(schema, &normal->objects, true, depth, ret_empty);
-    return status;
 }
 
 pdk_status schema_string_pair(struct schema *schema, const struct json *json, uint32_t *ret_pair)

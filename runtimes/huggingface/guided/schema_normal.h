@@ -25,13 +25,19 @@ struct normal {
 struct normal_store;
 struct normal_store *normal_store_free(struct normal_store *store);
 
-enum { ALTERNATIVES_MAX = 2000 };
+enum { ALTERNATIVES_MAX = 2000, ALTERNATIVES_IN_ALL = 1000000 };
 
 /* PDK_CONFLICT: the term is defined by itself. `loose`: what the term perhaps allows, for proofs that it allows
  * nothing; else what it surely allows. Borrowed until the schema is done. */
 pdk_status schema_normalise(struct schema *schema, term_id term, bool loose, const struct normal **ret_normal);
 /* Whether nothing can satisfy the term, as far as a short look shows. *ret_empty is false where that is not known. */
 pdk_status schema_is_empty(struct schema *schema, term_id term, unsigned depth, bool *ret_empty);
+
+/* Whether an alternative needs something that cannot be. */
+pdk_status schema_alternative_is_empty(
+    struct schema *schema, struct alternative item, bool objects, unsigned depth, bool *ret_empty);
+/* What is true of a value when `inner` is not; without a NOT in front. */
+pdk_status schema_opposite(struct schema *schema, term_id inner, bool loose, term_id *ret_term);
 
 int compare_numbers(const void *left, const void *right);
 pdk_status schema_put_list(struct schema *schema, const uint32_t *values, uint32_t count, uint32_t *ret_list);

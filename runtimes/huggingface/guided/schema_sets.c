@@ -5,10 +5,14 @@
 
 #include "core/base/array.h"
 #include "core/base/cleanup.h"
+#include "core/base/error.h"
+#include "runtimes/huggingface/guided/regular_set.h"
 #include "runtimes/huggingface/guided/schema_normal.h"
 
 #include <stdlib.h>
 #include <string.h>
+
+enum { SET_BYTES_MAX = 24 << 20 };
 
 pdk_status schema_keep(struct schema *schema, struct regular *set, const struct regular **ret_set)
 {
@@ -17,6 +21,11 @@ pdk_status schema_keep(struct schema *schema, struct regular *set, const struct 
         return schema_no_memory(schema);
     }
     schema->sets[schema->set_count++] = set;
+    schema->set_bytes += sizeof *set + set->count * sizeof *set->states + set->edge_count * sizeof *set->edges;
+    if (schema->set_bytes > SET_BYTES_MAX)
+        return pdk_error_set(schema->err, PDK_TOO_LARGE, "schema",
+            "the strings and numbers of the JSON schema take more than %d MiB to tell apart; simplify it",
+            SET_BYTES_MAX >> 20);
     if (schema->all != NULL && regular_is_all(set))
         *ret_set = schema->all;
     else if (schema->none != NULL && regular_is_empty(set))
@@ -191,8 +200,10 @@ pdk_status schema_name(struct schema *schema, const char *bytes, size_t length, 
             return PDK_OK;
         }
     }
-    if (!array_grow(&schema->names, &schema->name_room, (size_t)schema->name_count + 1))
+    if (!array_grow(&schema->names, &schema->name_room, (size_t)schema->name_count + 1) ||
+        !array_grow(&schema->single_sets, &schema->single_room, (size_t)schema->name_count + 1))
         return schema_no_memory(schema);
+    schema->single_sets[schema->name_count] = 0;
     schema->names[schema->name_count] = (struct regular_text){bytes, length};
     schema->name_slots[at] = ++schema->name_count;
     *ret_name = schema->name_count - 1;
@@ -209,16 +220,11 @@ pdk_status schema_key_set(
         if (kept == 0 || names[kept - 1] != names[i])
             names[kept++] = names[i];
     }
-    /* Sets of one name are by far the most, and each name has one: look among those made for it. */
-    for (uint32_t i = kept == 1 && pair == 0 ? 0 : schema->key_set_count; i < schema->key_set_count; i++) {
-        const struct key_set *other = &schema->key_sets[i];
-        if (other->count == 1 && other->pair == 0 && other->inverse == inverse &&
-            schema->lists[other->list] == names[0]) {
-            *ret_key_set = i;
-            return PDK_OK;
-        }
-        if (schema->key_set_count > 4096)
-            break; /* many: a second number for the same set costs less than looking */
+    /* Sets of one name are by far the most, and each name has one. */
+    bool single = kept == 1 && pair == 0 && !inverse;
+    if (single && schema->single_sets[names[0]] != 0) {
+        *ret_key_set = schema->single_sets[names[0]] - 1;
+        return PDK_OK;
     }
     struct key_set set = {.count = kept, .pair = pair, .inverse = inverse};
     pdk_status status = schema_put_list(schema, names, kept, &set.list);
@@ -228,6 +234,8 @@ pdk_status schema_key_set(
         return schema_no_memory(schema);
     schema->key_sets[schema->key_set_count] = set;
     *ret_key_set = schema->key_set_count++;
+    if (single)
+        schema->single_sets[names[0]] = schema->key_set_count;
     return PDK_OK;
 }
 

@@ -40,6 +40,7 @@ void schema_done(struct schema *schema)
     free(schema->patterns);
     free(schema->names);
     free(schema->name_slots);
+    free(schema->single_sets);
     free(schema->reasons);
     free(schema->places);
     free(schema->place_slots);

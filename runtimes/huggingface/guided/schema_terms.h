@@ -125,6 +125,7 @@ struct schema {
     struct regular **sets; /* owned */
     size_t set_room;
     uint32_t set_count;
+    size_t set_bytes;
     struct pair *pairs; /* number 0 is unused */
     size_t pair_room;
     uint32_t pair_count;
@@ -134,6 +135,8 @@ struct schema {
     struct regular_text *names; /* borrowed of the schema's document */
     size_t name_room;
     uint32_t name_count;
+    uint32_t *single_sets; /* of each name: the key set that holds it alone, plus one, or 0 */
+    size_t single_room;
     uint32_t *name_slots;
     size_t name_slot_count;
     struct reason *reasons;
@@ -164,6 +167,7 @@ struct schema {
     size_t pattern_room;
     uint32_t pattern_count;
     struct normal_store *normals; /* schema_normal.c */
+    uint32_t alternative_count;   /* made in all */
     const struct regular *all, *none;
 };
 

@@ -89,6 +89,9 @@ void reasoning_reader_init(struct reasoning_reader *reader, const struct reasoni
     } else if (start == REASONING_STARTS_INSIDE) {
         reader->place = PLACE_BEGIN;
         reader->inside = true;
+    } else if (start == REASONING_STARTS_EITHER) {
+        reader->place = PLACE_BEGIN;
+        reader->either = true;
     }
     if (parser != NULL && (parser->format->flags & REASONING_SHOWN) != 0) {
         reader->place = PLACE_CONTENT;
@@ -177,7 +180,7 @@ static bool read_begin(struct reasoning_reader *reader)
         }
     }
     window->cursor = window->at;
-    reader->place = PLACE_OPENING;
+    reader->place = reader->either ? PLACE_CONTENT : PLACE_OPENING;
     return true;
 }
 

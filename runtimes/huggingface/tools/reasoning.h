@@ -50,7 +50,12 @@ pdk_status reasoning_parser_init(struct reasoning_parser *parser, const struct r
     const struct tokenizer *tokenizer, pdk_error *err);
 void reasoning_parser_done(struct reasoning_parser *parser);
 /* Whether an answer to `prompt` begins as reasoning: `switched` is 1, 0, or -1 where no template variable says. */
-enum reasoning_start { REASONING_STARTS_OFF, REASONING_STARTS_OUTSIDE, REASONING_STARTS_INSIDE };
+enum reasoning_start {
+    REASONING_STARTS_OFF,
+    REASONING_STARTS_OUTSIDE, /* it may begin anywhere */
+    REASONING_STARTS_EITHER,  /* its begin may be the first thing in the answer */
+    REASONING_STARTS_INSIDE,
+};
 enum reasoning_start reasoning_start(const struct reasoning_format *format, pdk_string prompt, int switched);
 
 /* Whether `prompt` ends inside reasoning. */
@@ -65,6 +70,7 @@ struct reasoning_reader {
     struct buffer scratch;
     int place;
     bool keep_special, hidden;
+    bool either; /* without a begin at once there is no reasoning */
     bool inside; /* in reasoning now */
     bool was_inside, ended;
     uint64_t begun;    /* where reasoning began, as an offset of the text */

@@ -26,14 +26,13 @@ enum {
     FORMAT_KIMI_NAMES = 1 << 9, /* functions.NAME:INDEX, which is also the id */
     FORMAT_MISTRAL_IDS = 1 << 10,
     FORMAT_FENCED = 1 << 11, /* Named: the arguments stand in a block of code */
-    FORMAT_QUIET = 1 << 12,  /* no content stands before the call: "" */
 };
 
 /* The marks of a format by what they are for; those that it has not are NULL. */
 enum format_word {
     WORD_CALL,      /* before each call */
     WORD_NAME,      /* behind a name (Tags: the rest of its tag; Named: before the arguments) */
-    WORD_NAME_AT,   /* Named: what stands before the name, in the call */
+    WORD_NAME_AT,   /* Named: what stands before the name, in the call. Tags: there is text around each call */
     WORD_KEY,       /* Tags: before a parameter's name */
     WORD_KEY_END,   /* Tags: behind it */
     WORD_VALUE,     /* Tags: before a value, where keys and values have tags of their own */

@@ -171,8 +171,7 @@ static const struct tool_format rows[] = {
             [WORD_CALL_END] = "</steptml:invoke>",
             [WORD_END] = "<｜tool_calls_end｜>",
             /* what wraps each call says nothing that the tags do not */
-            [WORD_NAME_AT] = "<｜tool_call_begin｜>",
-            [WORD_OPTION] = "<｜tool_call_end｜>"}},
+            [WORD_NAME_AT] = "<｜tool_call_begin｜>"}},
     {.names = {"minicpm5"},
         .engine = ENGINE_TAGS,
         .begins = {"<function name="},
@@ -208,7 +207,7 @@ static const struct tool_format rows[] = {
 };
 
 const struct tool_format tool_format_forced = {
-    .names = {"required"}, .engine = ENGINE_JSON, .flags = FORMAT_LIST | FORMAT_QUIET, .begins = {"["}};
+    .names = {"required"}, .engine = ENGINE_JSON, .flags = FORMAT_LIST, .begins = {"["}};
 
 const struct tool_format *tool_format_find(const char *name)
 {

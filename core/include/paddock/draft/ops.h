@@ -72,7 +72,7 @@ typedef struct pdk_matrix {
     /* Of PDK_TYPE_U4, PDK_TYPE_S8, PDK_TYPE_F8; for all others these are 0. Scales and zeros are [rows][groups], groups
      * being columns / group, rounded up. */
     const void *scales;
-    const int16_t *zeros;   /* or NULL: none */
+    const int16_t *zeros;   /* or NULL: none; of PDK_TYPE_U4 0 to 255 */
     const uint32_t *inputs; /* [columns], a permutation: which input each column multiplies; NULL: its own */
     uint32_t group;         /* columns of a scale; `columns` or more: one for a row */
     int32_t scale_type;     /* PDK_TYPE_F32, PDK_TYPE_F16 or PDK_TYPE_BF16 */
