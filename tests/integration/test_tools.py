@@ -5,7 +5,7 @@ import unittest
 
 from harness import Daemon, fixture, service
 
-TEMPLATE = ("{% for m in messages %}[{{ m.role }}|{{ m.content }}{% for c in m.tool_calls %}{{ c.function.arguments.a }}{% endfor %}]"
+TEMPLATE = ("{% for m in messages %}[{{ m.role }}|{{ m.content or '' }}{% for c in m.tool_calls %}{{ c.function.arguments.a }}{% endfor %}]"
             "{% endfor %}{{ tools | length if tools else 'none' }}")
 SCHEMA = {"type": "object", "properties": {"a": {"enum": ["x"]}}, "required": ["a"], "additionalProperties": False}
 TOOLS = [{"type": "function", "function": {"name": "f", "parameters": SCHEMA}}]
@@ -124,7 +124,7 @@ class Tools(unittest.TestCase):
         status, answer = self.daemon.json("POST", "/tokenize", {"model": "hermes", "messages": messages, "tools": TOOLS})
         self.assertEqual(200, status, answer)
         status, text = self.daemon.json("POST", "/detokenize", {"model": "hermes", "tokens": answer["tokens"]})
-        self.assertEqual("[user|q][assistant|Nonex][tool|42]1", text["prompt"])
+        self.assertEqual("[user|q][assistant|x][tool|42]1", text["prompt"])
 
 
 if __name__ == "__main__":
