@@ -150,7 +150,7 @@ def pair(k):
         good, bad = options[name]
         if chat and name in TOGETHER and r.random() < 0.6:
             body.update(r.choice(TOGETHER[name]))
-        elif not good or (bad and r.random() < 0.3):
+        elif not good or (bad and r.random() < 0.15):
             body[name] = r.choice(bad)
             refused = True
         else:

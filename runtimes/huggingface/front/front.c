@@ -21,7 +21,7 @@ struct queue {
 struct front_thread {
     struct front *front;
     pthread_t handle;
-    bool takes_new;
+    bool takes_new, takes_shaped;
 };
 
 struct front {
@@ -31,7 +31,7 @@ struct front {
 
     struct mutex lock; /* guards what follows, and the members of jobs named there */
     struct condition work, empty;
-    struct queue news, fresh;
+    struct queue news, fresh, shaped; /* shaped: new ones whose answers have a form, which takes time to compile */
     struct job *all;
     struct job *buckets[BUCKETS];
     uint32_t count, timed;                   /* jobs; of these, paused or with a deadline */
@@ -205,6 +205,8 @@ static void tick(struct front *front) PDK_REQUIRES(front->lock)
 static struct job *next_job(struct front *front, const struct front_thread *self) PDK_REQUIRES(front->lock)
 {
     struct job *job = queue_take(&front->news);
+    if (job == NULL && self->takes_shaped)
+        job = queue_take(&front->shaped);
     return job == NULL && self->takes_new ? queue_take(&front->fresh) : job;
 }
 
@@ -251,10 +253,10 @@ pdk_status front_start(const struct served *served, uint32_t threads, struct fro
     mutex_init(&front->lock);
     condition_init(&front->work);
     condition_init(&front->empty);
-    threads = threads < 2 ? 2 : threads > THREADS_MAX ? THREADS_MAX : threads;
+    threads = threads < 3 ? 3 : threads > THREADS_MAX ? THREADS_MAX : threads;
     for (uint32_t i = 0; i < threads; i++) {
         struct front_thread *thread = &front->threads[i];
-        *thread = (struct front_thread){.front = front, .takes_new = i > 0};
+        *thread = (struct front_thread){.front = front, .takes_new = i > 0, .takes_shaped = i > 1};
         pdk_status status = thread_start(&thread->handle, THREAD_FRONT, "front", run, thread, err);
         if (status != PDK_OK) {
             stop_threads(front);
@@ -293,6 +295,11 @@ static pdk_status check_room(struct front *front, pdk_error *err) PDK_REQUIRES(f
         "instance.");
 }
 
+static bool is_shaped(const pdk_request *request)
+{
+    return request->guide.kind != PDK_GUIDE_NONE || request->tools != PDK_TOOLS_NONE;
+}
+
 pdk_status front_submit(struct front *front, const pdk_request *request, pdk_response *response, pdk_error *err)
 {
     struct job *job = calloc(1, sizeof *job);
@@ -308,8 +315,8 @@ pdk_status front_submit(struct front *front, const pdk_request *request, pdk_res
     if (status == PDK_OK) {
         enlist(front, job);
         count_waiting(front, job);
-        queue_put(&front->fresh, job);
-        /* All, since the first thread takes none of these. */
+        queue_put(is_shaped(request) ? &front->shaped : &front->fresh, job);
+        /* All, since not every thread takes it. */
         condition_broadcast(&front->work);
     }
     mutex_unlock(&front->lock);
