@@ -13,7 +13,7 @@
 #include <assert.h>
 #include <stdlib.h>
 
-enum { MOMENT_MS = 2, THREADS = 4, QUICK_THREADS = 2 };
+enum { MOMENT_MS = 2, THREADS = 3, QUICK_THREADS = 2 };
 
 struct desk_thread {
     struct guide_desk *desk;
@@ -89,6 +89,8 @@ static void *run(void *argument)
 {
     struct desk_thread *self = argument;
     struct guide_desk *desk = self->desk;
+    if (self->takes_slow)
+        thread_give_way();
     mutex_lock(&desk->lock);
     while (!desk->stopping) {
         struct choice *choice = take(self);

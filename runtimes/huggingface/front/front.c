@@ -141,8 +141,8 @@ static void count_waiting(struct front *front, struct job *job) PDK_REQUIRES(fro
     job->counted_tokens = tokens;
 }
 
-/* Settles what a thread's work on a job came to; frees a job that is over and released. */
-static void settle(struct front *front, struct job *job, bool full) PDK_REQUIRES(front->lock)
+/* Settles what a thread's work on a job came to. True: it is over and released, the caller's to free. */
+static bool settle(struct front *front, struct job *job, bool full) PDK_REQUIRES(front->lock)
 {
     job->working = false;
     count_waiting(front, job);
@@ -150,13 +150,13 @@ static void settle(struct front *front, struct job *job, bool full) PDK_REQUIRES
         set_paused(front, job, true);
     if (job->stage == JOB_OVER && job->released) {
         delist(front, job);
-        job_free(job);
-        return;
+        return true;
     }
     if (job->again || (full && job->calls.writable)) {
         job->again = false;
         tell(front, job);
     }
+    return false;
 }
 
 /* Works on a job without the lock, which is held before and after. */
@@ -182,7 +182,11 @@ static void work_on(struct front *front, struct job *job) PDK_REQUIRES(front->lo
         full = job_go_on(job, &calls, paused);
         mutex_lock(&front->lock);
     }
-    settle(front, job, full);
+    if (settle(front, job, full)) {
+        mutex_unlock(&front->lock); /* a guide's memory may take long to free */
+        job_free(job);
+        mutex_lock(&front->lock);
+    }
 }
 
 /* Looks at the clock for jobs that are paused or have a deadline. */
@@ -214,6 +218,8 @@ static void *run(void *argument)
 {
     struct front_thread *self = argument;
     struct front *front = self->front;
+    if (self->takes_shaped)
+        thread_give_way();
     mutex_lock(&front->lock);
     while (!front->stopping) {
         struct job *job = next_job(front, self);
