@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 
 static _Thread_local enum thread_role own_role;
 
@@ -123,6 +124,12 @@ pdk_status thread_start(pthread_t *ret_thread, enum thread_role role, const char
         return pdk_error_errno(err, failed, NULL, "cannot start thread %s", name);
     }
     return PDK_OK;
+}
+
+void thread_give_way(void)
+{
+    enum { A_TENTH_OF_THE_WEIGHT = 10 };
+    setpriority(PRIO_PROCESS, 0, A_TENTH_OF_THE_WEIGHT); /* Linux: of this thread alone */
 }
 
 void thread_adopt(enum thread_role role)

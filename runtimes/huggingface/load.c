@@ -275,8 +275,8 @@ static pdk_status start_engine(struct loaded *loaded, const pdk_host *host, pdk_
         .figures = figures,
         .alive = alive,
     };
-    /* One thread for answers and one for new requests; more where there are cores to spare. */
-    status = front_start(served, 2 + host->threads / 8, &loaded->front, err);
+    /* One thread for answers, one for new requests, one for schemas; more where there are cores to spare. */
+    status = front_start(served, 3 + host->threads / 8, &loaded->front, err);
     return status == PDK_OK ? engine_start(&config, &served->engine, err) : status;
 }
 

@@ -1,4 +1,4 @@
-/* runtimes/huggingface/engine/guide_desk.h: a thread that finds out which tokens choices may draw next, where that
+/* runtimes/huggingface/engine/guide_desk.h: threads that find out which tokens choices may draw next, where that
  * takes time, while the engine makes steps for the others. */
 #pragma once
 

@@ -25,11 +25,15 @@ struct guiding {
     const uint64_t *mask; /* the walker's, behind `walked` tokens; NULL: not asked for */
     pdk_error error;
     /* See guide_desk.h. */
-    int result; /* enum guiding_result, of what was asked for */
-    bool asked; /* and the result was not looked at yet: the engine's */
+    int result;       /* enum guiding_result, of what was asked for */
+    uint32_t cost_us; /* of the thread's time, what finding out takes at worst; fades */
+    bool asked;       /* and the result was not looked at yet: the engine's */
     _Atomic bool pending;
-    struct choice *next_pending; /* under the desk's lock */
+    struct choice *next_pending; /* under the desk's lock, as is: */
+    uint64_t round;
 };
+
+enum { GUIDING_SLOW_US = 4000 };
 
 enum guiding_result {
     GUIDING_READY,  /* the next token may be drawn */
@@ -43,6 +47,11 @@ enum guiding_result {
 pdk_status guiding_init(struct guiding *guiding, struct guide *guide, struct sampler *sampler, const uint32_t *tokens,
     uint32_t prompt_count, uint32_t total, pdk_error *err);
 void guiding_done(struct guiding *guiding); /* of a zeroed one too */
+/* What its guide asks for takes so long that others should not wait behind it. */
+static inline bool guiding_is_slow(const struct guiding *guiding)
+{
+    return guiding->cost_us > GUIDING_SLOW_US;
+}
 static inline bool guiding_is_on(const struct guiding *guiding)
 {
     return guiding->allowed != NULL;

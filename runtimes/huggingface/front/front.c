@@ -21,7 +21,7 @@ struct queue {
 struct front_thread {
     struct front *front;
     pthread_t handle;
-    bool takes_new;
+    bool takes_new, takes_shaped;
 };
 
 struct front {
@@ -31,7 +31,7 @@ struct front {
 
     struct mutex lock; /* guards what follows, and the members of jobs named there */
     struct condition work, empty;
-    struct queue news, fresh;
+    struct queue news, fresh, shaped; /* shaped: new ones whose answers have a form, which takes time to compile */
     struct job *all;
     struct job *buckets[BUCKETS];
     uint32_t count, timed;                   /* jobs; of these, paused or with a deadline */
@@ -141,8 +141,8 @@ static void count_waiting(struct front *front, struct job *job) PDK_REQUIRES(fro
     job->counted_tokens = tokens;
 }
 
-/* Settles what a thread's work on a job came to; frees a job that is over and released. */
-static void settle(struct front *front, struct job *job, bool full) PDK_REQUIRES(front->lock)
+/* Settles what a thread's work on a job came to. True: it is over and released, the caller's to free. */
+static bool settle(struct front *front, struct job *job, bool full) PDK_REQUIRES(front->lock)
 {
     job->working = false;
     count_waiting(front, job);
@@ -150,13 +150,13 @@ static void settle(struct front *front, struct job *job, bool full) PDK_REQUIRES
         set_paused(front, job, true);
     if (job->stage == JOB_OVER && job->released) {
         delist(front, job);
-        job_free(job);
-        return;
+        return true;
     }
     if (job->again || (full && job->calls.writable)) {
         job->again = false;
         tell(front, job);
     }
+    return false;
 }
 
 /* Works on a job without the lock, which is held before and after. */
@@ -182,7 +182,11 @@ static void work_on(struct front *front, struct job *job) PDK_REQUIRES(front->lo
         full = job_go_on(job, &calls, paused);
         mutex_lock(&front->lock);
     }
-    settle(front, job, full);
+    if (settle(front, job, full)) {
+        mutex_unlock(&front->lock); /* a guide's memory may take long to free */
+        job_free(job);
+        mutex_lock(&front->lock);
+    }
 }
 
 /* Looks at the clock for jobs that are paused or have a deadline. */
@@ -205,6 +209,8 @@ static void tick(struct front *front) PDK_REQUIRES(front->lock)
 static struct job *next_job(struct front *front, const struct front_thread *self) PDK_REQUIRES(front->lock)
 {
     struct job *job = queue_take(&front->news);
+    if (job == NULL && self->takes_shaped)
+        job = queue_take(&front->shaped);
     return job == NULL && self->takes_new ? queue_take(&front->fresh) : job;
 }
 
@@ -212,6 +218,8 @@ static void *run(void *argument)
 {
     struct front_thread *self = argument;
     struct front *front = self->front;
+    if (self->takes_shaped)
+        thread_give_way();
     mutex_lock(&front->lock);
     while (!front->stopping) {
         struct job *job = next_job(front, self);
@@ -251,10 +259,10 @@ pdk_status front_start(const struct served *served, uint32_t threads, struct fro
     mutex_init(&front->lock);
     condition_init(&front->work);
     condition_init(&front->empty);
-    threads = threads < 2 ? 2 : threads > THREADS_MAX ? THREADS_MAX : threads;
+    threads = threads < 3 ? 3 : threads > THREADS_MAX ? THREADS_MAX : threads;
     for (uint32_t i = 0; i < threads; i++) {
         struct front_thread *thread = &front->threads[i];
-        *thread = (struct front_thread){.front = front, .takes_new = i > 0};
+        *thread = (struct front_thread){.front = front, .takes_new = i > 0, .takes_shaped = i > 1};
         pdk_status status = thread_start(&thread->handle, THREAD_FRONT, "front", run, thread, err);
         if (status != PDK_OK) {
             stop_threads(front);
@@ -293,6 +301,11 @@ static pdk_status check_room(struct front *front, pdk_error *err) PDK_REQUIRES(f
         "instance.");
 }
 
+static bool is_shaped(const pdk_request *request)
+{
+    return request->guide.kind != PDK_GUIDE_NONE || request->tools != PDK_TOOLS_NONE;
+}
+
 pdk_status front_submit(struct front *front, const pdk_request *request, pdk_response *response, pdk_error *err)
 {
     struct job *job = calloc(1, sizeof *job);
@@ -308,8 +321,8 @@ pdk_status front_submit(struct front *front, const pdk_request *request, pdk_res
     if (status == PDK_OK) {
         enlist(front, job);
         count_waiting(front, job);
-        queue_put(&front->fresh, job);
-        /* All, since the first thread takes none of these. */
+        queue_put(is_shaped(request) ? &front->shaped : &front->fresh, job);
+        /* All, since not every thread takes it. */
         condition_broadcast(&front->work);
     }
     mutex_unlock(&front->lock);

@@ -1,5 +1,5 @@
-/* A guide is a program, its automaton and the masks, under one lock. Time is kept as a bank: compiling may take a
- * second; a mask takes from what is left of one, and each token gives some back. */
+/* A guide is a program, its automaton and the masks, under one lock. Time is kept as a bank: compiling and
+ * the masks take from a second, and each token gives some back. */
 #include "config.h"
 
 #include "runtimes/huggingface/guided/guide.h"
@@ -93,6 +93,7 @@ static pdk_status make(struct guide *guide, const pdk_guide *what, pdk_error *er
         status = masks_init(&guide->masks, guide->vocabulary, guide->automaton, err);
     if (status == PDK_OK && what->kind == PDK_GUIDE_STRUCTURAL_TAG) /* tags are often single tokens of their own */
         status = masks_take_specials(&guide->masks, what->text.data, what->text.length, err);
+    guide->bank_us = (deadline_ms - monotonic_ms()) * 1000; /* a second for all up to the first token */
     return status;
 }
 
@@ -106,7 +107,6 @@ pdk_status guide_new(
         return pdk_error_set(err, PDK_NO_MEMORY, NULL, "no memory for the structured output");
     guide->vocabulary = vocabulary;
     guide->references = 1;
-    guide->bank_us = BANK_US;
     mutex_init(&guide->lock);
     pdk_error cause = {0};
     pdk_status status = make(guide, what, &cause);
