@@ -11,8 +11,8 @@
 #include "core/gateway/civet_head.h"
 #include "core/gateway/peer.h"
 #include "core/gateway/request.h"
-#include "core/gateway/stack.h"
 #include "core/gateway/routing.h"
+#include "core/gateway/stack.h"
 #include "core/gateway/status_map.h"
 #include "core/gateway/target.h"
 
