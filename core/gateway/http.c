@@ -11,6 +11,7 @@
 #include "core/gateway/civet_head.h"
 #include "core/gateway/peer.h"
 #include "core/gateway/request.h"
+#include "core/gateway/routing.h"
 #include "core/gateway/stack.h"
 #include "core/gateway/status_map.h"
 #include "core/gateway/target.h"
@@ -138,6 +139,9 @@ static void serve(struct exchange *exchange)
     char allow[ENDPOINT_ALLOW_MAX];
     exchange->endpoint =
         endpoint_find(exchange->head.method, exchange->rest, &exchange->segments, allow, &exchange->shape);
+    if (exchange->endpoint == NULL && allow[0] == '\0' && routing_take_root_path(exchange))
+        exchange->endpoint =
+            endpoint_find(exchange->head.method, exchange->rest, &exchange->segments, allow, &exchange->shape);
     if (exchange->endpoint != NULL)
         exchange->shape = exchange->endpoint->shape;
     bool direct = exchange->endpoint != NULL && exchange->endpoint->direct;

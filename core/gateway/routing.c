@@ -14,6 +14,8 @@
 #include <stdio.h>
 #include <string.h>
 
+PDK_DEFINE_CLEANUP(const struct routes, routes_unref)
+
 /* How many requests wait for each service that is not ready; rows stay, as services are few. */
 struct waiting {
     struct waiting *next;
@@ -96,6 +98,27 @@ bool routing_serves(const struct service_view *service, const char *model)
     for (uint32_t i = 0; i < service->ready->name_count; i++)
         if (strcmp(service->ready->names[i], model) == 0)
             return true;
+    return false;
+}
+
+static bool is_below(const char *path, const char *root)
+{
+    size_t length = root == NULL ? 0 : strlen(root);
+    return length != 0 && strncmp(path, root, length) == 0 && path[length] == '/';
+}
+
+bool routing_take_root_path(struct exchange *exchange)
+{
+    PDK_CLEANUP(routes_unrefp) const struct routes *routes = control_routes(exchange->gateway->control);
+    for (size_t i = 0; i < routes->count && exchange->service_name[0] == '\0'; i++) {
+        const struct service_view *service = &routes->services[i];
+        if (service->ready == NULL || !is_below(exchange->path, service->ready->root_path))
+            continue;
+        snprintf(exchange->service_namespace, sizeof exchange->service_namespace, "%s", service->namespace_);
+        snprintf(exchange->service_name, sizeof exchange->service_name, "%s", service->name);
+        exchange->rest = exchange->path + strlen(service->ready->root_path);
+        return true;
+    }
     return false;
 }
 

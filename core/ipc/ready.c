@@ -79,6 +79,7 @@ struct ready_info *ready_info_free(struct ready_info *info)
     free(info->root);
     free(info->fingerprint_text);
     free(info->response_role);
+    free(info->root_path);
     free(info->fingerprint);
     free(info->runtime);
     free(info->sandbox);
@@ -269,6 +270,7 @@ pdk_status ready_info_read(const struct json *payload, struct ready_info **ret_i
     read_u32(&reading, "keep_alive_ms", &info->keep_alive_ms);
     read_string(&reading, "fingerprint_text", &info->fingerprint_text);
     read_string(&reading, "response_role", &info->response_role);
+    read_string(&reading, "root_path", &info->root_path);
     read_u32(&reading, "pooling_tasks", &info->pooling_tasks);
     read_u32(&reading, "pooled_size", &info->pooled_size);
     read_u32(&reading, "class_count", &info->class_count);
@@ -356,6 +358,7 @@ void ready_info_write(struct buffer *out, const struct ready_info *info)
     write_uint(&writer, "keep_alive_ms", info->keep_alive_ms);
     write_string(&writer, "fingerprint_text", info->fingerprint_text);
     write_string(&writer, "response_role", info->response_role);
+    write_string(&writer, "root_path", info->root_path);
     write_uint(&writer, "pooling_tasks", info->pooling_tasks);
     write_uint(&writer, "pooled_size", info->pooled_size);
     write_uint(&writer, "class_count", info->class_count);

@@ -36,6 +36,7 @@ struct ready_info {
     uint32_t api_flags; /* PDK_API_… */
     uint32_t fingerprint_mode, keep_alive_ms;
     char *fingerprint_text, *response_role; /* "" where there is none */
+    char *root_path;                        /* "/x", or "": requests come below it too */
     char *root;
     char *fingerprint; /* 8 hex digits */
     char *runtime;     /* the plugin's name */

@@ -67,6 +67,7 @@ static void describe_model(struct worker *worker, const pdk_model_info *model, c
             model->keep_alive_s > 0 && model->keep_alive_s < 86400 ? (uint32_t)(1000 * model->keep_alive_s) : 0,
         .fingerprint_text = (char *)model->fingerprint_text,
         .response_role = (char *)model->response_role,
+        .root_path = (char *)model->root_path,
         .pooling_tasks = model->pooling_tasks,
         .pooled_size = model->pooled_size,
         .class_count = model->class_count,

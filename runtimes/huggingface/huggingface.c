@@ -77,6 +77,7 @@ static pdk_status describe(void *self, pdk_model_info *ret_info, pdk_error *err)
         .fingerprint_mode = loaded->settings.fingerprint_mode,
         .fingerprint_text = loaded->settings.fingerprint_text,
         .response_role = loaded->settings.response_role,
+        .root_path = loaded->settings.root_path,
         .keep_alive_s = loaded->settings.keep_alive_s,
     };
     describe_pooling(&loaded->served, &info);

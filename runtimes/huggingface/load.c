@@ -192,6 +192,7 @@ static void fill_served(struct loaded *loaded, const pdk_host *host)
     served->sampling.max_logprobs = settings->max_logprobs;
     served->stream_interval = settings->stream_interval;
     served->priorities = settings->priorities;
+    served->caching = settings->caching;
     served->queued_requests_max = settings->queued_requests_max;
     served->queued_tokens_max = settings->queued_tokens_max;
     served->seed = settings->seed;

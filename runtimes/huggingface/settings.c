@@ -212,6 +212,14 @@ static pdk_status read_purpose(struct settings *settings, pdk_error *err)
         settings->task);
 }
 
+/* "/llm", "/a/b". */
+static bool is_path(const char *path)
+{
+    size_t length = strlen(path);
+    return path[0] == '/' && path[length - 1] != '/' && strstr(path, "//") == NULL &&
+           strspn(path, "/ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-") == length;
+}
+
 /* What shapes the answers in the host's protocols. */
 static pdk_status read_api(struct settings *settings, const pdk_model_spec *spec, pdk_error *err)
 {
@@ -243,6 +251,10 @@ static pdk_status read_api(struct settings *settings, const pdk_model_spec *spec
             settings->fingerprint_mode = (int32_t)i;
     settings->fingerprint_text = options_text(options, "fingerprint-value");
     settings->response_role = options_text(options, "response-role");
+    settings->root_path = options_text(options, "root-path");
+    if (settings->root_path[0] != '\0' && !is_path(settings->root_path))
+        return pdk_error_value(err, PDK_INVALID, "--root-path", settings->root_path,
+            "--root-path: %.64s is no path of \"/\" and [A-Za-z0-9._-] that ends in no \"/\"", settings->root_path);
     settings->keep_alive_s = options_number(options, "sse-keep-alive-interval");
     if ((settings->fingerprint_mode == PDK_FINGERPRINT_CUSTOM) != (settings->fingerprint_text != NULL))
         return pdk_error_set(err, PDK_INVALID, "--fingerprint-value",

@@ -41,7 +41,7 @@ struct settings {
     uint64_t seed;
     uint32_t api_flags;       /* PDK_API_… */
     int32_t fingerprint_mode; /* PDK_FINGERPRINT_… */
-    const char *fingerprint_text, *response_role;
+    const char *fingerprint_text, *response_role, *root_path;
     double keep_alive_s;
     int64_t queued_requests_max, queued_tokens_max; /* -1: none */
 };

@@ -60,7 +60,8 @@ class Client(unittest.TestCase):
 
     def test_tokens_are_counted(self):
         count = self.client.messages.count_tokens(model=MODEL, messages=MESSAGES).input_tokens
-        self.assertEqual(count, self.client.messages.create(model=MODEL, max_tokens=1, messages=MESSAGES).usage.input_tokens)
+        usage = self.client.messages.create(model=MODEL, max_tokens=1, messages=MESSAGES).usage
+        self.assertEqual(count, usage.input_tokens + usage.cache_read_input_tokens + usage.cache_creation_input_tokens)
 
     def test_errors_have_their_class(self):
         with self.assertRaises(anthropic.NotFoundError) as caught:

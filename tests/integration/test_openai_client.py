@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """The real `openai` client against a live daemon that serves a model as `m`: PADDOCK_TEST_ADDRESS=HOST:PORT, else one of the
 test's own in PADDOCK_BUILD_TREE."""
+import http.client
 import json
 import os
 import unittest
@@ -246,6 +247,63 @@ class Embeddings(unittest.TestCase):
             self.client.chat.completions.create(model="e", messages=MESSAGES)
         self.assertEqual(caught.exception.status_code, 501)
         self.assertIn("The model does not support Chat Completions API", str(caught.exception))
+
+
+class Extras(unittest.TestCase):
+    """What clients of vLLM ask for beside OpenAI's own."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.service = Service("openai-extras", "PADDOCK_TEST_EXTRAS_ADDRESS", args=(
+            "--root-path=/llm", "--enable-per-request-metrics", "--max-logprobs=60000", "--structured-outputs-config.backend=xgrammar"))
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.service.stop()
+
+    def post(self, path, headers=(), **body):
+        connection = http.client.HTTPConnection(self.service.address, timeout=120)
+        connection.request("POST", path, json.dumps({"model": MODEL, **body}), {"Content-Type": "application/json", **dict(headers)})
+        answer = connection.getresponse()
+        text = answer.read()
+        connection.close()
+        return answer, json.loads(text)
+
+    def test_root_path(self):
+        for path, status in (("/llm/v1/completions", 200), ("/v1/completions", 200), ("/llmx/v1/completions", 404), ("/llm/no", 404)):
+            self.assertEqual(self.post(path, prompt="Hi", max_tokens=1)[0].status, status, path)
+
+    def test_times(self):
+        told = self.post("/v1/completions", prompt="Hi", max_tokens=4, ignore_eos=True)[1]["metrics"]
+        self.assertAlmostEqual(told["mean_itl_ms"], told["generation_time_ms"] / 3, places=3)
+        self.assertGreater(told["time_to_first_token_ms"], 0)
+        self.assertAlmostEqual(told["tokens_per_second"], 4000 / (told["time_to_first_token_ms"] + told["generation_time_ms"]), places=3)
+        self.assertIsNone(self.post("/v1/completions", prompt="Hi", max_tokens=2, n=2)[1]["metrics"])
+
+    def test_load(self):
+        answer = self.post("/v1/completions", {"endpoint-load-metrics-format": "JSON"}, prompt="Hi", max_tokens=1)[0]
+        kind, value = answer.getheader("endpoint-load-metrics").split(" ", 1)
+        self.assertEqual(kind, "JSON")
+        self.assertLessEqual(json.loads(value)["named_metrics"]["kv_cache_usage_perc"], 1)
+
+    def test_a_prompt_made_elsewhere(self):
+        body = dict(messages=MESSAGES, max_tokens=2, return_token_ids=True, kv_transfer_params={"prompt_token_ids": [1, 2, 3]})
+        self.assertEqual(self.post("/v1/chat/completions", **body)[1]["prompt_token_ids"], [1, 2, 3])
+
+    def test_the_whole_vocabulary_and_named_tokens(self):
+        body = dict(messages=MESSAGES, max_tokens=1, logprobs=True)
+        first = self.post("/v1/chat/completions", top_logprobs=-1, **body)[1]["choices"][0]["logprobs"]["content"][0]
+        self.assertEqual(len(first["top_logprobs"]), 49152)
+        first = self.post("/v1/chat/completions", logprob_token_ids=[100, 1000, 5000], allowed_token_ids=[42],
+                          return_tokens_as_token_ids=True, **body)[1]["choices"][0]["logprobs"]["content"][0]
+        self.assertEqual({entry["token"] for entry in first["top_logprobs"]}, {"token_id:%d" % t for t in (42, 100, 1000, 5000)})
+
+    def test_raw_messages(self):
+        answer = self.post("/v1/responses", input="hello", max_output_tokens=4, enable_response_messages=True)[1]
+        read, written = answer["input_messages"][0], answer["output_messages"][0]
+        self.assertEqual((read["type"], len(read["tokens"])), ("raw_message_tokens", answer["usage"]["input_tokens"]))
+        self.assertTrue(read["message"].rstrip().endswith("assistant"))
+        self.assertEqual(len(written["tokens"]), answer["usage"]["output_tokens"])
 
 
 if __name__ == "__main__":

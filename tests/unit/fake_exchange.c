@@ -70,6 +70,8 @@ const char *exchange_header(const struct exchange *exchange, const char *name)
 {
     if (strcasecmp(name, "Content-Type") == 0)
         return exchange->content_type;
+    if (strcasecmp(name, "endpoint-load-metrics-format") == 0)
+        return exchange->load_format;
     return strcasecmp(name, "Host") == 0 ? exchange->host : NULL;
 }
 
@@ -232,6 +234,17 @@ const struct routes *routes_unref(const struct routes *routes)
 {
     (void)routes;
     return NULL;
+}
+
+void control_metrics(struct control *control, int64_t wait_ms, struct buffer *out)
+{
+    (void)control;
+    (void)wait_ms;
+    buffer_puts(out,
+        "# TYPE vllm:kv_cache_usage_perc gauge\n"
+        "vllm:kv_cache_usage_perc{model_name=\"m\",engine=\"0\",namespace=\"default\",service=\"other\"} 0.75\n"
+        "vllm:kv_cache_usage_perc{model_name=\"m\",engine=\"0\",namespace=\"default\",service=\"m\"} 0.25\n"
+        "vllm:num_requests_waiting{model_name=\"m\",engine=\"0\",namespace=\"default\",service=\"m\"} 3\n");
 }
 
 bool control_is_draining(const struct control *control)

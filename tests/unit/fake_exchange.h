@@ -15,7 +15,7 @@ struct fake_event {
 
 struct exchange {
     /* The request. */
-    const char *method, *path, *body, *content_type, *host, *request_id;
+    const char *method, *path, *body, *content_type, *host, *request_id, *load_format;
     size_t body_length;
     bool request_id_given;
     /* The machine behind. */

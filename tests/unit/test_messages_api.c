@@ -269,7 +269,7 @@ START_TEST(cached_tokens_are_told_where_asked)
     exchange.events = words;
     exchange.event_count = 3;
     anthropic_messages(&exchange);
-    ck_assert(has(&exchange, "\"output_tokens\":2,\"cache_read_input_tokens\":4}"));
+    ck_assert(has(&exchange, "\"output_tokens\":2,\"cache_read_input_tokens\":4,\"cache_creation_input_tokens\":0}"));
     fake_done(&exchange);
 }
 END_TEST

@@ -190,6 +190,108 @@ START_TEST(two_tokens_of_one_text_are_one_key)
 }
 END_TEST
 
+/* Whole answers tell of times that there are none of, streams leave them out; several choices have none of their own.
+ */
+START_TEST(times_are_told_where_the_service_tells_them)
+{
+    static const struct {
+        const char *body, *told;
+    } cases[] = {
+        {"{\"prompt\":\"x\"}",
+            "\"metrics\":{\"time_to_first_token_ms\":2.0,\"generation_time_ms\":6.0,\"queue_time_ms\":1.5,"
+            "\"mean_itl_ms\":3.0,\"tokens_per_second\":375.0}}"},
+        {"{\"messages\":[{\"role\":\"user\",\"content\":\"hi\"}],\"stream\":true,\"stream_options\":{\"include_usage\":"
+         "true}}",
+            ",\"metrics\":{\"time_to_first_token_ms\":2.0,"},
+        {"{\"prompt\":[\"x\",\"y\"]}", "\"metrics\":null}"},
+    };
+    static const pdk_part last = {.size = sizeof(pdk_part),
+        .text = {"a", 1},
+        .finish = PDK_FINISH_STOP,
+        .prompt_tokens = 2,
+        .completion_tokens = 3,
+        .queued_us = 1500,
+        .first_token_us = 2000,
+        .generated_us = 6000};
+    const struct fake_event events[] = {
+        {.is_part = true, .part = last}, {.index = 1, .is_part = true, .part = last}, END(1), END(0)};
+    const struct fake_event single[] = {{.is_part = true, .part = last}, END(0)};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        for (int told = 0; told < 2; told++) {
+            bool chat = strstr(cases[i].body, "messages") != NULL;
+            struct exchange exchange;
+            fake_init(&exchange, chat ? "/v1/chat/completions" : "/v1/completions", cases[i].body);
+            exchange.ready.api_flags = told ? PDK_API_REQUEST_METRICS : 0;
+            exchange.events = i == 2 ? events : single;
+            exchange.event_count = i == 2 ? 4 : 2;
+            (chat ? openai_chat_completions : openai_completions)(&exchange);
+            const char *want = told ? cases[i].told : chat ? "\"usage\":{" : "\"metrics\":null}";
+            ck_assert_msg(strstr(exchange.reply.data, want) != NULL, "%s: %s", cases[i].body, exchange.reply.data);
+            if (chat)
+                ck_assert_uint_eq(occurrences(exchange.reply.data, "\"metrics\""), told ? 1 : 0);
+            fake_done(&exchange);
+        }
+    }
+}
+END_TEST
+
+/* However many alternatives were asked for. */
+START_TEST(named_tokens_are_all_told_of)
+{
+    static const pdk_logprob entries[] = {{.token = 1, .logprob = -1, .text = {"a", 1}},
+        {.token = 2, .logprob = -2, .text = {"b", 1}}, {.token = 3, .logprob = -3, .text = {"c", 1}}};
+    static const uint32_t counts[] = {3};
+    static const struct fake_event events[] = {{.is_part = true,
+                                                   .part = {.size = sizeof(pdk_part),
+                                                       .text = {"a", 1},
+                                                       .finish = PDK_FINISH_STOP,
+                                                       .logprobs = entries,
+                                                       .logprob_counts = counts,
+                                                       .position_count = 1,
+                                                       .logprob_count = 3}},
+        END(0)};
+    struct exchange exchange = {.writes_left = SIZE_MAX};
+    play(&exchange,
+        "{\"messages\":[{\"role\":\"user\",\"content\":\"hi\"}],\"logprobs\":true,\"logprob_token_ids\":[2,3]}", events,
+        2);
+    const char *top = strstr(exchange.reply.data, "\"top_logprobs\":[");
+    ck_assert_ptr_nonnull(top);
+    ck_assert_uint_eq(occurrences(top, "\"token\":"), 3);
+    fake_done(&exchange);
+}
+END_TEST
+
+START_TEST(load_is_told_to_balancers)
+{
+    static const struct {
+        const char *format, *header, *warning;
+    } cases[] = {
+        {NULL, "", ""},
+        {"TEXT",
+            "endpoint-load-metrics: TEXT named_metrics.kv_cache_usage_perc=0.25, "
+            "named_metrics.num_requests_waiting=3\n",
+            ""},
+        {"json",
+            "endpoint-load-metrics: JSON {\"named_metrics\": {\"kv_cache_usage_perc\": 0.25, \"num_requests_waiting\": "
+            "3}}\n",
+            ""},
+        {"BIN", "", "endpoint-load-metrics-format may be TEXT or JSON\n"},
+    };
+    static const struct fake_event events[] = {PART(0, 0, "a", PDK_FINISH_STOP), END(0)};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct exchange exchange;
+        fake_init(&exchange, "/v1/completions", "{\"prompt\":\"x\"}");
+        exchange.load_format = cases[i].format;
+        exchange.events = events;
+        exchange.event_count = 2;
+        openai_completions(&exchange);
+        ck_assert_str_eq(exchange.headers.length == 0 ? "" : exchange.headers.data, cases[i].header);
+        ck_assert_str_eq(exchange.warnings.length == 0 ? "" : exchange.warnings.data, cases[i].warning);
+        fake_done(&exchange);
+    }
+}
+END_TEST
+
 START_TEST(models_list_what_is_served)
 {
     struct exchange exchange;
@@ -286,6 +388,9 @@ int main(void)
     tcase_add_test(tests, a_part_of_nobody_ends_the_answer);
     tcase_add_test(tests, echo_repeats_the_last_message_once_a_choice);
     tcase_add_test(tests, two_tokens_of_one_text_are_one_key);
+    tcase_add_test(tests, times_are_told_where_the_service_tells_them);
+    tcase_add_test(tests, named_tokens_are_all_told_of);
+    tcase_add_test(tests, load_is_told_to_balancers);
     tcase_add_test(tests, models_list_what_is_served);
     tcase_add_test(tests, models_of_others_are_not_told_of);
     tcase_add_test(tests, ids_come_from_the_client);

@@ -32,18 +32,23 @@ static const char *stop_reason(const struct answer *answer, const struct choice_
     return finish != NULL && strcmp(finish, "length") == 0 ? "max_tokens" : "end_turn";
 }
 
+/* The three kinds of input add up to the prompt; what of it the cache gave is known once the message has begun. */
 static void write_usage(struct json_writer *writer, const struct answer *answer, bool begun)
 {
     struct answer_counts counts = answer_count(answer);
+    bool details = begun && (answer->ready->api_flags & PDK_API_PROMPT_DETAILS) != 0;
+    uint64_t apart = details ? counts.cached + counts.created : 0;
     json_write_key(writer, "usage");
     json_write_object(writer);
     json_write_key(writer, "input_tokens");
-    json_write_uint(writer, counts.prompt);
+    json_write_uint(writer, counts.prompt > apart ? counts.prompt - apart : 0);
     json_write_key(writer, "output_tokens");
     json_write_uint(writer, begun ? counts.completion : 0);
-    if ((answer->ready->api_flags & PDK_API_PROMPT_DETAILS) != 0) {
+    if (details) {
         json_write_key(writer, "cache_read_input_tokens");
         json_write_uint(writer, counts.cached);
+        json_write_key(writer, "cache_creation_input_tokens");
+        json_write_uint(writer, counts.created);
     }
     json_write_end_object(writer);
 }

@@ -88,6 +88,8 @@ static void choice_done(struct choice_answer *choice)
     buffer_done(&choice->text);
     buffer_done(&choice->reasoning);
     buffer_done(&choice->ids);
+    buffer_done(&choice->raw);
+    buffer_done(&choice->raw_ids);
     buffer_done(&choice->stop);
     logprob_text_done(&choice->logprobs);
 }
@@ -123,7 +125,7 @@ static void put_ids(struct buffer *out, const pdk_part *part)
 static size_t choice_bytes(const struct choice_answer *choice)
 {
     size_t bytes = choice->text.length + choice->reasoning.length + choice->ids.length + choice->stop.length +
-                   logprob_text_bytes(&choice->logprobs);
+                   choice->raw.length + choice->raw_ids.length + logprob_text_bytes(&choice->logprobs);
     for (size_t i = 0; i < choice->call_count; i++)
         bytes += choice->calls[i].name.length + choice->calls[i].arguments.length;
     return bytes;
@@ -132,7 +134,7 @@ static size_t choice_bytes(const struct choice_answer *choice)
 static bool choice_failed(const struct choice_answer *choice)
 {
     bool failed = choice->text.failed || choice->reasoning.failed || choice->ids.failed || choice->stop.failed ||
-                  logprob_text_failed(&choice->logprobs);
+                  choice->raw.failed || choice->raw_ids.failed || logprob_text_failed(&choice->logprobs);
     for (size_t i = 0; i < choice->call_count; i++)
         failed |= choice->calls[i].name.failed || choice->calls[i].arguments.failed;
     return failed;
@@ -216,6 +218,10 @@ static pdk_status take_output(struct answer *answer, struct choice_answer *choic
     }
     if (!call->discard_output && call->fields.return_token_ids.value)
         put_ids(&choice->ids, part);
+    if (call->keeps_raw) {
+        buffer_put(&choice->raw, part->text.data, part->text.length);
+        put_ids(&choice->raw_ids, part);
+    }
     if (!call->discard_output && call->wants_logprobs)
         logprob_text_add(&choice->logprobs, &answer->form, part);
     if (part->finish != PDK_FINISH_NONE) {
@@ -244,6 +250,7 @@ struct answer_counts answer_count(const struct answer *answer)
     for (size_t i = 0; i < answer->call->request_count; i++) {
         counts.prompt += answer->prompts[i].tokens;
         counts.cached += answer->prompts[i].cached_tokens;
+        counts.created += answer->prompts[i].created_tokens;
     }
     for (size_t i = 0; i < answer->choice_count; i++) {
         counts.completion += answer->choices[i].completion_tokens;
@@ -275,6 +282,7 @@ pdk_status answer_take(struct answer *answer, size_t index, const pdk_part *part
         if (part->reasoning_tokens != 0)
             choice->reasoning_tokens = part->reasoning_tokens;
         if (part->finish != PDK_FINISH_NONE) {
+            prompt->created_tokens = part->created_tokens;
             prompt->queued_us = part->queued_us;
             prompt->first_token_us = part->first_token_us;
             prompt->generated_us = part->generated_us;

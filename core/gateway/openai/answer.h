@@ -15,7 +15,7 @@ struct prompt_answer {
     struct buffer text;     /* echo, return_prompt_text */
     struct buffer ids;      /* "1,2,3" */
     struct buffer logprobs; /* prompt_logprobs as JSON, or nothing */
-    uint32_t tokens, cached_tokens;
+    uint32_t tokens, cached_tokens, created_tokens;
     uint64_t queued_us, first_token_us, generated_us; /* of its choice that ended last */
     bool has_ids, has_text;
 };
@@ -31,7 +31,8 @@ struct choice_answer {
     struct buffer reasoning;
     struct tool_call *calls;
     size_t call_count, call_room;
-    struct buffer ids; /* "1,2,3" */
+    struct buffer ids;          /* "1,2,3" */
+    struct buffer raw, raw_ids; /* of the whole choice, where the call keeps them */
     struct logprob_text logprobs;
     struct buffer stop; /* the matched stop string */
     int32_t finish;     /* PDK_FINISH_… */
@@ -70,9 +71,10 @@ void answer_freep(struct answer **answer);
 pdk_status answer_take(struct answer *answer, size_t index, const pdk_part *part, size_t *ret_choice, pdk_error *err);
 /* Whether a part of parsed text may go by without an event, which is so while it shows nothing. */
 bool answer_is_silent(const struct answer *answer, const pdk_part *part);
-/* The tokens of all prompts, of those the cached ones, and of all choices, of those the ones of reasoning. */
+/* The tokens of all prompts, of those the cached ones and those put into the cache, and of all choices, of those the
+ * ones of reasoning. */
 struct answer_counts {
-    uint64_t prompt, cached, completion, reasoning;
+    uint64_t prompt, cached, created, completion, reasoning;
 };
 struct answer_counts answer_count(const struct answer *answer);
 /* Empties a choice of what an event has told. */

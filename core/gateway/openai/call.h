@@ -34,7 +34,8 @@ struct call {
     bool discard_output; /* max_tokens 0: the prompt alone is wanted */
     bool wants_logprobs;
     bool wants_prompt_logprobs;
-    int32_t top; /* alternatives shown a position: completions logprobs, chat top_logprobs; -1: all */
+    bool keeps_raw; /* what the model wrote is wanted as it was, beside what was read from it */
+    int32_t top;    /* alternatives shown a position: completions logprobs, chat top_logprobs; -1: all */
 };
 
 struct call *call_new(enum endpoint endpoint); /* NULL: out of memory */

@@ -122,6 +122,7 @@ static const struct field_row rows[] = {
     /* Read where the body is put into a chat's words; here only their types. */
     {"input", O, 0, ANY, .class = USED, TO(input)},
     {"instructions", O, O, STRING, .class = HARMLESS},
+    {"enable_response_messages", O, 0, BOOL, .class = HARMLESS},
     {"max_output_tokens", O, O, INT, .class = HARMLESS},
     {"previous_response_id", O, O, STRING, .class = HARMLESS},
     {"reasoning", O, O, OBJECT, .class = HARMLESS},
@@ -174,7 +175,6 @@ static const struct field_row rows[] = {
     {"background", O, O, BOOL, .class = REFUSED,
         .refusal = "background is known and not served here; stream the answer, or wait for it"},
     {"prompt", O, O, ANY, .class = REFUSED, .refusal = "prompt template is not supported"},
-    {"enable_response_messages", O, 0, BOOL, .class = REFUSED},
     {"previous_input_messages", O, O, ARRAY, .class = REFUSED},
     {"functions", H, H, ANY, .class = REFUSED, .refusal = "functions is not supported; use tools"},
     {"function_call", H, H, ANY, .class = REFUSED, .standard = "\"none\"",

@@ -11,6 +11,7 @@
 #include "core/gateway/openai/deliver.h"
 #include "core/gateway/openai/encode.h"
 #include "core/gateway/openai/generate.h"
+#include "core/gateway/openai/load_report.h"
 #include "core/gateway/openai/stream.h"
 
 #include <string.h>
@@ -27,7 +28,8 @@ void generate_take_priority(struct call *call, const struct exchange *exchange)
         call->fields.priority = (struct given_int){true, priority};
 }
 
-static pdk_status reply_whole(struct exchange *exchange, struct answer *answer, struct answers *answers, pdk_error *err)
+static pdk_status reply_whole(struct exchange *exchange, const struct service_view *service, struct answer *answer,
+    struct answers *answers, pdk_error *err)
 {
     PDK_CLEANUP(buffer_done) struct buffer out = {0};
     pdk_status status = deliver_collect(answer, answers, err);
@@ -39,6 +41,7 @@ static pdk_status reply_whole(struct exchange *exchange, struct answer *answer, 
         encode_completion(&out, answer);
     if (out.failed)
         return pdk_error_set(err, PDK_NO_MEMORY, NULL, "no memory for the answer");
+    load_report_add(exchange, service);
     exchange_reply(exchange, 200, "application/json", out.data, out.length);
     return PDK_OK;
 }
@@ -53,7 +56,7 @@ static pdk_status run(struct exchange *exchange, struct call *call, const struct
     if (status != PDK_OK)
         return status;
     return call->stream ? stream_answer(exchange, answer, answers, &events_openai, answer, err)
-                        : reply_whole(exchange, answer, answers, err);
+                        : reply_whole(exchange, service, answer, answers, err);
 }
 
 pdk_status generate_prepare(struct exchange *exchange, struct call *call, const struct json *body, enum endpoint shown,

@@ -109,6 +109,7 @@ void responses_create(struct exchange *exchange)
     PDK_CLEANUP(call_freep) struct call *call = translated_open(exchange, ENDPOINT_CHAT, &text);
     if (call == NULL)
         return;
+    call->keeps_raw = responses_wants_messages(asked->body);
     const struct service_view *service = NULL;
     pdk_status status = generate_prepare(exchange, call, asked->body, ENDPOINT_RESPONSES, "Responses", &service, &err);
     if (status == PDK_OK)

@@ -50,6 +50,32 @@ static void write_empty(struct json_writer *writer, const char *key)
     json_write_raw(writer, "[]", 2);
 }
 
+static void write_raw(struct json_writer *writer, const char *key, const struct buffer *text, const struct buffer *ids)
+{
+    json_write_key(writer, key);
+    json_write_array(writer);
+    json_write_object(writer);
+    write_string(writer, "type", "raw_message_tokens");
+    json_write_key(writer, "message");
+    json_write_text(writer, text->length == 0 ? "" : text->data, text->length);
+    encode_ids(writer, "tokens", ids, true);
+    json_write_end_object(writer);
+    json_write_end_array(writer);
+}
+
+/* What the model read and wrote, word by word, where it was asked for. */
+static void write_messages(struct json_writer *writer, const struct response *response)
+{
+    const struct answer *answer = response->answer;
+    if (!response->finished || !response->call->keeps_raw) {
+        write_string(writer, "input_messages", NULL);
+        write_string(writer, "output_messages", NULL);
+        return;
+    }
+    write_raw(writer, "input_messages", &answer->prompts->text, &answer->prompts->ids);
+    write_raw(writer, "output_messages", &answer->choices->raw, &answer->choices->raw_ids);
+}
+
 static void write_usage(struct json_writer *writer, const struct response *response)
 {
     struct answer_counts counts = answer_count(response->answer);
@@ -162,8 +188,7 @@ void response_write(struct json_writer *writer, const struct response *response)
         own->frequency_penalty, 0);
     write_string(writer, "kv_transfer_params", NULL);
     write_string(writer, "ec_transfer_params", NULL);
-    write_string(writer, "input_messages", NULL);
-    write_string(writer, "output_messages", NULL);
+    write_messages(writer, response);
     if (response->finished)
         encode_metrics(writer, response->answer, false);
     json_write_end_object(writer);

@@ -5,6 +5,7 @@
 
 #include "core/base/cleanup.h"
 #include "core/base/error.h"
+#include "core/gateway/openai/coerce.h"
 #include "core/gateway/openai/refusal.h"
 #include "core/gateway/responses/items.h"
 
@@ -14,6 +15,15 @@ static const struct json *given(const struct json *object, const char *name)
 {
     const struct json *value = json_get(object, name);
     return value == NULL || value->type == JSON_NULL ? NULL : value;
+}
+
+bool responses_wants_messages(const struct json *body)
+{
+    const struct json *value = given(body, "enable_response_messages");
+    bool wanted = false;
+    if (value != NULL)
+        coerce_bool(value, "enable_response_messages", &wanted, NULL); /* cannot fail: fields_read has looked */
+    return wanted;
 }
 
 static bool is_word(const struct json *value, const char *word)
@@ -174,6 +184,12 @@ pdk_status responses_translate(const struct json *body, struct buffer *conversat
     if (is_word(given(body, "truncation"), "auto")) {
         json_write_key(&writer, "truncate_prompt_tokens");
         json_write_int(&writer, -1);
+    }
+    if (responses_wants_messages(body)) {
+        json_write_key(&writer, "return_token_ids");
+        json_write_bool(&writer, true);
+        json_write_key(&writer, "return_prompt_text");
+        json_write_bool(&writer, true);
     }
     if (includes(body, "message.output_text.logprobs")) {
         json_write_key(&writer, "logprobs");

@@ -4,6 +4,8 @@
 
 #include "core/base/json.h"
 
+/* Whether the raw texts and tokens are to be shown: enable_response_messages. */
+bool responses_wants_messages(const struct json *body);
 /* Appends a chat's body to `out`, and to `conversation`, which may hold what went before, this request's messages (a
  * list without its brackets, without the instructions). */
 pdk_status responses_translate(

@@ -253,12 +253,15 @@ static uint64_t span_us(int64_t from_us, int64_t to_us)
     return from_us != 0 && to_us > from_us ? (uint64_t)(to_us - from_us) : 0;
 }
 
-/* How long it all took, on a choice's last part. */
-static void put_times(const struct job *job, pdk_part *part)
+/* What went into the prefix cache and how long it all took, on a choice's last part. */
+static void put_costs(const struct job *job, pdk_part *part)
 {
     if (part->finish == PDK_FINISH_NONE)
         return;
     const struct generation *generation = &job->generation;
+    uint32_t whole = part->prompt_tokens - part->prompt_tokens % BLOCK_TOKENS;
+    if (job->served->caching && whole > part->cached_tokens)
+        part->created_tokens = whole - part->cached_tokens;
     int64_t scheduled_us = atomic_load_explicit(&generation->scheduled_us, memory_order_relaxed);
     int64_t first_us = atomic_load_explicit(&generation->first_token_us, memory_order_relaxed);
     part->queued_us = span_us(job->beam != NULL ? job->arrived_us : generation->arrived_us, scheduled_us);
@@ -357,7 +360,7 @@ static bool send_answers(struct job *job, uint32_t *open, bool *full)
                 end_with(job, &err);
                 return false;
             }
-            put_times(job, &part);
+            put_costs(job, &part);
             if (!send_part(job, &part, full))
                 return false;
             answer_sent(answer);
@@ -413,7 +416,7 @@ static bool send_beams(struct job *job)
         if (!lives)
             end_with(job, &err);
         else
-            put_times(job, &part);
+            put_costs(job, &part);
         if (lives)
             lives = send_part(job, &part, &full);
         pending_done(&pending);

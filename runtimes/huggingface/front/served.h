@@ -30,6 +30,7 @@ struct served {
     uint32_t pool_tokens;                           /* what the key-value cache holds */
     uint32_t max_new_tokens;                        /* cap over every request; 0: none */
     uint32_t stream_interval;                       /* tokens of a streamed part, at least 1 */
+    bool caching;                                   /* prompts stay in the prefix cache */
     bool priorities;                                /* requests may have one */
     int64_t queued_requests_max, queued_tokens_max; /* -1: no such limit */
     uint64_t seed;                                  /* of the generator for requests without one */

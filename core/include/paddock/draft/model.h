@@ -68,6 +68,7 @@ typedef struct pdk_model_info {
     double keep_alive_s;             /* a comment in a stream that is silent for so long; 0: none */
     int32_t matryoshka;              /* `dimensions` may be asked for */
     const uint32_t *dimensions;
+    const char *root_path; /* "/x": requests come below it too; NULL: there only where all services are */
 } pdk_model_info;
 
 typedef struct pdk_model {

@@ -263,6 +263,9 @@ typedef struct pdk_part {
     uint32_t completion_tokens; /* of this choice, end and stop tokens included */
     uint32_t reasoning_tokens;  /* of these, between the marks of reasoning */
 
+    uint32_t created_tokens; /* of the prompt's computed ones those that the prefix cache has taken up */
+    uint32_t reserved;
+
     /* Of a choice's last part: microseconds that the request waited, then computed until its first token, and from
      * there until its last. All 0: not measured. */
     uint64_t queued_us, first_token_us, generated_us;
