@@ -26,8 +26,8 @@ SEEDS = 10 if ALL else 4
 STEP = 1 if ALL else 6 * harness.SLOW
 PROMPT = "One thing about Denver is "
 ROOM = 64 * 1024  # KiB that one text may make a worker grow by
-GAP = 0.1         # seconds between two tokens of another, where a few thousandths are usual
-SECONDS = 1       # that one text may take before its first token or its refusal
+GAP = 0.3         # seconds between two tokens of another, where a few thousandths are usual and a busy machine adds tenths
+SECONDS = 1       # of a processor that one text may take before its first token or its refusal
 
 
 def hostile():
@@ -257,7 +257,7 @@ class Structured(unittest.TestCase):
             with self.subTest(name, took=took, grown=grown):
                 self.assertIn(status, (200, 400), message)
                 self.assertEqual(status == 400, bool(message))
-                self.assertLess(took, (SECONDS + 0.5) * harness.SLOW)
+                self.assertLess(took, 2 * SECONDS * harness.SLOW)  # others want the processor too
                 if not harness.SANITIZED:
                     self.assertLess(grown, ROOM)
 

@@ -25,7 +25,7 @@ struct guiding {
     const uint64_t *mask; /* the walker's, behind `walked` tokens; NULL: not asked for */
     pdk_error error;
     /* See guide_desk.h. */
-    int result; /* enum guiding_result, of what was asked for */
+    int result;       /* enum guiding_result, of what was asked for */
     uint32_t cost_us; /* of the thread's time, what finding out takes at worst; fades */
     bool asked;       /* and the result was not looked at yet: the engine's */
     _Atomic bool pending;
