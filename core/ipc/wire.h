@@ -91,6 +91,7 @@ struct wire_part {
     uint32_t tokens, positions, logprobs, deltas, pieces;
     uint32_t value_rows, value_columns;
     uint32_t stop_string, text; /* bytes */
+    uint64_t queued_us, first_token_us, generated_us;
 };
 
 struct wire_delta {
@@ -115,7 +116,7 @@ _Static_assert(sizeof(struct wire_request) == 272 && offsetof(struct wire_reques
                    offsetof(struct wire_request, guide_kind) == 160 && offsetof(struct wire_request, tokens) == 188 &&
                    offsetof(struct wire_request, adapter) == 228,
     "request");
-_Static_assert(sizeof(struct wire_part) == 72 && offsetof(struct wire_part, tokens) == 36 &&
+_Static_assert(sizeof(struct wire_part) == 96 && offsetof(struct wire_part, tokens) == 36 &&
                    offsetof(struct wire_part, stop_string) == 64 && sizeof(struct wire_delta) == 16,
     "part");
 _Static_assert(sizeof(struct wire_logprob) == 16 && sizeof(pdk_bias) == 8, "logprob, bias");

@@ -24,6 +24,9 @@ static bool fill(struct wire_part *fixed, const pdk_part *part)
         .reasoning_tokens = part->reasoning_tokens,
         .value_rows = part->value_rows,
         .value_columns = part->value_columns,
+        .queued_us = part->queued_us,
+        .first_token_us = part->first_token_us,
+        .generated_us = part->generated_us,
     };
     size_t values;
     return !__builtin_mul_overflow((size_t)part->value_rows, part->value_columns, &values) &&
@@ -161,6 +164,9 @@ pdk_status wire_part_decode(const void *body, size_t length, pdk_part *ret_part,
         .delta_count = fixed.deltas,
         .value_rows = fixed.value_rows,
         .value_columns = fixed.value_columns,
+        .queued_us = fixed.queued_us,
+        .first_token_us = fixed.first_token_us,
+        .generated_us = fixed.generated_us,
     };
     struct lists lists = {0};
     if (!take_lists(&in, &fixed, &part, &lists))

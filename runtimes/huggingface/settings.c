@@ -224,6 +224,7 @@ static pdk_status read_api(struct settings *settings, const pdk_model_spec *spec
         {"return-tokens-as-token-ids", PDK_API_TOKENS_AS_IDS},
         {"trust-request-chat-template", PDK_API_REQUEST_TEMPLATE},
         {"enable-tokenizer-info-endpoint", PDK_API_TOKENIZER_INFO},
+        {"enable-per-request-metrics", PDK_API_REQUEST_METRICS},
     };
     static const char *const modes[] = {
         [PDK_FINGERPRINT_FULL] = "full",

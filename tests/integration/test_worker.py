@@ -23,8 +23,9 @@ WORKER = os.path.join(TOP, "paddock-worker")
 PLUGINS = os.path.join(TOP, "tests", "plugins", ".libs")
 
 HEADER = struct.Struct("<IHHQII")
-REQUEST = struct.Struct("<iiIIQq6dqq5iI6I3I6II")
-PART = struct.Struct("<IIiiIIIIIIIIII")
+SAMPLING = "II6dqq5iIi3IdII"
+REQUEST = struct.Struct("<iiIiQq" + SAMPLING + "iI" + "iiIII" + "7I3I6I5I")
+PART = struct.Struct("<IIii5I5I2I2I3Q")
 MAGIC = 0x314B4450
 NONE = 0x7FFFFFFF
 LOAD, REQUEST_TYPE, CANCEL, WRITABLE, ASK_STATS, PING, DRAIN = range(1, 8)
@@ -45,9 +46,14 @@ SANITIZERS = sanitizers()
 
 def request(text, max_tokens=None, kind=1):
     body = text.encode()
-    sampling = (HAS_MAX_TOKENS if max_tokens is not None else 0, max_tokens or 0)
-    return REQUEST.pack(kind, 0, 0, sampling[0], 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, sampling[1], 0, 0, 0, 1,
-                        0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, len(body), 0, 0, 0, 0) + body
+    sampling = [0] * 23
+    sampling[1] = HAS_MAX_TOKENS if max_tokens is not None else 0
+    sampling[11] = max_tokens or 0
+    sampling[15] = 1  # n
+    lists = [0] * 10
+    lengths = [0] * 11  # adapter, cache_salt, text, tools, documents, variables, template, tool, guide, whitespace, pair
+    lengths[2], lengths[10] = len(body), NONE
+    return REQUEST.pack(kind, 0, 0, 0, 0, 0, *sampling, 0, 0, 0, 0, 0, 0, 0, *lists, *lengths) + body
 
 
 class Worker:
@@ -113,7 +119,7 @@ class Worker:
                 return texts, json.loads(body) if body else None
             assert kind == PART_TYPE, frame
             fields = PART.unpack_from(body)
-            texts.append(body[len(body) - fields[13]:].decode() if fields[13] else "")
+            texts.append(body[len(body) - fields[17]:].decode() if fields[17] else "")
 
     def wait(self):
         code = self.process.wait(20)

@@ -274,6 +274,11 @@ pdk_status answer_take(struct answer *answer, size_t index, const pdk_part *part
             choice->completion_tokens = part->completion_tokens;
         if (part->reasoning_tokens != 0)
             choice->reasoning_tokens = part->reasoning_tokens;
+        if (part->finish != PDK_FINISH_NONE) {
+            prompt->queued_us = part->queued_us;
+            prompt->first_token_us = part->first_token_us;
+            prompt->generated_us = part->generated_us;
+        }
         status = take_output(answer, choice, part, err);
     }
     if (status != PDK_OK)

@@ -16,6 +16,7 @@ struct prompt_answer {
     struct buffer ids;      /* "1,2,3" */
     struct buffer logprobs; /* prompt_logprobs as JSON, or nothing */
     uint32_t tokens, cached_tokens;
+    uint64_t queued_us, first_token_us, generated_us; /* of its choice that ended last */
     bool has_ids, has_text;
 };
 

@@ -203,6 +203,8 @@ pdk_status call_check(struct call *call, const struct ready_info *ready, const c
     pdk_status status = chat ? tools_set(call, ready, &shared, err) : PDK_OK;
     if (status == PDK_OK)
         status = chat ? call_check_messages(call, ready, model, err) : call_check_prompts(call, ready, err);
+    if (status == PDK_OK && chat)
+        status = call_take_forwarded(call, ready, err);
     if (status != PDK_OK)
         return status;
     if ((ready->api_flags & PDK_API_FORCE_USAGE) != 0 && call->stream)

@@ -55,6 +55,8 @@ pdk_status call_check(struct call *call, const struct ready_info *ready, const c
 /* Texts or lists of ids, one request each; `name` is the field's. prompts.c */
 pdk_status call_read_prompts(
     struct call *call, const struct json *prompt, const char *name, uint64_t most, pdk_error *err);
+/* A chat whose kv_transfer_params bring its prompt's token ids, as another server made them, is not written anew. */
+pdk_status call_take_forwarded(struct call *call, const struct ready_info *ready, pdk_error *err);
 pdk_status call_check_prompts(const struct call *call, const struct ready_info *ready, pdk_error *err);
 pdk_status call_read_messages(struct call *call, pdk_error *err); /* messages.c */
 pdk_status call_check_messages(struct call *call, const struct ready_info *ready, const char *model, pdk_error *err);

@@ -149,6 +149,41 @@ void encode_usage(struct json_writer *writer, const struct answer *answer)
     json_write_end_object(writer);
 }
 
+static void write_milliseconds(struct json_writer *writer, const char *key, double microseconds)
+{
+    json_write_key(writer, key);
+    json_write_double(writer, microseconds / 1000);
+}
+
+/* Several choices have no time of their own. The rate is over the time in the engine, waiting left out. */
+void encode_metrics(struct json_writer *writer, const struct answer *answer, bool whole)
+{
+    const struct prompt_answer *prompt = answer->prompts;
+    bool tells = (answer->ready->api_flags & PDK_API_REQUEST_METRICS) != 0 && answer->choice_count == 1;
+    if (!tells && !whole)
+        return;
+    json_write_key(writer, "metrics");
+    if (!tells) {
+        json_write_null(writer);
+        return;
+    }
+    double tokens = answer->choices->completion_tokens, generated_us = (double)prompt->generated_us;
+    double engine_us = (double)prompt->first_token_us + generated_us;
+    json_write_object(writer);
+    write_milliseconds(writer, "time_to_first_token_ms", (double)prompt->first_token_us);
+    write_milliseconds(writer, "generation_time_ms", generated_us);
+    write_milliseconds(writer, "queue_time_ms", (double)prompt->queued_us);
+    if (tokens > 1) {
+        write_milliseconds(writer, "mean_itl_ms", generated_us / (tokens - 1));
+    } else if (whole) {
+        json_write_key(writer, "mean_itl_ms");
+        json_write_null(writer);
+    }
+    json_write_key(writer, "tokens_per_second");
+    json_write_double(writer, engine_us > 0 ? tokens * 1e6 / engine_us : 0);
+    json_write_end_object(writer);
+}
+
 static void write_fingerprint(struct json_writer *writer, const struct answer *answer)
 {
     json_write_key(writer, "system_fingerprint");
@@ -191,5 +226,6 @@ void encode_usage_chunk(struct buffer *out, const struct answer *answer)
         write_reasoning_count(&writer, &counts);
     json_write_end_object(&writer);
     write_fingerprint(&writer, answer);
+    encode_metrics(&writer, answer, false);
     json_write_end_object(&writer);
 }

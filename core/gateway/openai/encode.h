@@ -34,6 +34,8 @@ void encode_logprobs(struct json_writer *writer, const struct answer *answer, co
 /* A list of ids under `key`, or null where `wanted` is false. */
 void encode_ids(struct json_writer *writer, const char *key, const struct buffer *ids, bool wanted);
 void encode_usage(struct json_writer *writer, const struct answer *answer);
+/* How long the answer took, in milliseconds, where the service tells that; `whole`: else null. */
+void encode_metrics(struct json_writer *writer, const struct answer *answer, bool whole);
 /* The keys behind `choices` of an event: usage so far by continuous_usage_stats, the fingerprint in a choice's last. */
 void encode_chunk_tail(struct json_writer *writer, const struct answer *answer, size_t choice, bool last);
 /* The same of an event that comes before any token. */

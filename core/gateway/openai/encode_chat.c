@@ -150,6 +150,6 @@ void encode_chat(struct buffer *out, const struct answer *answer)
     encode_chat_prompt(&writer, answer);
     write_null(&writer, "kv_transfer_params");
     write_null(&writer, "ec_transfer_params");
-    write_null(&writer, "metrics");
+    encode_metrics(&writer, answer, true);
     json_write_end_object(&writer);
 }

@@ -52,7 +52,7 @@ void encode_completion(struct buffer *out, const struct answer *answer)
     encode_usage(&writer, answer);
     write_null(&writer, "kv_transfer_params");
     write_null(&writer, "ec_transfer_params");
-    write_null(&writer, "metrics");
+    encode_metrics(&writer, answer, true);
     json_write_end_object(&writer);
 }
 

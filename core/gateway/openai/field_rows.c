@@ -149,7 +149,8 @@ static const struct field_row rows[] = {
 
     {"return_weight_versions", CH, 0, BOOL, .class = IGNORED},
     {"routed_experts_prompt_start", CH, 0, INT, .class = IGNORED, .bounded = true, .least = 0, .standard = "0"},
-    {"kv_transfer_params", GEN, GEN, OBJECT, .class = IGNORED},
+    {"kv_transfer_params", H, H, OBJECT, .class = IGNORED, .heeded = "prompt_token_ids"},
+    {"kv_transfer_params", GEN & ~H, GEN & ~H, OBJECT, .class = IGNORED},
     {"ec_transfer_params", GEN, GEN, OBJECT, .class = IGNORED},
     {"vllm_xargs", GEN, GEN, OBJECT, .class = IGNORED},
     {"service_tier", CHO, CHO, STRING, .class = IGNORED, .standard = "\"auto\""},

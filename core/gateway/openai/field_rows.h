@@ -25,6 +25,7 @@ struct field_row {
     int64_t least;        /* bounded INT and INTS */
     const char *standard; /* the default as JSON, beside null, false, "" and what is empty */
     const char *refusal;  /* REFUSED: vLLM's own words, else ours */
+    const char *heeded;   /* IGNORED: the one member of such an object that has an effect */
 };
 
 size_t field_rows_count(void);

@@ -220,6 +220,8 @@ void fields_warn(const struct json *body, enum endpoint endpoint, struct exchang
         const struct field_row *row = field_row_find(member->key, endpoint);
         if (row != NULL && (row->class != IGNORED || field_is_default(row, member, body)))
             continue;
+        if (row != NULL && row->heeded != NULL && json_get(member, row->heeded) != NULL)
+            continue;
         struct buffer *out = row == NULL ? &unknown : &ignored;
         size_t *count = row == NULL ? &unknown_count : &ignored_count;
         if (*count < NAMES_MAX) {

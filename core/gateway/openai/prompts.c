@@ -8,6 +8,7 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 
 /* Reads `list` as ids of at least 0; one that fits no uint32_t is kept in call->wide_id for call_check_prompts. */
 static pdk_status read_prompt_ids(
@@ -131,4 +132,37 @@ pdk_status call_check_prompts(const struct call *call, const struct ready_info *
             return status;
     }
     return PDK_OK;
+}
+
+/* An echo needs the conversation itself. */
+pdk_status call_take_forwarded(struct call *call, const struct ready_info *ready, pdk_error *err)
+{
+    static const char name[] = "kv_transfer_params.prompt_token_ids";
+    const struct json *params = json_get(call->body, "kv_transfer_params");
+    const struct json *list =
+        params == NULL || params->type != JSON_OBJECT ? NULL : json_get(params, "prompt_token_ids");
+    if (list == NULL || list->type == JSON_NULL || call->echo)
+        return PDK_OK;
+    if (call->batch)
+        return refuse(err, name, NULL, "%s is one prompt; it cannot stand for a batch of conversations", name);
+    uint32_t *ids = call_alloc(call, list->count, sizeof *ids);
+    if (ids == NULL)
+        return pdk_error_set(err, PDK_NO_MEMORY, name, "no memory for %" PRIu32 " tokens", list->count);
+    bool whole = list->type == JSON_ARRAY && list->count != 0;
+    size_t at = 0;
+    for (const struct json *value = list->child; value != NULL && whole; value = value->next, at++) {
+        int64_t id;
+        whole =
+            value->type == JSON_NUMBER && strspn(value->text, "0123456789") == value->length && json_int64(value, &id);
+        if (whole && (id >= UINT32_MAX || (ready->vocabulary_size != 0 && id >= ready->vocabulary_size)))
+            return refuse(err, name, NULL, "Token id %" PRId64 " is out of vocabulary", id);
+        ids[at] = whole ? (uint32_t)id : 0;
+    }
+    if (!whole)
+        return refuse(err, name, NULL, "%s must be a list of non-negative integers that is not empty", name);
+    call->requests->token_ids = ids;
+    call->requests->token_count = list->count;
+    call->requests->messages = NULL;
+    call->requests->message_count = 0;
+    return check_ids(call, call->requests, ready, err);
 }

@@ -167,7 +167,9 @@ static pdk_status check_logprobs(struct call *call, const struct ready_info *rea
         if (status != PDK_OK)
             return status;
         to->has |= PDK_HAS_LOGPROBS;
-        call->top = to->logprobs;
+        /* Tokens that were named are all told of, however many alternatives were asked for. */
+        bool named = f->logprob_token_ids != NULL && f->logprob_token_ids->count != 0;
+        call->top = named ? -1 : to->logprobs;
     }
     /* echo asks for the prompt's logprobs, as many as the answer's: a completion only where it has some. A stream of a
      * chat has no place for them. */

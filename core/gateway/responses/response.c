@@ -164,5 +164,7 @@ void response_write(struct json_writer *writer, const struct response *response)
     write_string(writer, "ec_transfer_params", NULL);
     write_string(writer, "input_messages", NULL);
     write_string(writer, "output_messages", NULL);
+    if (response->finished)
+        encode_metrics(writer, response->answer, false);
     json_write_end_object(writer);
 }

@@ -248,6 +248,24 @@ bool job_begin(struct job *job, uint64_t seed, const struct job_calls *calls)
     return false;
 }
 
+static uint64_t span_us(int64_t from_us, int64_t to_us)
+{
+    return from_us != 0 && to_us > from_us ? (uint64_t)(to_us - from_us) : 0;
+}
+
+/* How long it all took, on a choice's last part. */
+static void put_times(const struct job *job, pdk_part *part)
+{
+    if (part->finish == PDK_FINISH_NONE)
+        return;
+    const struct generation *generation = &job->generation;
+    int64_t scheduled_us = atomic_load_explicit(&generation->scheduled_us, memory_order_relaxed);
+    int64_t first_us = atomic_load_explicit(&generation->first_token_us, memory_order_relaxed);
+    part->queued_us = span_us(job->beam != NULL ? job->arrived_us : generation->arrived_us, scheduled_us);
+    part->first_token_us = span_us(scheduled_us, first_us);
+    part->generated_us = span_us(first_us, atomic_load_explicit(&generation->last_token_us, memory_order_relaxed));
+}
+
 /* What a part's sending came to: false when the job is over by it. Sets *full. */
 static bool send_part(struct job *job, const pdk_part *part, bool *full)
 {
@@ -339,6 +357,7 @@ static bool send_answers(struct job *job, uint32_t *open, bool *full)
                 end_with(job, &err);
                 return false;
             }
+            put_times(job, &part);
             if (!send_part(job, &part, full))
                 return false;
             answer_sent(answer);
@@ -394,6 +413,8 @@ static bool send_beams(struct job *job)
         if (!lives)
             end_with(job, &err);
         else
+            put_times(job, &part);
+        if (lives)
             lives = send_part(job, &part, &full);
         pending_done(&pending);
         if (!lives)

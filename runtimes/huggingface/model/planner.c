@@ -159,8 +159,10 @@ static enum layout layout_of(const struct planner *p, enum role role)
     const struct architecture *row = p->config->row;
     if (p->config->from_gguf) /* its converter has put them straight */
         return LAYOUT_ROWS;
-    if ((row->transposed & ROLE_BIT(role)) != 0)
-        return LAYOUT_TRANSPOSED;
+    if ((row->transposed & ROLE_BIT(role)) != 0) { /* codes that words hold are put straight when bound */
+        const struct tensor *tensor = planner_look(p, role, ".weight");
+        return tensor != NULL && tensor->quantised != NULL ? LAYOUT_ROWS : LAYOUT_TRANSPOSED;
+    }
     return role == ROLE_QKV && row->grouped_qkv ? LAYOUT_BY_KEY_HEAD : LAYOUT_ROWS;
 }
 

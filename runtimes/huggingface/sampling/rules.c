@@ -85,7 +85,7 @@ static pdk_status resolve_top(
     const char *what, int32_t asked, const struct sampling_model *model, uint32_t *ret_top, pdk_error *err)
 {
     uint32_t top = asked < 0 ? model->vocabulary : (uint32_t)asked;
-    if (model->max_logprobs != UINT32_MAX && (asked < 0 || top > model->max_logprobs)) {
+    if (model->max_logprobs != UINT32_MAX && top > model->max_logprobs) {
         char value[16];
         snprintf(value, sizeof value, "%" PRIu32, top);
         bool prompt = strcmp(what, "prompt") == 0;

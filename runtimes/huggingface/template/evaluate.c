@@ -161,6 +161,8 @@ bool render_undefined(struct render *render, struct value value)
     char object[64];
     if (missing == NULL)
         return render_fail(render, "parameter was not provided");
+    if (missing->hint != NULL)
+        return render_fail(render, "%s", missing->hint);
     if (missing->unsafe)
         return render_fail(render, "access to attribute '%.100s' of '%s' object is unsafe.", missing->name.text->data,
             value_type_name(missing->object));
@@ -183,7 +185,7 @@ static bool make_missing(
     struct missing *missing = render_take(render, 1, sizeof *missing);
     if (missing == NULL)
         return false;
-    *missing = (struct missing){object, name, unsafe};
+    *missing = (struct missing){.object = object, .name = name, .unsafe = unsafe};
     *ret_value = (struct value){.type = VALUE_UNDEFINED, .missing = missing};
     return true;
 }

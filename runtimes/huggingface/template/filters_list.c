@@ -48,14 +48,26 @@ bool filter_list(struct render *render, struct value input, const struct argumen
     return copy != NULL;
 }
 
+/* What an empty sequence has in the place of an item. */
+static bool no_item(struct render *render, const char *hint, struct value *ret_value)
+{
+    struct missing *missing = render_take(render, 1, sizeof *missing);
+    if (missing == NULL)
+        return false;
+    *missing = (struct missing){.hint = hint};
+    *ret_value = (struct value){.type = VALUE_UNDEFINED, .missing = missing};
+    return true;
+}
+
 static bool end_item(struct render *render, struct value input, bool last, struct value *ret_value)
 {
     struct list *list;
     if (!to_list(render, input, &list))
         return false;
-    *ret_value = (struct value){.type = VALUE_UNDEFINED};
-    if (list->count != 0)
-        *ret_value = list->items[last ? list->count - 1 : 0];
+    if (list->count == 0)
+        return no_item(
+            render, last ? "No last item, sequence was empty." : "No first item, sequence was empty.", ret_value);
+    *ret_value = list->items[last ? list->count - 1 : 0];
     return true;
 }
 
@@ -209,9 +221,9 @@ static bool extreme(
     if (!to_list(render, input, &list) || !sort_list(render, list, argument(arguments, 1, "attribute"),
                                               flag(arguments, 0, "case_sensitive"), most, &list))
         return false;
-    *ret_value = (struct value){.type = VALUE_UNDEFINED};
-    if (list->count != 0)
-        *ret_value = list->items[0];
+    if (list->count == 0)
+        return no_item(render, "No aggregated item, sequence was empty.", ret_value);
+    *ret_value = list->items[0];
     return true;
 }
 

@@ -129,7 +129,7 @@ static pdk_status take_data(struct lexer *lexer, size_t start, size_t end, struc
 
 static pdk_status lex_raw(struct lexer *lexer, size_t behind, char sign, struct token *ret_token, bool *ret_some)
 {
-    leave_tag(lexer, behind, sign, true);
+    leave_tag(lexer, behind, sign, false); /* a newline behind it stays, unlike behind other tags */
     size_t start = lexer->at;
     for (size_t at = start; at + 1 < lexer->length; at++) {
         char end_sign;

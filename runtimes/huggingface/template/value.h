@@ -70,6 +70,7 @@ struct missing {
     struct value object; /* UNDEFINED itself: a name is */
     struct value name;
     bool unsafe;
+    const char *hint; /* all there is to say, or NULL */
 };
 
 struct method {

@@ -30,7 +30,8 @@ enum {
     PDK_API_TOKENS_AS_IDS = 1u << 2,    /* log probabilities name tokens by id where the request does not say */
     PDK_API_REQUEST_TEMPLATE = 1u << 3, /* requests may bring a chat template */
     PDK_API_TOKENIZER_INFO = 1u << 4,   /* PDK_KIND_TOKENIZER_INFO may be asked for */
-    PDK_API_STORE = 1u << 5             /* the host may keep answers for requests that go on from them */
+    PDK_API_STORE = 1u << 5,            /* the host may keep answers for requests that go on from them */
+    PDK_API_REQUEST_METRICS = 1u << 6   /* answers tell how long they took */
 };
 enum { PDK_FINGERPRINT_FULL = 0, PDK_FINGERPRINT_HASH = 1, PDK_FINGERPRINT_CUSTOM = 2, PDK_FINGERPRINT_NONE = 3 };
 

@@ -262,6 +262,10 @@ typedef struct pdk_part {
     uint32_t cached_tokens;     /* of them taken from the prefix cache */
     uint32_t completion_tokens; /* of this choice, end and stop tokens included */
     uint32_t reasoning_tokens;  /* of these, between the marks of reasoning */
+
+    /* Of a choice's last part: microseconds that the request waited, then computed until its first token, and from
+     * there until its last. All 0: not measured. */
+    uint64_t queued_us, first_token_us, generated_us;
 } pdk_part;
 
 typedef struct pdk_response pdk_response; /* the host's; see pdk_host.part_send and finish */
