@@ -1,4 +1,4 @@
-/* core/base/clock.h: the two clocks. Waits and deadlines use the monotonic one only. */
+/* core/base/clock.h: the clocks. Waits and deadlines use the monotonic one only. */
 #pragma once
 
 #include <stdint.h>
@@ -19,6 +19,12 @@ static inline int64_t monotonic_ms(void)
 static inline int64_t monotonic_us(void)
 {
     return clock_ns(CLOCK_MONOTONIC) / 1000;
+}
+
+/* How long the calling thread has had the processor: for limits of work that a busy machine must not lower. */
+static inline int64_t thread_ms(void)
+{
+    return clock_ns(CLOCK_THREAD_CPUTIME_ID) / 1000000;
 }
 
 /* Seconds since 1970, for what clients see. */

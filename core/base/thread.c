@@ -128,8 +128,8 @@ pdk_status thread_start(pthread_t *ret_thread, enum thread_role role, const char
 
 void thread_give_way(void)
 {
-    enum { A_TENTH_OF_THE_WEIGHT = 10 };
-    setpriority(PRIO_PROCESS, 0, A_TENTH_OF_THE_WEIGHT); /* Linux: of this thread alone */
+    enum { A_THIRD_OF_THE_WEIGHT = 5 };
+    setpriority(PRIO_PROCESS, 0, A_THIRD_OF_THE_WEIGHT); /* Linux: of this thread alone */
 }
 
 void thread_adopt(enum thread_role role)

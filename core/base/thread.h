@@ -65,6 +65,6 @@ pdk_status thread_start(pthread_t *ret_thread, enum thread_role role, const char
     void *argument, pdk_error *err);
 /* Gives the calling thread, made by others (CivetWeb's), its role. */
 void thread_adopt(enum thread_role role);
-/* From now on the calling thread leaves the processor to others that want it, mostly. */
+/* From now on the calling thread gets a third of the time of others that want the processor. */
 void thread_give_way(void);
 bool thread_is(enum thread_role role);

@@ -70,7 +70,7 @@ static void check(const struct program *program)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct json_limits limits = {.bytes = 1 << 18, .depth = 80, .nodes = 20000, .allow_nul = true};
-    struct grammar_budget budget = {.memory_bytes = MEMORY_MAX, .deadline_ms = monotonic_ms() + TIME_MS};
+    struct grammar_budget budget = {.memory_bytes = MEMORY_MAX, .deadline_ms = thread_ms() + TIME_MS};
     struct json_style style = {0};
     struct json_document *document = NULL;
     struct grammar *grammar = NULL;

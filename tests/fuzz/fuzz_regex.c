@@ -12,7 +12,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    struct regular_budget budget = {.states = 2000, .deadline_ms = monotonic_ms() + 300};
+    struct regular_budget budget = {.states = 2000, .deadline_ms = thread_ms() + 300};
     struct regular *set = NULL, *loose = NULL, *inverse = NULL, *none = NULL;
     const uint8_t *line = size > 0 ? memchr(data, '\n', size) : NULL;
     size_t length = line != NULL ? (size_t)(line - data) : size;

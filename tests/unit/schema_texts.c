@@ -82,7 +82,7 @@ static void print_error(pdk_status status, const char *message)
 static pdk_status make(const struct json *schema, const struct json_style *style, struct grammar **ret_grammar,
     struct program **ret_program, pdk_error *err)
 {
-    struct grammar_budget budget = {.memory_bytes = MEMORY_MAX, .deadline_ms = monotonic_ms() + TIME_MS};
+    struct grammar_budget budget = {.memory_bytes = MEMORY_MAX, .deadline_ms = thread_ms() + TIME_MS};
     grammar_node root = GRAMMAR_FAILED;
     pdk_status status = grammar_new(&budget, ret_grammar, err);
     if (status == PDK_OK)
@@ -131,12 +131,12 @@ static void read_line(const char *line, size_t length, unsigned count, uint64_t 
     struct program *program = NULL;
     pdk_error err = {0};
     limits.allow_nul = true;
-    int64_t begin = monotonic_ms();
+    int64_t begin = thread_ms();
     pdk_status status = json_read(line, length, &limits, &document, &err);
     if (status == PDK_OK)
         status = make(json_root(document), style, &grammar, &program, &err);
     if (status == PDK_OK)
-        print_texts(program, count, seed, monotonic_ms() - begin);
+        print_texts(program, count, seed, thread_ms() - begin);
     else
         print_error(status, err.message);
     fflush(stdout);

@@ -15,7 +15,7 @@
 
 static struct grammar *new_grammar(size_t bytes)
 {
-    struct grammar_budget budget = {.memory_bytes = bytes, .deadline_ms = monotonic_ms() + 20000};
+    struct grammar_budget budget = {.memory_bytes = bytes, .deadline_ms = thread_ms() + 20000};
     struct grammar *grammar = NULL;
     ck_assert_int_eq(grammar_new(&budget, &grammar, NULL), PDK_OK);
     return grammar;

@@ -30,7 +30,7 @@ static struct compiled compile_styled(const char *schema, size_t length, const s
     struct json_limits limits = json_limits_default;
     limits.depth = 200;
     ck_assert_int_eq(json_read(schema, length, &limits, &all.document, &all.err), PDK_OK);
-    struct grammar_budget budget = {.memory_bytes = MEMORY_MAX, .deadline_ms = monotonic_ms() + 20000};
+    struct grammar_budget budget = {.memory_bytes = MEMORY_MAX, .deadline_ms = thread_ms() + 20000};
     grammar_node root = GRAMMAR_FAILED;
     ck_assert_int_eq(grammar_new(&budget, &all.grammar, NULL), PDK_OK);
     all.status = json_schema_node(all.grammar, json_root(all.document), style, &root, &all.err);
@@ -247,7 +247,7 @@ END_TEST
 
 START_TEST(any_object)
 {
-    struct grammar_budget budget = {.memory_bytes = MEMORY_MAX, .deadline_ms = monotonic_ms() + 20000};
+    struct grammar_budget budget = {.memory_bytes = MEMORY_MAX, .deadline_ms = thread_ms() + 20000};
     struct json_style style = {0};
     struct grammar *grammar = NULL;
     struct program *program = NULL;

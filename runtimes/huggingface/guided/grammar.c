@@ -91,7 +91,7 @@ static grammar_node add(struct grammar *grammar, struct node node)
         return GRAMMAR_FAILED;
     if (++grammar->checks >= CLOCK_EVERY) {
         grammar->checks = 0;
-        if (monotonic_ms() > grammar->budget.deadline_ms)
+        if (thread_ms() > grammar->budget.deadline_ms)
             return fail(grammar, PDK_TIMEOUT);
     }
     if (!grow(grammar, (void **)&grammar->nodes, &grammar->node_room, grammar->node_count, 1, sizeof *grammar->nodes))

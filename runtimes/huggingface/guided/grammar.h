@@ -22,7 +22,7 @@ struct code_range {
 
 struct grammar_budget {
     size_t memory_bytes; /* of the grammar and what is computed from it */
-    int64_t deadline_ms; /* CLOCK_MONOTONIC; building stops there */
+    int64_t deadline_ms; /* of thread_ms(); building stops there */
 };
 
 struct grammar;

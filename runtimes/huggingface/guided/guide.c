@@ -84,16 +84,16 @@ static pdk_status read_program(const pdk_guide *what, int64_t deadline_ms, struc
 
 static pdk_status make(struct guide *guide, const pdk_guide *what, pdk_error *err)
 {
-    int64_t deadline_ms = monotonic_ms() + BANK_US / 1000;
+    int64_t deadline_ms = thread_ms() + BANK_US / 1000;
     pdk_status status = read_program(what, deadline_ms, &guide->program, err);
-    int64_t left_us = (deadline_ms - monotonic_ms()) * 1000;
+    int64_t left_us = (deadline_ms - thread_ms()) * 1000;
     if (status == PDK_OK)
         status = automaton_new(guide->program, MEMORY_BYTES, thread_us() + left_us, &guide->automaton, err);
     if (status == PDK_OK)
         status = masks_init(&guide->masks, guide->vocabulary, guide->automaton, err);
     if (status == PDK_OK && what->kind == PDK_GUIDE_STRUCTURAL_TAG) /* tags are often single tokens of their own */
         status = masks_take_specials(&guide->masks, what->text.data, what->text.length, err);
-    guide->bank_us = (deadline_ms - monotonic_ms()) * 1000; /* a second for all up to the first token */
+    guide->bank_us = (deadline_ms - thread_ms()) * 1000; /* a second for all up to the first token */
     return status;
 }
 

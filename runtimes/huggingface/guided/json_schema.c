@@ -63,7 +63,7 @@ static pdk_status compile(struct schema *schema, grammar_node *ret_node)
 pdk_status json_schema_node(struct grammar *grammar, const struct json *json, const struct json_style *style,
     grammar_node *ret_node, pdk_error *err)
 {
-    int64_t deadline = monotonic_ms() + TIME_MAX_MS, theirs = grammar_deadline_ms(grammar);
+    int64_t deadline = thread_ms() + TIME_MAX_MS, theirs = grammar_deadline_ms(grammar);
     struct schema schema = {.grammar = grammar,
         .root = json,
         .style = style,

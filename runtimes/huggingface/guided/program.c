@@ -64,7 +64,7 @@ static uint32_t add_position(struct maker *maker, struct position position)
     if (!grow(maker, (void **)&program->positions, &program->position_room, program->position_count + 1,
             sizeof *program->positions))
         return POSITION_DEAD;
-    if (program->position_count % CLOCK_EVERY == 0 && monotonic_ms() > maker->grammar->budget.deadline_ms)
+    if (program->position_count % CLOCK_EVERY == 0 && thread_ms() > maker->grammar->budget.deadline_ms)
         return fail(maker, PDK_TIMEOUT);
     program->positions[program->position_count] = position;
     return (uint32_t)program->position_count++;

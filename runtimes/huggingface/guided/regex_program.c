@@ -22,7 +22,7 @@ static pdk_status add_op(struct compiler *compiler, struct regex_op op, uint32_t
 {
     struct regex_program *program = compiler->program;
     if (program->count >= REGEX_OPS_MAX ||
-        (program->count % 1024 == 1023 && monotonic_ms() > compiler->budget->deadline_ms))
+        (program->count % 1024 == 1023 && thread_ms() > compiler->budget->deadline_ms))
         return pdk_error_set(compiler->err, PDK_TOO_LARGE, "pattern",
             "the pattern is too large: its repeats come to more than %d steps", REGEX_OPS_MAX);
     if (!array_grow(&program->ops, &program->op_room, (size_t)program->count + 1))

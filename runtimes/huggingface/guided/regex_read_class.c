@@ -14,7 +14,7 @@ pdk_status regex_class_node(struct regex_reader *reader, struct range_list *rang
 {
     struct regex_tree *tree = reader->tree;
     range_list_sort(ranges);
-    if (monotonic_ms() > reader->budget->deadline_ms) {
+    if (thread_ms() > reader->budget->deadline_ms) {
         free(ranges->ranges);
         return regular_too_large(reader->budget, reader->err);
     }

@@ -496,8 +496,7 @@ pdk_status regex_determine(
         begin(&subset);
     for (uint32_t s = 0; s < subset.key_count && subset.status == PDK_OK && builder.status == PDK_OK; s++) {
         build_state(&subset, &builder, s);
-        if (subset.word_count > WORDS_MAX || subset.key_count > budget->states + 1 ||
-            monotonic_ms() > budget->deadline_ms)
+        if (subset.word_count > WORDS_MAX || subset.key_count > budget->states + 1 || thread_ms() > budget->deadline_ms)
             subset.status = PDK_TOO_LARGE;
     }
     pdk_status status = subset.status;

@@ -175,14 +175,14 @@ static pdk_status refine(
     split.sizes[0] = symbols->interval_count;
     for (uint32_t c = 0; c < program->class_count; c++) {
         split_by(symbols, &split, program->classes[c].ranges, program->classes[c].count);
-        if (c % 64 == 63 && monotonic_ms() > budget->deadline_ms)
+        if (c % 64 == 63 && thread_ms() > budget->deadline_ms)
             return PDK_TOO_LARGE;
     }
     for (uint32_t i = 0; i < program->look_count; i++) {
         for (uint32_t s = 0; s < program->looks[i]->count; s++) {
             if (!split_by_state(symbols, &split, program->looks[i], s))
                 return PDK_NO_MEMORY;
-            if (monotonic_ms() > budget->deadline_ms)
+            if (thread_ms() > budget->deadline_ms)
                 return PDK_TOO_LARGE;
         }
     }

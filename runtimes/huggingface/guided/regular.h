@@ -10,8 +10,8 @@
 struct regular;
 
 struct regular_budget {
-    uint32_t states; /* of any automaton on the way */
-    int64_t deadline_ms;
+    uint32_t states;     /* of any automaton on the way */
+    int64_t deadline_ms; /* of thread_ms() */
 };
 
 /* How a pattern is anchored: REGEX_WHOLE matches from beginning to end, REGEX_SEARCH anywhere (JSON Schema's `pattern`;

@@ -161,7 +161,7 @@ static pdk_status product(const struct regular *a, const struct regular *b, bool
     struct pairs pairs = {0};
     pairs_number(&pairs, a->count > 0 ? 0 : REGULAR_NONE, b->count > 0 ? 0 : REGULAR_NONE);
     for (uint32_t s = 0; s < pairs.count && builder.status == PDK_OK; s++) {
-        if (s % 64 == 63 && monotonic_ms() > budget->deadline_ms) {
+        if (s % 64 == 63 && thread_ms() > budget->deadline_ms) {
             pairs_done(&pairs);
             regular_builder_done(&builder);
             return regular_too_large(budget, err);

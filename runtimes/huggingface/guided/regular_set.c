@@ -28,7 +28,7 @@ void regular_freep(struct regular **set)
 
 pdk_status regular_too_large(const struct regular_budget *budget, pdk_error *err)
 {
-    if (monotonic_ms() > budget->deadline_ms)
+    if (thread_ms() > budget->deadline_ms)
         return pdk_error_set(err, PDK_TOO_LARGE, "pattern", "the pattern takes too long to compile");
     return pdk_error_set(
         err, PDK_TOO_LARGE, "pattern", "the pattern needs more than %u states; simplify it", budget->states);

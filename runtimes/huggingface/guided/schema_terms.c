@@ -56,7 +56,7 @@ pdk_status schema_no_memory(struct schema *schema)
 
 pdk_status schema_check_time(struct schema *schema)
 {
-    if (monotonic_ms() <= schema->budget.deadline_ms)
+    if (thread_ms() <= schema->budget.deadline_ms)
         return PDK_OK;
     return pdk_error_set(
         schema->err, PDK_TOO_LARGE, "schema", "the JSON schema takes too long to compile; simplify it");
