@@ -17,6 +17,9 @@ pdk_status job_beam_begin(struct job *job, uint32_t limit, pdk_error *err)
     if ((sampling->has & PDK_HAS_PROMPT_LOGPROBS) != 0)
         return pdk_error_set(
             err, PDK_INVALID, "prompt_logprobs", "`prompt_logprobs` are not available with beam search.");
+    if (request->guide.kind != PDK_GUIDE_NONE)
+        return pdk_error_set(err, PDK_INVALID, "structured_outputs",
+            "structured outputs are not applied with beam search; leave one out");
     if (request->produced_count > 0)
         return pdk_error_set(err, PDK_UNSUPPORTED, "use_beam_search", "a beam search cannot be moved in the middle");
     if (limit == job->prompt.tokens.count)
