@@ -148,9 +148,12 @@ START_TEST(values_are_the_references)
     snprintf(path, sizeof path, "models/%s/golden.safetensors", goldens[_i].model);
     ck_assert_int_eq(safetensors_open(desk_fixture(path), &file, NULL), PDK_OK);
     load(goldens[_i].model, strcmp(goldens[_i].what, "scores") == 0 ? classes : means);
+    size_t counts[PROMPTS];
+    for (int i = 0; i < PROMPTS; i++) /* requests borrow them */
+        counts[i] = golden_prompt(file, i, prompts[i]);
     for (int i = 0; i < 8 * PROMPTS; i++) {
-        size_t count = golden_prompt(file, i % PROMPTS, prompts[i % PROMPTS]);
-        requests[i] = pool_ids((uint64_t)i + 1, goldens[_i].task, goldens[_i].activation, prompts[i % PROMPTS], count);
+        requests[i] = pool_ids(
+            (uint64_t)i + 1, goldens[_i].task, goldens[_i].activation, prompts[i % PROMPTS], counts[i % PROMPTS]);
         memset(&together[i], 0, sizeof together[i]);
         desk_submit(&desk, &requests[i], &together[i]);
     }
