@@ -78,10 +78,13 @@ const char *status_type(int http)
 /* Length of the absolute path of a system's folder that starts at `text`, or 0. */
 static size_t path_length(const char *text)
 {
-    static const char *const roots[] = {"/usr/", "/var/", "/etc/", "/home/", "/root/", "/tmp/", "/run/", "/opt/",
-        "/srv/", "/mnt/", "/media/", "/proc/", "/sys/", "/dev/", "/lib/"};
-    for (size_t i = 0; i < sizeof roots / sizeof roots[0]; i++)
-        if (strncmp(text, roots[i], strlen(roots[i])) == 0)
+    static const char *const folders[] = {
+        "usr", "var", "etc", "home", "root", "tmp", "run", "opt", "srv", "mnt", "media", "proc", "sys", "dev", "lib"};
+    size_t name = text[0] == '/' ? strcspn(text + 1, "/") : 0;
+    if (name == 0 || text[1 + name] != '/')
+        return 0;
+    for (size_t i = 0; i < sizeof folders / sizeof folders[0]; i++)
+        if (strlen(folders[i]) == name && strncmp(text + 1, folders[i], name) == 0)
             return strcspn(text, " \t\n\"'`,;:()<>");
     return 0;
 }
