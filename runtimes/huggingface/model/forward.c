@@ -1,6 +1,6 @@
-/* One step of a decoder, whatever its family. A layer reads top to bottom: norm, q k v, positions and cache, attention,
- * output added to the residual; norm, MLP, added to the residual. What differs between families is which norms there
- * are (a weight that is NULL is a norm that is not) and four flags of the row.
+/* One step of a model, whatever its family. A layer reads top to bottom: norm, q k v, positions and cache, attention,
+ * output added to the residual; norm, MLP or experts, added to the residual. What differs between families is which
+ * norms there are (a weight that is NULL is a norm that is not) and what the configuration says of their places.
  *
  * The backend fuses neighbours: a layer is qkv | rope, cache and attention | o and residual | norm and gate-up | down
  * and residual. Nothing here allocates; ops are recorded, then run as one. */
